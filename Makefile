@@ -1,0 +1,67 @@
+# trawl: `make help` lists the targets.
+#   make CC=clang             another compiler
+#   make SANITIZE=thread      a build variant of its own (also address,undefined), in build-thread/
+#   make WERROR=1             warnings are errors (CI)
+CC       ?= gcc
+PREFIX   ?= /usr/local
+VERSION  := 0.1.0
+
+comma    := ,
+empty    :=
+variant  := $(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))$(if $(MUTANT),-mutant-$(MUTANT))
+B        ?= build$(variant)
+
+PKGS     := nng libprotobuf-c libcurl libcares libdeflate libxxhash libpcre2-8 jansson libpsl icu-uc zlib libbrotlidec libzstd libcrypto expat
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lrocksdb -linih -lpthread -lm
+
+OPT      ?= -O2 -g
+WARN     := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes $(if $(WERROR),-Werror)
+CFLAGS_ALL = -std=c11 -D_GNU_SOURCE -DTRAWL_VERSION='"$(VERSION)"' $(OPT) $(WARN) -fno-omit-frame-pointer \
+             $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all) \
+             $(if $(MUTANT),-DMUTANT_$(MUTANT)) -I. -I$(B) $(PKG_CFLAGS) $(CFLAGS)
+LDFLAGS_ALL = $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
+
+LIB_SRC  := $(wildcard shared/*.c proto/*.c master/*.c worker/*.c)
+CLI_SRC  := $(wildcard cli/*.c)
+LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o) $(B)/proto/trawl.pb-c.o
+CLI_OBJ  := $(CLI_SRC:%.c=$(B)/%.o)
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/%)
+
+all: $(B)/trawl ## build build/trawl (installs nothing)
+
+$(B)/trawl: $(CLI_OBJ) $(B)/libtrawl.a
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS)
+
+$(B)/libtrawl.a: $(LIB_OBJ)
+	rm -f $@
+	ar rcs $@ $^
+
+$(B)/proto/trawl.pb-c.c $(B)/proto/trawl.pb-c.h: proto/trawl.proto
+	@mkdir -p $(B)/proto
+	protoc-c --proto_path=proto --c_out=$(B)/proto proto/trawl.proto
+
+# Generated code is not held to our warnings.
+$(B)/proto/trawl.pb-c.o: $(B)/proto/trawl.pb-c.c
+	$(CC) -std=c11 -D_GNU_SOURCE $(OPT) $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -I$(B)/proto -c -o $@ $<
+
+$(B)/%.o: %.c | $(B)/proto/trawl.pb-c.h
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(B)/tests/%: tests/unit/%.c $(B)/libtrawl.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -o $@ $< $(B)/libtrawl.a $(PKG_LIBS) -lcmocka -lgumbo
+
+unit: $(UNIT_BIN)
+
+-include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_BIN:=.d)
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+clean: ## remove every build directory
+	rm -rf build build-*
+
+.PHONY: all unit help clean
