@@ -2,7 +2,9 @@
 #   make CC=clang             another compiler
 #   make SANITIZE=thread      a build variant of its own (also address,undefined), in build-thread/
 #   make WERROR=1             warnings are errors (CI)
-CC       ?= gcc
+ifeq ($(origin CC),default)
+CC       := gcc
+endif
 PREFIX   ?= /usr/local
 VERSION  := 0.1.0
 
@@ -11,9 +13,9 @@ empty    :=
 variant  := $(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))$(if $(MUTANT),-mutant-$(MUTANT))
 B        ?= build$(variant)
 
-PKGS     := nng libprotobuf-c libcurl libcares libdeflate libxxhash libpcre2-8 jansson libpsl icu-uc zlib libbrotlidec libzstd libcrypto expat
+PKGS     := libprotobuf-c libcurl libcares libdeflate libxxhash libpcre2-8 jansson libpsl icu-uc zlib libbrotlidec libzstd libcrypto expat
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lrocksdb -linih -lpthread -lm
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lnng -lrocksdb -linih -lpthread -lm
 
 OPT      ?= -O2 -g
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes $(if $(WERROR),-Werror)
