@@ -15,6 +15,27 @@ enum {
     LIMIT_PAGE_LINKS = 100000,
     /* One HTTP response's header block. */
     LIMIT_HEADER_BYTES = 256 * 1024,
+
+    /* One message between master and worker, and what its decoding may take. */
+    LIMIT_WIRE_BYTES = 16 << 20,
+    LIMIT_ARENA_BYTES = 64 << 20,
+    /* Outcomes and link bytes in one exchange: more waits for the next. */
+    LIMIT_EXCHANGE_OUTCOMES = 2048,
+    LIMIT_EXCHANGE_LINK_BYTES = 4 << 20,
+    /* Visits that one fetch loop holds at once, and URLs outstanding in one visit. */
+    LIMIT_LOOP_VISITS = 4096,
+    LIMIT_VISIT_ITEMS = 512,
+    /* Records in one answer to a segment query. */
+    LIMIT_SEGMENT_PAGE = 50000,
+    /* Redirects in a row before the next target is excluded. */
+    LIMIT_REDIRECT_HOPS = 20,
+    /* Attempts in a row without an answer from an origin after which it is parked. */
+    LIMIT_ORIGIN_FAILURES = 10,
+    /* Longest pause that a server can ask for, by Crawl-delay or Retry-After. */
+    LIMIT_SERVER_DELAY_MS = 3600 * 1000,
+    /* First and longest pause after an origin failed; doubles in between. */
+    LIMIT_BACKOFF_FIRST_MS = 1000,
+    LIMIT_BACKOFF_MAX_MS = 300 * 1000,
 };
 
 #endif

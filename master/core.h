@@ -1,0 +1,102 @@
+/*
+ * core: the master as a pure state machine. Requests and ticks go in with the time they came, replies come
+ * out; the crawldb is reached through the store interface. It knows no thread, socket, file or clock, so the
+ * whole of it runs under the simulation (tests/sim).
+ *
+ * Invariants
+ *  C1  Persist, then tell: a reply may leave only after store_sync() covered every write made before it
+ *      (CORE_AFTER_SYNC). Heartbeat replies carry no state that a crash could take back (CORE_AT_ONCE).
+ *  C2  A URL is queued or done, never both, and enters the crawldb once (seen.h). Queued URLs stay in the
+ *      crawldb until the write batch that records their outcome; being leased is soft state.
+ *  C3  Over all leases of an origin, connections never exceed host_connections; over all origins of an
+ *      address, ip_connections. An origin with a delay, or whose robots.txt is not known, has one lease.
+ *  C4  An origin is granted again no sooner than its delay after the last lease on it was given back or
+ *      expired. A lease expires lease_ms after the last renewal was *received*.
+ *  C5  Attempt, session, URL and term numbers never repeat, also across restarts: they are taken from blocks
+ *      reserved in the store before use.
+ *  C6  After a restart nothing is granted on an origin until every session that was alive has attached, or a
+ *      whole lease has passed: so leases need not be stored.
+ *  C7  An outcome is taken only from the holder of the lease, once, and never for a record in a segment that
+ *      a SegmentQuery has closed.
+ *  C8  If the store fails, the core is void (core_failed()): the shell frees it, mends the store and makes a
+ *      new one from it, exactly as after a crash. Requests meanwhile get BUSY.
+ *
+ * One owner at a time: the shell calls under one lock.
+ */
+#ifndef TRAWL_MASTER_CORE_H
+#define TRAWL_MASTER_CORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "master/store.h"
+#include "proto/wire.h"
+#include "shared/error.h"
+#include "shared/options.h"
+
+/* mono_ms only grows and counts suspended time (CLOCK_BOOTTIME); unix_ms is for what outlives the process. */
+struct now {
+    int64_t mono_ms;
+    int64_t unix_ms;
+};
+
+struct core;
+
+/* Loads what the store holds, or starts a new crawl in an empty one. `options` and `store` must outlive the
+ * core. `random16`: 16 random bytes, used as the fingerprint key of a new crawl. NULL with a message on
+ * failure (store errors, bad patterns). */
+struct core *core_new(const struct options *options, struct store *store, struct now now,
+                      const unsigned char random16[16], struct error *err);
+void core_free(struct core *c);
+
+enum core_when { CORE_AT_ONCE, CORE_AFTER_SYNC };
+
+/* Handles one request; appends one whole Reply message to `reply`. `peer` is for the log and status. */
+enum core_when core_request(struct core *c, struct now now, const Trawl__Request *request,
+                            const char *peer, struct buf *reply);
+
+/* Everything that time brings: expired leases, cooled-down origins, the end. Call when core_next_ms() is due
+ * and at least once a second. */
+void core_tick(struct core *c, struct now now);
+int64_t core_next_ms(const struct core *c, struct now now);
+
+/* A seed, as text of the user. INVALID: `err` says why. Already known is fine. Durable after a sync. */
+bool core_seed(struct core *c, struct now now, const char *url, size_t len, struct error *err);
+
+/* Ends the crawl cleanly: no new URLs are handed out, workers finish what is in flight, seal and leave. */
+void core_stop(struct core *c, struct now now, const char *why);
+
+enum core_state {
+    CORE_RUNNING,
+    CORE_PAUSED,
+    CORE_STOPPING, /* frontier empty, a limit reached or stopped: waiting for sessions to leave */
+    CORE_ENDED,    /* and they have left, or are lost */
+};
+enum core_state core_state(const struct core *c);
+/* Why it stops or ended: "frontier empty", "--max-pages reached", "stopped". NULL while it runs. */
+const char *core_why(const struct core *c);
+bool core_failed(const struct core *c, struct error *err);
+
+struct core_stats {
+    /* Known URLs by state; they sum to `known`. */
+    uint64_t known, pending, fetched, redirected, excluded, failed;
+    uint64_t in_flight; /* of the pending: leased */
+    uint64_t bytes;     /* body bytes of committed responses, over all runs */
+    uint64_t commits, retries, refused;
+    uint64_t origins, origins_ready, leases;
+    uint32_t workers, sessions;              /* alive */
+    uint32_t transfers;                      /* in flight, as heartbeats last said */
+    uint64_t workers_lost, tasks_reassigned; /* since this master started */
+    uint64_t bytes_in;   /* received by live sessions, as heartbeats last said */
+    uint64_t seen_bytes; /* memory of the seen-set */
+    uint64_t segments_unsealed;
+};
+void core_stats(const struct core *c, struct core_stats *s);
+/* The whole status as JSON (INTERFACE: `trawl status --json`). */
+bool core_status_json(const struct core *c, struct now now, struct buf *out);
+/* Calls `line` for each name of a segment that is not sealed, with its worker. */
+void core_unsealed(const struct core *c,
+                   void (*line)(void *arg, const char *segment, const char *worker), void *arg);
+
+#endif
