@@ -1,0 +1,63 @@
+/*
+ * record: what stands in the crawldb under which key. Values are messages of trawl.proto ("kept in the
+ * crawldb"); keys sort as listed, numbers big-endian, so that each group can be walked in order.
+ *
+ *   'M' name                       one number or a few bytes: see record_meta_*
+ *   'S' number:4                   a seed, canonical URL as text (in the order given)
+ *   'o' origin:4                   StoredOrigin
+ *   'q' origin:4 depth:1 seq:8     QueuedUrl: known, not done; sorted by depth, then by discovery
+ *   'u' fingerprint:8              DoneUrl: in its terminal state
+ *   's' segment:4                  StoredSegment
+ *   'g' segment:4 offset:8         a committed record: its length and fingerprint, 8 bytes each
+ *   'w' session:8                  StoredSession: alive, or not known to have left
+ *
+ * A URL is under 'q' or under 'u', never both: the batch that puts the one deletes the other.
+ */
+#ifndef TRAWL_MASTER_RECORD_H
+#define TRAWL_MASTER_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/wire.h"
+
+struct record_key {
+    unsigned char bytes[40];
+    size_t len;
+};
+
+/* Where a queued URL stands among those of its origin. */
+struct queue_place {
+    uint8_t depth; /* 255: that deep or deeper */
+    uint64_t seq;
+};
+
+struct record_key record_meta(const char *name);
+struct record_key record_seed(uint32_t number);
+struct record_key record_origin(uint32_t origin);
+struct record_key record_queued(uint32_t origin, struct queue_place place);
+struct record_key record_queue_of(uint32_t origin); /* prefix of all of an origin's queue */
+struct record_key record_done(uint64_t fp);
+struct record_key record_segment(uint32_t segment);
+struct record_key record_committed(uint32_t segment, uint64_t offset);
+struct record_key record_committed_of(uint32_t segment); /* prefix */
+struct record_key record_session(uint64_t session);
+struct record_key record_group(char group); /* prefix of a whole group */
+
+/* The numbers in a key of that group; false if the key has another form. */
+bool record_parse_number4(const void *key, size_t len, char group, uint32_t *number);
+bool record_parse_number8(const void *key, size_t len, char group, uint64_t *number);
+bool record_parse_queued(const void *key, size_t len, uint32_t *origin, struct queue_place *place);
+bool record_parse_committed(const void *key, size_t len, uint32_t *segment, uint64_t *offset);
+
+/* The value under 'g'. */
+struct committed_value {
+    uint64_t length, fp;
+};
+void record_committed_pack(struct committed_value v, unsigned char out[16]);
+bool record_committed_unpack(const void *p, size_t len, struct committed_value *v);
+
+int queue_place_compare(struct queue_place a, struct queue_place b);
+
+#endif
