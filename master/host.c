@@ -1,0 +1,382 @@
+#include "master/host.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+void host_table_init(struct host_table *t, struct host_rules rules) {
+    *t = (struct host_table){.rules = rules};
+    map_init(&t->by_name);
+    map_init(&t->addresses);
+    heap_init(&t->cooling);
+}
+
+static void origin_free(struct origin *o) {
+    free(o->name);
+    free(o->robots);
+    free(o->reason);
+    free(o);
+}
+
+void host_table_release(struct host_table *t) {
+    size_t at = 0;
+
+    for (size_t i = 0; i < t->count; i++)
+        if (t->by_id[i] != NULL)
+            origin_free(t->by_id[i]);
+    free(t->by_id);
+    for (void *a; (a = map_next(&t->addresses, &at)) != NULL;)
+        free(a);
+    map_release(&t->by_name);
+    map_release(&t->addresses);
+    heap_release(&t->cooling);
+    host_table_init(t, t->rules);
+}
+
+/* Names are compared as well, so a collision costs time only. */
+static uint64_t name_hash(const char *name, size_t len) {
+    return XXH3_64bits(name, len);
+}
+
+struct origin *host_find(const struct host_table *t, const char *name, size_t len) {
+    struct origin *o = map_get(&t->by_name, name_hash(name, len));
+
+    while (o != NULL && (o->name_len != len || memcmp(o->name, name, len) != 0))
+        o = o->same_hash;
+    return o;
+}
+
+struct origin *host_by_id(const struct host_table *t, uint32_t id) {
+    return id == 0 || id > t->count ? NULL : t->by_id[id - 1];
+}
+
+/* The address that a name like http://127.0.0.1:80 or http://[::1] spells, if it does. */
+static size_t literal_address(const char *name, unsigned char out[16]) {
+    const char *host = strstr(name, "://");
+    char text[64];
+
+    if (host == NULL)
+        return 0;
+    host += 3;
+    bool v6 = *host == '[';
+    host += v6;
+    size_t n = strcspn(host, v6 ? "]" : ":/");
+    if (n >= sizeof text)
+        return 0;
+    memcpy(text, host, n);
+    text[n] = '\0';
+    if (v6)
+        return inet_pton(AF_INET6, text, out) == 1 ? 16 : 0;
+    return inet_pton(AF_INET, text, out) == 1 ? 4 : 0;
+}
+
+static bool id_room(struct host_table *t, uint32_t id) {
+    if (id > t->size) {
+        size_t size = t->size == 0 ? 64 : t->size * 2;
+        while (size < id)
+            size *= 2;
+        struct origin **by_id = realloc(t->by_id, size * sizeof(struct origin *));
+        if (by_id == NULL)
+            return false;
+        t->by_id = by_id;
+        t->size = size;
+    }
+    while (t->count < id)
+        t->by_id[t->count++] = NULL;
+    return true;
+}
+
+struct origin *host_add(struct host_table *t, uint32_t id, const char *name, size_t len) {
+    struct origin *o = calloc(1, sizeof *o);
+    uint64_t hash = name_hash(name, len);
+
+    if (o == NULL || !id_room(t, id))
+        goto fail;
+    assert(t->by_id[id - 1] == NULL);
+    o->id = id;
+    o->name = malloc(len + 1);
+    if (o->name == NULL)
+        goto fail;
+    memcpy(o->name, name, len);
+    o->name[len] = '\0';
+    o->name_len = len;
+    o->address_len = literal_address(o->name, o->address);
+    o->same_hash = map_get(&t->by_name, hash);
+    if (!map_put(&t->by_name, hash, o))
+        goto fail;
+    t->by_id[id - 1] = o;
+    return o;
+
+fail:
+    if (o != NULL)
+        origin_free(o);
+    return NULL;
+}
+
+uint32_t host_delay_ms(const struct host_table *t, const struct origin *o) {
+    return o->crawl_delay_ms > t->rules.delay_ms ? o->crawl_delay_ms : t->rules.delay_ms;
+}
+
+bool host_set_robots(struct origin *o, const void *rules, size_t len, uint32_t crawl_delay_ms,
+                     uint32_t status, int64_t until_unix_ms) {
+    unsigned char *copy = malloc(len + 1);
+
+    if (copy == NULL)
+        return false;
+    if (len > 0)
+        memcpy(copy, rules, len);
+    free(o->robots);
+    o->robots = copy;
+    o->robots_len = len;
+    o->crawl_delay_ms = crawl_delay_ms;
+    o->robots_status = status;
+    o->robots_until_unix_ms = until_unix_ms;
+    o->robots_state = HOST_ROBOTS_KNOWN;
+    o->robots_hops = 0;
+    return true;
+}
+
+bool host_park(struct origin *o, Trawl__State state, const char *reason) {
+    char *copy = strdup(reason);
+
+    if (copy == NULL)
+        return false;
+    free(o->reason);
+    o->reason = copy;
+    o->parked = state;
+    return true;
+}
+
+/* ---- places ------------------------------------------------------------------------------------------ */
+
+static void list_add(struct origin **first, struct origin **last, struct origin *o) {
+    o->next = NULL;
+    o->prev = *last;
+    if (*last != NULL)
+        (*last)->next = o;
+    else
+        *first = o;
+    *last = o;
+}
+
+static void list_take(struct origin **first, struct origin **last, struct origin *o) {
+    if (o->prev != NULL)
+        o->prev->next = o->next;
+    else
+        *first = o->next;
+    if (o->next != NULL)
+        o->next->prev = o->prev;
+    else
+        *last = o->prev;
+    o->prev = o->next = NULL;
+}
+
+static void address_drop_if_idle(struct host_table *t, struct host_address *a);
+
+/* Takes the origin from where it is and puts it to `place`; `until_ms` for COOLING, `address` for WAITING. */
+static bool host_place(struct host_table *t, struct origin *o, enum host_place place,
+                       int64_t until_ms, struct host_address *address) {
+    struct host_address *left = NULL;
+
+    switch (o->place) {
+    case HOST_OUT:
+        break;
+    case HOST_READY:
+        list_take(&t->ready_first, &t->ready_last, o);
+        t->ready_count--;
+        break;
+    case HOST_COOLING:
+        heap_remove(&t->cooling, &o->cooling);
+        break;
+    case HOST_WAITING:
+        left = o->waits_for;
+        list_take(&left->first, &left->last, o);
+        o->waits_for = NULL;
+        t->waiting_count--;
+        break;
+    }
+    o->place = HOST_OUT;
+    switch (place) {
+    case HOST_OUT:
+        break;
+    case HOST_READY:
+        list_add(&t->ready_first, &t->ready_last, o);
+        t->ready_count++;
+        break;
+    case HOST_COOLING:
+        if (!heap_set(&t->cooling, &o->cooling, until_ms))
+            return false;
+        break;
+    case HOST_WAITING:
+        list_add(&address->first, &address->last, o);
+        o->waits_for = address;
+        t->waiting_count++;
+        break;
+    }
+    o->place = place;
+    if (left != NULL && left != address)
+        address_drop_if_idle(t, left);
+    return true;
+}
+
+static uint64_t address_hash(const void *address, size_t len) {
+    return XXH3_64bits_withSeed(address, len, len);
+}
+
+/* Addresses are at most 16 bytes and XXH3 is injective enough on them for a table; equality is checked. */
+static struct host_address *address_find(const struct host_table *t, const void *address,
+                                         size_t len) {
+    struct host_address *a = map_get(&t->addresses, address_hash(address, len));
+
+    if (a != NULL && (a->len != len || memcmp(a->bytes, address, len) != 0))
+        return NULL;
+    return a;
+}
+
+static struct host_address *address_get(struct host_table *t, const void *address, size_t len) {
+    struct host_address *a = address_find(t, address, len);
+
+    if (a != NULL || len > sizeof a->bytes)
+        return a;
+    a = calloc(1, sizeof *a);
+    if (a == NULL)
+        return NULL;
+    memcpy(a->bytes, address, len);
+    a->len = len;
+    if (map_get(&t->addresses, address_hash(address, len)) != NULL ||
+        !map_put(&t->addresses, address_hash(address, len), a)) {
+        free(a);
+        return NULL;
+    }
+    return a;
+}
+
+static void address_drop_if_idle(struct host_table *t, struct host_address *a) {
+    if (a->connections > 0 || a->first != NULL)
+        return;
+    map_remove(&t->addresses, address_hash(a->bytes, a->len));
+    free(a);
+}
+
+/* May one more lease be granted on it, time and address aside? */
+static bool grantable(const struct host_table *t, const struct origin *o) {
+    if (o->parked != TRAWL__STATE__PENDING || o->queued <= o->leased || o->exhausted)
+        return false;
+    if (o->robots_state == HOST_ROBOTS_ELSEWHERE)
+        return false;
+    if (t->rules.max_pages > 0 && o->fetched + o->leased >= t->rules.max_pages)
+        return false;
+    if (o->leases == 0)
+        return true;
+    return host_delay_ms(t, o) == 0 && o->robots_state == HOST_ROBOTS_KNOWN &&
+           o->connections < t->rules.host_connections;
+}
+
+bool host_update(struct host_table *t, struct origin *o, int64_t now_ms) {
+    if (!grantable(t, o))
+        return o->place == HOST_OUT || host_place(t, o, HOST_OUT, 0, NULL);
+    if (o->free_at_ms > now_ms)
+        return host_place(t, o, HOST_COOLING, o->free_at_ms, NULL);
+
+    struct host_address *a =
+        o->address_len == 0 ? NULL : address_find(t, o->address, o->address_len);
+    if (a != NULL && a->connections >= t->rules.ip_connections)
+        return o->place == HOST_WAITING || host_place(t, o, HOST_WAITING, 0, a);
+    return o->place == HOST_READY || host_place(t, o, HOST_READY, 0, NULL);
+}
+
+void host_thaw(struct host_table *t, int64_t now_ms) {
+    for (;;) {
+        struct heap_item *it = heap_min(&t->cooling);
+        if (it == NULL || it->key > now_ms)
+            return;
+        struct origin *o = (struct origin *)((char *)it - offsetof(struct origin, cooling));
+        /* Leaving the heap for a list needs no memory. */
+        (void)host_update(t, o, now_ms);
+    }
+}
+
+struct origin *host_take_ready(struct host_table *t) {
+    struct origin *o = t->ready_first;
+
+    if (o != NULL)
+        (void)host_place(t, o, HOST_OUT, 0, NULL);
+    return o;
+}
+
+size_t host_active(const struct host_table *t) {
+    return t->ready_count + t->waiting_count + t->cooling.count;
+}
+
+int64_t host_next_ms(const struct host_table *t) {
+    const struct heap_item *it = heap_min(&t->cooling);
+
+    return it == NULL ? INT64_MAX : it->key;
+}
+
+/* ---- connections ------------------------------------------------------------------------------------- */
+
+uint32_t host_book(struct host_table *t, struct origin *o, uint32_t wanted,
+                   struct host_address **address) {
+    struct host_address *a = NULL;
+    uint32_t n = t->rules.host_connections - o->connections;
+
+    *address = NULL;
+    if (o->connections >= t->rules.host_connections)
+        return 0;
+    if (n > wanted)
+        n = wanted;
+    if (o->address_len > 0) {
+        a = address_get(t, o->address, o->address_len);
+        if (a == NULL || a->connections >= t->rules.ip_connections)
+            return 0;
+        if (n > t->rules.ip_connections - a->connections)
+            n = t->rules.ip_connections - a->connections;
+        a->connections += n;
+        *address = a;
+    }
+    o->connections += n;
+    o->leases++;
+    return n;
+}
+
+bool host_book_address(struct host_table *t, struct origin *o, const void *address, size_t len,
+                       uint32_t connections, bool force, struct host_address **booked) {
+    struct host_address *a = address_get(t, address, len);
+
+    if (a == NULL)
+        return false;
+    memcpy(o->address, address, len);
+    o->address_len = len;
+    if (!force && a->connections + connections > t->rules.ip_connections) {
+        address_drop_if_idle(t, a);
+        return false;
+    }
+    a->connections += connections;
+    *booked = a;
+    return true;
+}
+
+void host_unbook(struct host_table *t, struct origin *o, struct host_address *address,
+                 uint32_t connections) {
+    assert(o->connections >= connections && o->leases > 0);
+    o->connections -= connections;
+    o->leases--;
+    if (address == NULL)
+        return;
+    assert(address->connections >= connections);
+    address->connections -= connections;
+    uint32_t spare = address->connections >= t->rules.ip_connections
+                         ? 0
+                         : t->rules.ip_connections - address->connections;
+    address->connections++; /* keeps it from being dropped with its last waiter */
+    for (; spare > 0 && address->first != NULL; spare--) {
+        struct origin *waiter = address->first;
+        (void)host_place(t, waiter, HOST_OUT, 0, NULL);
+        (void)host_place(t, waiter, HOST_READY, 0, NULL);
+    }
+    address->connections--;
+    address_drop_if_idle(t, address);
+}

@@ -1,0 +1,134 @@
+/*
+ * host: what the master knows of each origin, and which of them may be granted now. Why an origin is not
+ * being fetched is answered here.
+ *
+ * Where an origin stands (host_place() is the only function that changes it):
+ *
+ *            has URLs, free                     free_at passed
+ *     OUT ---------------------> READY <------------------------ COOLING
+ *      ^                           |  no connection to spare          ^
+ *      |                           v  at its address                  | must rest until free_at
+ *      `--- leased, parked,     WAITING                               |
+ *           nothing to grant       `-- some connection was given back-'
+ *
+ * Invariants: the sum of connections over the leases of an origin is origin.connections, at most
+ * rules.host_connections; over the origins of an address it is address.connections, at most
+ * rules.ip_connections (one lease of one origin may hold more than the latter only if it came so from before
+ * a restart). An origin with a delay, or with robots.txt not yet known, has at most one lease.
+ *
+ * Part of the core: same owner. Allocation failure is told by false.
+ */
+#ifndef TRAWL_MASTER_HOST_H
+#define TRAWL_MASTER_HOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "master/record.h"
+#include "shared/heap.h"
+#include "shared/map.h"
+
+enum host_place { HOST_OUT, HOST_READY, HOST_COOLING, HOST_WAITING };
+enum host_robots {
+    HOST_ROBOTS_UNKNOWN,
+    HOST_ROBOTS_KNOWN,
+    HOST_ROBOTS_ELSEWHERE, /* redirected to another origin, whose queue holds the request */
+};
+
+struct origin {
+    uint32_t id;
+    char *name; /* scheme://host[:port], NUL-terminated */
+    size_t name_len;
+
+    uint64_t queued;  /* in the crawldb's queue, leased or not */
+    uint64_t leased;  /* of these: in a lease */
+    uint64_t fetched; /* pages, over all runs */
+    uint64_t done, errors, bytes;
+    struct queue_place cursor; /* all that is queued before it is leased */
+    bool exhausted;            /* a limit keeps what is behind the cursor from being granted */
+
+    enum host_robots robots_state;
+    unsigned char *robots; /* robots_encode(); owned */
+    size_t robots_len;
+    uint32_t crawl_delay_ms;
+    uint32_t robots_status;
+    uint32_t robots_hops; /* redirects to other origins followed so far */
+    int64_t robots_until_unix_ms;
+
+    int64_t free_at_ms;
+    uint32_t leases, connections;
+    uint32_t failures;   /* visits in a row that ended unreachable */
+    Trawl__State parked; /* EXCLUDED or FAILED once given up; else PENDING */
+    char *reason;        /* why; owned */
+
+    unsigned char address[16]; /* last known */
+    size_t address_len;
+
+    enum host_place place;
+    struct origin *prev, *next; /* in the ready list, or among an address's waiters */
+    struct heap_item cooling;
+    struct host_address *waits_for;
+    struct origin *same_hash; /* next with the same name hash */
+};
+
+struct host_address {
+    unsigned char bytes[16];
+    size_t len;
+    uint32_t connections;
+    struct origin *first, *last; /* origins that wait for one of them */
+};
+
+struct host_rules {
+    uint32_t delay_ms, host_connections, ip_connections;
+    uint64_t max_pages; /* of one origin; 0: no limit */
+};
+
+struct host_table {
+    struct host_rules rules;
+    struct map by_name;
+    struct origin **by_id; /* index id - 1 */
+    size_t count, size;
+    struct origin *ready_first, *ready_last;
+    size_t ready_count, waiting_count;
+    struct heap cooling;
+    struct map addresses;
+};
+
+void host_table_init(struct host_table *t, struct host_rules rules);
+void host_table_release(struct host_table *t);
+
+struct origin *host_find(const struct host_table *t, const char *name, size_t len);
+struct origin *host_by_id(const struct host_table *t, uint32_t id);
+/* `id` must be free; ids are dense from 1. An address literal in the name becomes the known address. NULL: no
+ * memory. */
+struct origin *host_add(struct host_table *t, uint32_t id, const char *name, size_t len);
+
+uint32_t host_delay_ms(const struct host_table *t, const struct origin *o);
+bool host_set_robots(struct origin *o, const void *rules, size_t len, uint32_t crawl_delay_ms,
+                     uint32_t status, int64_t until_unix_ms);
+bool host_park(struct origin *o, Trawl__State state, const char *reason);
+
+/* Puts the origin where it belongs now; call after any change to it. False: no memory. */
+bool host_update(struct host_table *t, struct origin *o, int64_t now_ms);
+/* Moves the cooled-down to READY. */
+void host_thaw(struct host_table *t, int64_t now_ms);
+/* The READY origin that has waited longest, taken out (the caller leases it or calls host_update()). */
+struct origin *host_take_ready(struct host_table *t);
+/* Anything granted or about to be: READY, COOLING or WAITING. */
+size_t host_active(const struct host_table *t);
+int64_t host_next_ms(const struct host_table *t); /* INT64_MAX: nothing is cooling */
+
+/* Connections of one more lease on `o`, at most `wanted`; 0: none now. Counts origin and address (the
+ * origin's last known one, if any); on success both are booked. */
+uint32_t host_book(struct host_table *t, struct origin *o, uint32_t wanted,
+                   struct host_address **address);
+/* Books `connections` at `address` (4 or 16 bytes) for a lease that has none yet. False: no room (`o` will
+ * wait for it once its lease is given back), or no memory. `force`: beyond the limit too, for leases from
+ * before a restart. */
+bool host_book_address(struct host_table *t, struct origin *o, const void *address, size_t len,
+                       uint32_t connections, bool force, struct host_address **booked);
+void host_unbook(struct host_table *t, struct origin *o, struct host_address *address,
+                 uint32_t connections);
+
+#endif
