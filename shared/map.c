@@ -46,8 +46,12 @@ void *map_get(const struct map *m, uint64_t key) {
     return m->size == 0 ? NULL : m->slots[find(m, key)].value;
 }
 
+bool map_reserve(struct map *m) {
+    return m->count + 1 <= m->size - m->size / 4 || grow(m);
+}
+
 bool map_put(struct map *m, uint64_t key, void *value) {
-    if (m->count + 1 > m->size - m->size / 4 && !grow(m))
+    if (!map_reserve(m))
         return false;
     struct map_slot *s = &m->slots[find(m, key)];
     if (s->value == NULL)

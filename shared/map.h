@@ -23,7 +23,9 @@ struct map {
 
 void map_init(struct map *m);
 void map_release(struct map *m);
-void *map_get(const struct map *m, uint64_t key);       /* NULL: not there */
+void *map_get(const struct map *m, uint64_t key); /* NULL: not there */
+/* Room for one more: after it the next map_put() cannot fail. */
+bool map_reserve(struct map *m);
 bool map_put(struct map *m, uint64_t key, void *value); /* replaces; false: no memory */
 void *map_remove(struct map *m, uint64_t key);          /* what was there, or NULL */
 /* Walks all: start with *at = 0; NULL at the end. Nothing may be put or removed on the way. */

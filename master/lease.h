@@ -1,0 +1,133 @@
+/*
+ * lease: the leases in force, the URLs in them, and the sessions that hold them. Why a task was handed out
+ * twice is answered here.
+ *
+ * A lease is the right of one session to fetch certain URLs of one origin over a number of connections until
+ * a deadline. Its attempt number only grows and is the fencing token: a report under another number, or from
+ * another session, is not taken.
+ *
+ * Deadlines: a lease ends lease_ms after it was granted or last named in a heartbeat. The heap holds the
+ * earliest time at which a lease *could* end; a renewal only notes the time, and a lease that comes due is
+ * put back if it was renewed since: a heartbeat costs nothing a lease in the heap.
+ *
+ * Part of the core: same owner.
+ */
+#ifndef TRAWL_MASTER_LEASE_H
+#define TRAWL_MASTER_LEASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "master/host.h"
+#include "shared/buf.h"
+#include "shared/heap.h"
+#include "shared/map.h"
+
+/* A URL in a lease. */
+struct lease_item {
+    uint64_t fp, seq, via;
+    uint32_t depth, attempts, hops, robots_for;
+    bool seed;
+    struct lease *lease;
+    size_t index; /* in lease->items */
+    uint32_t path_len;
+    char path[];
+};
+
+struct lease {
+    uint64_t attempt;
+    struct session *session;
+    struct origin *origin;
+    struct host_address *address; /* where its connections are booked; NULL: nowhere yet */
+    uint32_t connections;
+    struct lease_item **items;
+    size_t count, size;
+    int64_t granted_ms, renewed_ms, progress_ms;
+    bool cancelled; /* told lost in heartbeats, no longer renewed */
+    struct heap_item deadline;
+    struct lease *next, *prev; /* of the session */
+};
+
+/* A worker, by name: all fetch loops of one process. */
+struct worker {
+    char *name;
+    unsigned char instance[16];
+    uint64_t incarnation;
+    uint32_t sessions; /* alive */
+    bool draining;
+    uint64_t fetched;
+    struct worker *next;
+};
+
+/* A fetch loop. */
+struct session {
+    uint64_t id;
+    struct worker *worker;
+    uint32_t loop;
+    bool attached; /* false: known from before a restart, not heard of yet */
+    int64_t renewed_ms;
+    struct heap_item deadline;
+    struct lease *leases;
+    size_t lease_count;
+    uint64_t last_number; /* of its last exchange */
+    struct buf last_reply;
+    int64_t hungry_ms; /* when it last asked for visits and got none; 0: not so */
+    uint32_t transfers;
+    uint64_t bytes_in;
+    char peer[64];
+};
+
+struct lease_table {
+    int64_t lease_ms;
+    struct map by_attempt; /* struct lease */
+    struct map in_flight;  /* struct lease_item by fingerprint */
+    struct heap deadlines;
+    struct map sessions; /* struct session by id */
+    struct heap session_deadlines;
+    struct worker *workers;
+    size_t unattached;
+};
+
+void lease_table_init(struct lease_table *t, int64_t lease_ms);
+void lease_table_release(struct lease_table *t);
+
+/* ---- sessions --------------------------------------------------------------------------------------- */
+
+struct worker *lease_worker(const struct lease_table *t, const char *name); /* NULL: unknown */
+/* A worker not known before is made. NULL: no memory. */
+struct worker *lease_worker_add(struct lease_table *t, const char *name);
+struct session *lease_session(const struct lease_table *t, uint64_t id);
+struct session *lease_session_add(struct lease_table *t, uint64_t id, struct worker *w,
+                                  uint32_t loop, bool attached, int64_t now_ms);
+void lease_session_attach(struct lease_table *t, struct session *s);
+void lease_session_renew(struct session *s, int64_t now_ms);
+/* It must hold no lease. */
+void lease_session_free(struct lease_table *t, struct session *s);
+/* A session whose time is up, or NULL. */
+struct session *lease_session_due(struct lease_table *t, int64_t now_ms);
+
+/* ---- leases ------------------------------------------------------------------------------------------ */
+
+/* `connections` and `address` are already booked with the origin. NULL: no memory. */
+struct lease *lease_grant(struct lease_table *t, uint64_t attempt, struct session *s,
+                          struct origin *o, uint32_t connections, struct host_address *address,
+                          int64_t now_ms);
+struct lease *lease_find(const struct lease_table *t, uint64_t attempt);
+void lease_renew(struct lease *l, int64_t now_ms);
+/* A lease whose time is up, or NULL; looks at what was renewed since. */
+struct lease *lease_due(struct lease_table *t, int64_t now_ms);
+int64_t lease_next_ms(const struct lease_table *t);
+/* It must hold no item; unbooking its connections is the caller's. */
+void lease_free(struct lease_table *t, struct lease *l);
+
+/* Makes room for one more item; false: no memory. After it lease_add_item() cannot fail. */
+bool lease_reserve(struct lease_table *t, struct lease *l);
+struct lease_item *lease_item_new(const char *path, size_t len); /* NULL: no memory */
+/* Takes `it` over. */
+void lease_add_item(struct lease_table *t, struct lease *l, struct lease_item *it);
+struct lease_item *lease_item(const struct lease_table *t, uint64_t fp); /* NULL: in no lease */
+/* Takes it out of its lease and of the table: the caller frees it with free(). */
+void lease_take_item(struct lease_table *t, struct lease_item *it);
+
+#endif
