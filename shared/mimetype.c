@@ -1,0 +1,221 @@
+#include "shared/mimetype.h"
+
+#include <string.h>
+#include <strings.h>
+
+static bool is_space(char c) {
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static bool is_token(const char *p, const char *end) {
+    if (p == end)
+        return false;
+    for (; p < end; p++) {
+        bool alnum =
+            (*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z');
+        if (!alnum && (*p == '\0' || strchr("!#$%&'*+-.^_`|~", *p) == NULL))
+            return false;
+    }
+    return true;
+}
+
+static bool is_quoted_string_text(const char *p, const char *end) {
+    for (; p < end; p++) {
+        unsigned char c = (unsigned char)*p;
+        if (c != '\t' && (c < 0x20 || c == 0x7f))
+            return false;
+    }
+    return true;
+}
+
+static const char *skip_space(const char *p, const char *end) {
+    while (p < end && is_space(*p))
+        p++;
+    return p;
+}
+
+static const char *trim_end(const char *p, const char *end) {
+    while (end > p && is_space(end[-1]))
+        end--;
+    return end;
+}
+
+static const char *find_any(const char *p, const char *end, char a, char b) {
+    while (p < end && *p != a && *p != b)
+        p++;
+    return p;
+}
+
+static void append_lower(struct buf *b, const char *p, const char *end) {
+    for (; p < end; p++)
+        buf_append_char(b, (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p));
+}
+
+void mimetype_init(struct mimetype *m) {
+    *m = (struct mimetype){0};
+    buf_init(&m->text, 2 * MIMETYPE_BYTES);
+}
+
+void mimetype_release(struct mimetype *m) {
+    buf_release(&m->text);
+    mimetype_init(m);
+}
+
+const char *mimetype_essence(const struct mimetype *m) {
+    return m->essence_len > 0 ? m->text.data : "";
+}
+
+bool mimetype_param(const struct mimetype *m, const char *name, const char **value,
+                    size_t *value_len) {
+    size_t name_len = strlen(name);
+
+    for (size_t i = 0; i < m->param_count; i++) {
+        const struct mimetype_param *param = &m->params[i];
+        if (param->name_len != name_len ||
+            memcmp(m->text.data + param->name_at, name, name_len) != 0)
+            continue;
+        *value = m->text.data + param->value_at;
+        *value_len = param->value_len;
+        return true;
+    }
+    return false;
+}
+
+/* Appends a quoted string's value; `p` is behind the opening quote. Returns what follows it. */
+static const char *read_quoted(struct buf *text, const char *p, const char *end) {
+    while (p < end && *p != '"') {
+        if (*p == '\\' && p + 1 < end)
+            p++;
+        buf_append_char(text, *p++);
+    }
+    return p < end ? p + 1 : end;
+}
+
+/* Keeps the parameter whose name and value are the last in `text` if it is valid and new; else takes
+ * them out again. */
+static void keep_param(struct mimetype *m, struct mimetype_param param) {
+    const char *name = m->text.data + param.name_at, *value = m->text.data + param.value_at;
+    bool valid = is_token(name, name + param.name_len) &&
+                 is_quoted_string_text(value, value + param.value_len);
+
+    for (size_t i = 0; valid && i < m->param_count; i++)
+        valid = m->params[i].name_len != param.name_len ||
+                memcmp(m->text.data + m->params[i].name_at, name, param.name_len) != 0;
+    if (valid && m->param_count < MIMETYPE_PARAMS)
+        m->params[m->param_count++] = param;
+    else
+        m->text.len = param.name_at;
+}
+
+/* One parameter at p, behind a ';'. Returns the next ';' or the end. */
+static const char *read_param(struct mimetype *m, const char *p, const char *end) {
+    struct mimetype_param param = {.name_at = (uint32_t)m->text.len};
+    const char *name = skip_space(p, end);
+
+    p = find_any(name, end, ';', '=');
+    if (p == end || *p == ';')
+        return p;
+    append_lower(&m->text, name, p);
+    param.name_len = (uint32_t)(m->text.len - param.name_at);
+    param.value_at = (uint32_t)m->text.len;
+    p++;
+    bool quoted = p < end && *p == '"';
+    const char *next;
+    if (quoted) {
+        next = find_any(read_quoted(&m->text, p + 1, end), end, ';', ';');
+    } else {
+        next = find_any(p, end, ';', ';');
+        buf_append(&m->text, p, (size_t)(trim_end(p, next) - p));
+    }
+    param.value_len = (uint32_t)(m->text.len - param.value_at);
+    if (m->text.failed)
+        return end;
+    if (quoted || param.value_len > 0)
+        keep_param(m, param);
+    else
+        m->text.len = param.name_at;
+    return next;
+}
+
+enum mimetype_result mimetype_parse(struct mimetype *m, const char *value, size_t value_len) {
+    m->essence_len = m->param_count = 0;
+    buf_reset(&m->text);
+    if (value_len > MIMETYPE_BYTES)
+        return MIMETYPE_INVALID;
+
+    const char *p = skip_space(value, value + value_len);
+    const char *end = trim_end(p, value + value_len);
+    const char *slash = find_any(p, end, '/', '/');
+    if (slash == end || !is_token(p, slash))
+        return MIMETYPE_INVALID;
+    const char *next = find_any(slash + 1, end, ';', ';');
+    const char *subtype_end = trim_end(slash + 1, next);
+    if (!is_token(slash + 1, subtype_end))
+        return MIMETYPE_INVALID;
+    append_lower(&m->text, p, subtype_end);
+    size_t essence_len = m->text.len;
+    buf_append_char(&m->text, '\0');
+    while (next < end && !m->text.failed)
+        next = read_param(m, next + 1, end);
+    if (m->text.failed)
+        return MIMETYPE_NO_MEMORY;
+    m->essence_len = essence_len;
+    return MIMETYPE_OK;
+}
+
+bool mimetype_serialise(const struct mimetype *m, struct buf *to) {
+    buf_append_str(to, mimetype_essence(m));
+    for (size_t i = 0; i < m->param_count; i++) {
+        const char *name = m->text.data + m->params[i].name_at;
+        const char *value = m->text.data + m->params[i].value_at;
+        const char *end = value + m->params[i].value_len;
+
+        buf_append_char(to, ';');
+        buf_append(to, name, m->params[i].name_len);
+        buf_append_char(to, '=');
+        if (is_token(value, end)) {
+            buf_append(to, value, m->params[i].value_len);
+            continue;
+        }
+        buf_append_char(to, '"');
+        for (; value < end; value++) {
+            if (*value == '"' || *value == '\\')
+                buf_append_char(to, '\\');
+            buf_append_char(to, *value);
+        }
+        buf_append_char(to, '"');
+    }
+    return !to->failed;
+}
+
+bool mimetype_is_html(const struct mimetype *m) {
+    const char *essence = mimetype_essence(m);
+
+    return strcmp(essence, "text/html") == 0 || strcmp(essence, "application/xhtml+xml") == 0;
+}
+
+bool mimetype_is_css(const struct mimetype *m) {
+    return strcmp(mimetype_essence(m), "text/css") == 0;
+}
+
+bool mimetype_sniff_html(const char *body, size_t body_len) {
+    static const char *const starts[] = {
+        "<!DOCTYPE HTML", "<HTML", "<HEAD",  "<SCRIPT", "<IFRAME", "<H1",   "<DIV", "<FONT",
+        "<TABLE",         "<A",    "<STYLE", "<TITLE",  "<B",      "<BODY", "<BR",  "<P",
+    };
+    const char *end = body + body_len, *p = body;
+
+    if (body_len >= 3 && memcmp(body, "\xef\xbb\xbf", 3) == 0)
+        p += 3;
+    while (p < end && (is_space(*p) || *p == '\f'))
+        p++;
+    if (end - p >= 4 && memcmp(p, "<!--", 4) == 0)
+        return true;
+    for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++) {
+        size_t n = strlen(starts[i]);
+        if ((size_t)(end - p) > n && strncasecmp(p, starts[i], n) == 0 &&
+            (p[n] == ' ' || p[n] == '>'))
+            return true;
+    }
+    return false;
+}
