@@ -177,7 +177,7 @@ static bool attr_append(struct html *h, const char *p, size_t n, size_t have, si
 
 static void attr_name_append(struct html *h, const char *p, size_t n) {
     if (h->has_attr)
-        attr_append(h, p, n, h->bytes.len - h->attr.name_at, HTML_NAME_MAX);
+        attr_append(h, p, n, h->bytes.len - h->attr.name_at, HTML_ATTR_NAME_MAX);
 }
 
 static void attr_value_append(struct html *h, const char *p, size_t n) {

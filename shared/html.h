@@ -18,8 +18,9 @@
  * token afterwards gives what decoding the input before would have. CR and CR LF arrive as LF. NUL
  * becomes U+FFFD wherever the standard says so. A byte order mark is for the caller to remove.
  *
- * Bounds: a name keeps HTML_NAME_MAX bytes, a tag HTML_TAG_ATTRS attributes and HTML_TAG_BYTES bytes
- * of them, a value HTML_VALUE_MAX bytes, a comment or DOCTYPE HTML_COMMENT_MAX; the rest is read and
+ * Bounds: a tag keeps HTML_NAME_MAX bytes of its name, HTML_TAG_ATTRS attributes and HTML_TAG_BYTES
+ * bytes of them, an attribute HTML_ATTR_NAME_MAX of its name and HTML_VALUE_MAX of its value, a
+ * comment or DOCTYPE HTML_COMMENT_MAX; the rest is read and
  * dropped, and the token says so. There is no stack: depth costs nothing.
  *
  * No state is shared between tokenizers; one owner each.
@@ -35,6 +36,7 @@
 
 enum {
     HTML_NAME_MAX = 256,
+    HTML_ATTR_NAME_MAX = 4096,
     HTML_TAG_ATTRS = 256,
     HTML_VALUE_MAX = 256 * 1024,
     HTML_TAG_BYTES = 1024 * 1024,
