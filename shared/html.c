@@ -51,6 +51,16 @@ static const char *find(const char *p, const char *end, char c) {
     return q != NULL ? q : end;
 }
 
+/* The same, for runs that are mostly short. */
+static const char *find_near(const char *p, const char *end, char c) {
+    const char *near = end - p < 16 ? end : p + 16;
+
+    for (; p < near; p++)
+        if (*p == c)
+            return p;
+    return find(p, end, c);
+}
+
 static void stop_unless(struct html *h, bool go_on) {
     if (!go_on)
         h->stopped = true;
@@ -137,13 +147,11 @@ static void tag_begin(struct html *h, bool end_tag) {
     h->state = HTML_TAG_NAME;
 }
 
-static void name_append(struct html *h, const char *p, size_t n) {
-    if (n > HTML_NAME_MAX - h->name_len) {
-        n = HTML_NAME_MAX - h->name_len;
+static void name_add(struct html *h, char c) {
+    if (h->name_len < HTML_NAME_MAX)
+        h->name[h->name_len++] = c;
+    else
         h->name_truncated = true;
-    }
-    memcpy(h->name + h->name_len, p, n);
-    h->name_len += n;
 }
 
 /* The tag's name is complete: are its attributes worth keeping? */
@@ -151,8 +159,6 @@ static void name_done(struct html *h) {
     h->wanted = !h->end_tag;
     if (h->end_tag)
         return;
-    memcpy(h->last_start_tag, h->name, h->name_len);
-    h->last_start_tag_len = h->name_len;
     if (h->events->want != NULL)
         h->wanted = h->events->want(h->ctx, h->name, h->name_len);
     if (h->wanted)
@@ -161,16 +167,23 @@ static void name_done(struct html *h) {
 
 /* Appends to the attribute being read; what does not fit is dropped. */
 static bool attr_append(struct html *h, const char *p, size_t n, size_t have, size_t max) {
+    struct buf *b = &h->bytes;
     size_t room = have < max ? max - have : 0;
     bool fits = true;
 
-    if (room > h->bytes.cap_max - h->bytes.len)
-        room = h->bytes.cap_max - h->bytes.len;
+    if (n <= room && n < b->size - b->len) {
+        memcpy(b->data + b->len, p, n);
+        b->len += n;
+        return true;
+    }
+
+    if (room > b->cap_max - b->len)
+        room = b->cap_max - b->len;
     if (n > room) {
         n = room;
         fits = false;
     }
-    if (!buf_append(&h->bytes, p, n))
+    if (!buf_append(b, p, n))
         out_of_memory(h);
     return fits;
 }
@@ -225,7 +238,7 @@ static void attr_value_decode(struct html *h) {
     size_t raw_at = h->attr.value_at, raw_len = h->bytes.len - raw_at;
 
     if (raw_len == 0 || (memchr(h->bytes.data + raw_at, '&', raw_len) == NULL &&
-                         memchr(h->bytes.data + raw_at, '\0', raw_len) == NULL))
+                         (!h->seen_nul || memchr(h->bytes.data + raw_at, '\0', raw_len) == NULL)))
         return;
     /* At most three bytes out for one in: a NUL. */
     if (raw_len * 3 > h->bytes.cap_max - h->bytes.len) {
@@ -315,8 +328,10 @@ static const char *character_reference_begin(struct html *h, const char *p) {
     return p + 1;
 }
 
+static const char *tag_name(struct html *h, const char *p, const char *end);
+
 static const char *data(struct html *h, const char *p, const char *end) {
-    const char *q = find(p, end, '<');
+    const char *q = find_near(p, end, '<');
 
     if (h->text_on) {
         const char *amp = find(p, q, '&');
@@ -327,7 +342,15 @@ static const char *data(struct html *h, const char *p, const char *end) {
     if (q == end)
         return end;
     h->state = HTML_TAG_OPEN;
-    return q + 1;
+    q++;
+    /* The states in between, taken at once where all is in sight. */
+    bool end_tag = end - q >= 2 && *q == '/';
+    q += end_tag;
+    if (q < end && class_of(*q) & LETTER) {
+        tag_begin(h, end_tag);
+        return tag_name(h, q, end);
+    }
+    return q - end_tag;
 }
 
 static const char *rcdata(struct html *h, const char *p, const char *end) {
@@ -405,20 +428,18 @@ static const char *after_tag_name(struct html *h, const char *p) {
 }
 
 static const char *tag_name(struct html *h, const char *p, const char *end) {
-    const char *q = p;
-
-    while (q < end && !(class_of(*q) & (NAME_END | UPPER)))
-        q++;
-    name_append(h, p, (size_t)(q - p));
-    if (q == end)
-        return end;
-    if (class_of(*q) & UPPER) {
-        char lower = to_lower(*q);
-        name_append(h, *q == '\0' ? REPLACEMENT : &lower, *q == '\0' ? REPLACEMENT_LEN : 1);
-        return q + 1;
+    for (; p < end && !(class_of(*p) & NAME_END); p++) {
+        if (*p != '\0') {
+            name_add(h, to_lower(*p));
+            continue;
+        }
+        for (const char *r = REPLACEMENT; *r != '\0'; r++)
+            name_add(h, *r);
     }
+    if (p == end)
+        return end;
     name_done(h);
-    return after_tag_name(h, q);
+    return after_tag_name(h, p);
 }
 
 /* ------------------------------------------------------------------ raw text's end tags */
@@ -574,6 +595,21 @@ static const char *script_double_escape_end(struct html *h, const char *p, const
 
 /* ------------------------------------------------------------------ attributes */
 
+static const char *attribute_name(struct html *h, const char *p, const char *end);
+
+static const char *value_quoted(struct html *h, const char *p, const char *end, char quote) {
+    const char *q = find(p, end, quote);
+
+    attr_value_append(h, p, (size_t)(q - p));
+    if (q == end)
+        return end;
+    attr_done(h);
+    q++;
+    if (q < end && class_of(*q) & NAME_END)
+        return after_tag_name(h, q);
+    return reconsume(h, q, HTML_AFTER_ATTRIBUTE_VALUE_QUOTED);
+}
+
 static const char *before_attribute_name(struct html *h, const char *p, const char *end) {
     while (p < end && class_of(*p) & SPACE)
         p++;
@@ -583,7 +619,7 @@ static const char *before_attribute_name(struct html *h, const char *p, const ch
         return reconsume(h, p, HTML_AFTER_ATTRIBUTE_NAME);
     attr_begin(h);
     if (*p != '=')
-        return p;
+        return attribute_name(h, p, end);
     attr_name_append(h, p, 1);
     return p + 1;
 }
@@ -602,6 +638,10 @@ static const char *attribute_name(struct html *h, const char *p, const char *end
         return q + 1;
     }
     attr_name_done(h);
+    if (end - q >= 3 && q[0] == '=' && q[1] == '"') {
+        h->state = HTML_ATTRIBUTE_VALUE_DOUBLE_QUOTED;
+        return value_quoted(h, q + 2, end, '"');
+    }
     if (*q == '=')
         return reconsume(h, q + 1, HTML_BEFORE_ATTRIBUTE_VALUE);
     return reconsume(h, q, HTML_AFTER_ATTRIBUTE_NAME);
@@ -634,16 +674,6 @@ static const char *before_attribute_value(struct html *h, const char *p, const c
         return reconsume(h, p, HTML_ATTRIBUTE_VALUE_UNQUOTED);
     attr_done(h);
     return after_tag_name(h, p);
-}
-
-static const char *value_quoted(struct html *h, const char *p, const char *end, char quote) {
-    const char *q = find(p, end, quote);
-
-    attr_value_append(h, p, (size_t)(q - p));
-    if (q == end)
-        return end;
-    attr_done(h);
-    return reconsume(h, q + 1, HTML_AFTER_ATTRIBUTE_VALUE_QUOTED);
 }
 
 static const char *value_double_quoted(struct html *h, const char *p, const char *end) {
@@ -974,6 +1004,7 @@ void html_release(struct html *h) {
 bool html_feed(struct html *h, const void *bytes, size_t n) {
     const char *p = bytes, *end = p + n;
 
+    h->seen_nul = h->seen_nul || find(p, end, '\0') != end;
     while (p < end && !h->stopped) {
         if (h->skip_lf && *p == '\n')
             p++;
@@ -1039,6 +1070,8 @@ bool html_finish(struct html *h) {
 
 void html_set_state(struct html *h, enum html_state state) {
     h->state = state;
+    if (h->name_len > 0)
+        html_set_last_start_tag(h, h->name, h->name_len);
 }
 
 void html_allow_cdata(struct html *h, bool allowed) {

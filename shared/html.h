@@ -138,7 +138,7 @@ struct html {
     void *ctx;
     enum html_state state;
     enum html_state return_state; /* of raw text end tags and of character references */
-    bool text_on, cdata_allowed, skip_lf, stopped, no_memory;
+    bool text_on, cdata_allowed, skip_lf, seen_nul, stopped, no_memory;
     bool end_tag, self_closing, wanted, has_attr, value_truncated, name_truncated;
     bool comment_truncated;
     char name[HTML_NAME_MAX]; /* of the tag being read */
