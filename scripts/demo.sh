@@ -9,7 +9,7 @@
 begin demo
 need_trawl
 out=${DEMO_DIR:-$B/demo}
-short=${out#"$PWD/"}
+short=${out#"$TOP/"}
 rm -rf "$out"
 mkdir -p "$out"
 
@@ -33,7 +33,7 @@ say "2. A master and three workers"
 listen=tcp://127.0.0.1:$(free_port)
 http=127.0.0.1:$(free_port)
 args=(--dir "$out/master" --scope any --allow-net 127.0.0.0/8 --delay 120ms --heartbeat 300ms --lease 2s)
-echo "   trawl master ${args[*]} --seeds seeds.txt"
+echo "   trawl master ${args[*]//"$TOP/"/} --seeds seeds.txt"
 start master "$TRAWL" master "${args[@]}" --seeds "$T/site/seeds.txt" --listen "$listen" --http "$http"
 worker() {
     start "$1" "$TRAWL" worker --master "$listen" --dir "$out/$1" --name "$1"

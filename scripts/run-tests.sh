@@ -70,9 +70,12 @@ run_one() {
     name=$(basename "$file" .sh)
     begin=$(date +%s%N)
     if [ "$kind" = unit ]; then
-        CMOCKA_MESSAGE_OUTPUT=TAP timeout -k 5 "$((UNIT_TIMEOUT * E2E_SCALE))" "$file" >"$LOGS/$name.log" 2>&1 </dev/null
-    else
-        E2E_LOGS=$LOGS timeout -k 20 "$((E2E_TIMEOUT * E2E_SCALE))" bash "$file" >"$LOGS/$name.log" 2>&1 </dev/null
+        CMOCKA_MESSAGE_OUTPUT=TAP timeout -k 5 "$((UNIT_TIMEOUT * E2E_SCALE))" "$file" >"$LOGS/$name.log" 2>&1 </dev/null &
+        trap 'kill $!' TERM
+        wait $!
+    else        # in the foreground, so that Ctrl-C reaches it and it can clean up
+        E2E_LOGS=$LOGS timeout --foreground -k 20 "$((E2E_TIMEOUT * E2E_SCALE))" bash "$file" \
+            >"$LOGS/$name.log" 2>&1 </dev/null
     fi
     echo $? >"$LOGS/$name.rc"
     awk "BEGIN { printf \"%.1f\", ($(date +%s%N) - $begin) / 1e9 }" >"$LOGS/$name.time"
@@ -136,8 +139,7 @@ for f in "${unit[@]}"; do
     count_one unit "$f"
 done
 for f in "${e2e[@]}"; do        # one after the other: they measure time
-    run_one e2e "$f" &
-    wait $!
+    run_one e2e "$f"
     count_one e2e "$f"
 done
 

@@ -8,7 +8,7 @@ need_trawl
 says_wrong() {
     local code=$1 words=$2 word rc
     shift 2
-    timeout -k 2 $((20 * SCALE)) env --default-signal=PIPE "$@" >"$T/said.out" 2>"$T/said.err" </dev/null
+    timeout -k 2 $((10 * SCALE)) env --default-signal=PIPE "$@" >"$T/said.out" 2>"$T/said.err" </dev/null
     rc=$?
     [ "$rc" = "$code" ] || { echo "exit $rc, $code was due"; head -n 5 "$T/said.err"; return 1; }
     [ "$(wc -l <"$T/said.err")" = 1 ] || { echo "not one line:"; head -n 5 "$T/said.err"; return 1; }

@@ -40,7 +40,7 @@ done
 # Slow answers, so that one SIGINT has something to wait for when the second one comes.
 slow=$(free_port)
 python3 "$WEB/gen.py" "$T/slow" --addr 127.0.0.1 --port "$slow" --pages 12 --size 3000 || fail "gen.py"
-NGINX_SERVER='location /s { limit_rate 600; }'
+NGINX_SERVER='location /s { limit_rate 1200; }'
 nginx_start snail "$slow" "$T/slow" 127.0.0.1
 lazy() {
     start crawl "$TRAWL" crawl --dir "$T/twice" "${QUICK[@]}" --listen "tcp://127.0.0.1:$(free_port)" --workers 1 \

@@ -24,8 +24,11 @@ HTML_SUFFIXES = (".html", ".htm", ".shtml", ".xhtml")
 
 class Links(html.parser.HTMLParser):
     def __init__(self):
-        super().__init__(convert_charrefs=True)
+        super().__init__(convert_charrefs=False)
         self.found, self.base = [], None
+
+    def updatepos(self, i, j):
+        return j                        # line numbers, which nobody asks for, cost a tenth of the time
 
     def handle_startendtag(self, tag, attrs):
         self.handle_starttag(tag, attrs)
