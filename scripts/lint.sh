@@ -64,10 +64,10 @@ if [ -n "$tidy" ] && [ ${#units[@]} -gt 0 ]; then
     packages="libprotobuf-c libcurl libcares libdeflate libxxhash libpcre2-8 jansson libpsl icu-uc libcrypto expat"
     # shellcheck disable=SC2046,SC2086,SC2207
     flags=(-std=c11 -D_GNU_SOURCE '-DTRAWL_VERSION="0"' -I. "-I$B" $(pkg-config --cflags $packages 2>/dev/null))
-    checks='-*,bugprone-*,clang-analyzer-*,cert-err33-c,misc-redundant-expression,misc-static-assert'
+    checks='-*,bugprone-*,clang-analyzer-*,misc-redundant-expression,misc-static-assert'
     checks+=',readability-misleading-indentation,readability-redundant-declaration'
     checks+=',-bugprone-easily-swappable-parameters,-bugprone-assignment-in-if-condition,-bugprone-reserved-identifier'
-    checks+=',-bugprone-narrowing-conversions,-cert-err33-c'
+    checks+=',-bugprone-narrowing-conversions,-bugprone-implicit-widening-of-multiplication-result'
     checks+=',-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling'
     tidy_files() {          # quiet unless it finds something
         local out

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+sys.dont_write_bytecode = True
 from walk import Links, resolve
 
 
