@@ -1,0 +1,41 @@
+/*
+ * seen: the set of fingerprints of all URLs ever seen, in memory.
+ *
+ * Exact over 64-bit fingerprints (fingerprint.h). The fingerprint's top bits choose a shard; a shard is
+ * an open-addressed table of 8-byte slots that grows on its own, by a quarter, and the shards' sizes are
+ * staggered, so that they do not grow together: there is no moment at which the whole set is there
+ * twice, and the average load stays high. 9.4 to 10.7 bytes an entry once there are many.
+ *
+ *     struct seen *s = seen_new();
+ *     if (seen_add(s, fp) == SEEN_ADDED) ...
+ *     seen_free(s);
+ *
+ * Nothing is ever removed. Out of memory is a result; the set stays as it was. One owner a set.
+ */
+#ifndef TRAWL_MASTER_SEEN_H
+#define TRAWL_MASTER_SEEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct seen;
+
+enum seen_result { SEEN_ADDED, SEEN_ALREADY, SEEN_NO_MEMORY };
+
+struct seen *seen_new(void); /* NULL: no memory */
+void seen_free(struct seen *s);
+
+/* Any value, 0 too. */
+enum seen_result seen_add(struct seen *s, uint64_t fp);
+bool seen_has(const struct seen *s, uint64_t fp);
+/* Adds `n` at once, faster than one by one: the memory is fetched ahead. was_new[i]: 1 if fps[i] was not there
+ * before its turn (so of equal ones only the first is new). Returns how many were dealt with, from the
+ * first on: less than `n` means no memory. */
+size_t seen_add_batch(struct seen *s, const uint64_t *fps, size_t n, uint8_t *was_new);
+
+uint64_t seen_count(const struct seen *s);
+/* All memory that it holds now. */
+uint64_t seen_memory_bytes(const struct seen *s);
+
+#endif
