@@ -33,9 +33,26 @@ enum {
     LIMIT_ORIGIN_FAILURES = 10,
     /* Longest pause that a server can ask for, by Crawl-delay or Retry-After. */
     LIMIT_SERVER_DELAY_MS = 3600 * 1000,
+    /* How long rules may be used: RFC 9309 §2.4 says not more than 24 hours. */
+    LIMIT_ROBOTS_VALID_MS = 24 * 3600 * 1000,
+    /* Redirects of robots.txt to other origins: RFC 9309 §2.3.1.2 asks for at least five. */
+    LIMIT_ROBOTS_HOPS = 5,
+    /* Encoded rules of one origin. */
+    LIMIT_ROBOTS_ENCODED_BYTES = 1 << 20,
+    /* Grants in one answer; how soon and how late a loop with nothing to do asks again. */
+    LIMIT_EXCHANGE_GRANTS = 256,
+    LIMIT_POLL_MIN_MS = 10,
+    LIMIT_POLL_MAX_MS = 100,
+    /* A worker's name, and its fetch loops. */
+    LIMIT_WORKER_NAME_BYTES = 64,
+    LIMIT_WORKER_LOOPS = 1024,
+    LIMIT_SEGMENT_NAME_BYTES = 128,
     /* First and longest pause after an origin failed; doubles in between. */
     LIMIT_BACKOFF_FIRST_MS = 1000,
     LIMIT_BACKOFF_MAX_MS = 300 * 1000,
+
+    /* Connections that a master holds at once. */
+    LIMIT_RPC_CONNECTIONS = 4096,
 };
 
 #endif

@@ -1,0 +1,21 @@
+/*
+ * rpc_nng: what both ends of rpc.h need of nng; for rpc_server.c and rpc_client.c only.
+ */
+#ifndef TRAWL_PROTO_RPC_NNG_H
+#define TRAWL_PROTO_RPC_NNG_H
+
+#include <nng/nng.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "shared/error.h"
+
+/* "`what` `address`: nng's reason". */
+void rpc_nng_error(struct error *err, int rv, const char *what, const char *address);
+/* A message with a copy of the bytes; NULL: no memory. */
+nng_msg *rpc_nng_message(const void *bytes, size_t len);
+/* nng_close() with traffic in flight can hang for ever: it runs in a thread of its own, which is left behind
+ * (false) when it takes longer than a few seconds. Stop aios and close contexts first. */
+bool rpc_nng_close(nng_socket socket);
+
+#endif
