@@ -119,7 +119,7 @@ static bool read_url_function(struct css *c, struct buf *url) {
 }
 
 void css_init(struct css *c, const char *text, size_t text_len) {
-    *c = (struct css){text, text + text_len, false};
+    *c = (struct css){.at = text, .end = text + text_len};
 }
 
 bool css_next(struct css *c, struct buf *url) {
@@ -150,9 +150,13 @@ bool css_next(struct css *c, struct buf *url) {
         } else {
             c->at += *c->at == '\\' && c->end - c->at > 1 ? 2 : 1;
         }
+        /* Bytes are appended one by one: a failure short of the cap is a lack of memory. */
+        c->no_memory = url->failed && url->len < url->cap_max;
+        if (c->no_memory)
+            break;
         found = found && !url->failed && url->len > 0;
     }
-    if (!found)
+    if (c->no_memory || !found)
         buf_reset(url);
-    return found;
+    return found && !c->no_memory;
 }

@@ -19,11 +19,12 @@
 struct css {
     const char *at, *end;
     bool import; /* the last thing seen was @import */
+    bool no_memory;
 };
 
 void css_init(struct css *c, const char *text, size_t text_len);
-/* Replaces the content of `url` by the next URL, its escapes decoded. One that does not fit is
- * skipped, and so is one for which there is no memory. False: no more. */
+/* Replaces the content of `url` by the next URL, its escapes decoded. One over the cap of `url` is
+ * skipped. False: no more; or memory ran out, then `no_memory` is set. */
 bool css_next(struct css *c, struct buf *url);
 
 #endif

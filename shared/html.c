@@ -1002,8 +1002,11 @@ void html_release(struct html *h) {
 
 /* The standard's newline normalisation (§13.2.3.5) happens here, so that no state knows CR. */
 bool html_feed(struct html *h, const void *bytes, size_t n) {
-    const char *p = bytes, *end = p + n;
+    const char *p = bytes;
 
+    if (n == 0)
+        return !h->stopped;
+    const char *end = p + n;
     h->seen_nul = h->seen_nul || find(p, end, '\0') != end;
     while (p < end && !h->stopped) {
         if (h->skip_lf && *p == '\n')

@@ -8,7 +8,12 @@
 #include <string.h>
 #include <strings.h>
 
-enum { STYLE_BYTES = 1 << 20 };
+enum {
+    STYLE_BYTES = 1 << 20,
+    /* Room for a link whose query is encoded: a character grows by no more than from two bytes to
+       the 13 of "%26%23255%3B". */
+    SCRATCH_BYTES = 8 * LIMIT_URL_BYTES,
+};
 
 /* ------------------------------------------------------------------ attributes */
 
@@ -124,6 +129,7 @@ static void add_css(struct page *p, const char *text, size_t len) {
     css_init(&c, text, len);
     while (css_next(&c, &p->scratch))
         add_link(p, PAGE_CSS, p->scratch.data, p->scratch.len, false);
+    p->failed = p->failed || c.no_memory;
 }
 
 static void keep_href(struct page *p, struct buf *to, const struct html_attr *a) {
@@ -419,7 +425,7 @@ static void forget_links(struct page *p) {
 }
 
 /* The query of a link on a page in a legacy encoding is encoded in that encoding, not in UTF-8.
- * `*text` is left alone or moved to `scratch`. False: no memory, or too long. */
+ * `*text` is left alone or moved to `scratch`. False: no memory. */
 static bool encode_query(struct page *p, const char **text, size_t *len) {
     const char *query = memchr(*text, '?', *len), *end = *text + *len;
 
@@ -445,7 +451,7 @@ static bool encode_query(struct page *p, const char **text, size_t *len) {
 /* Resolves one link into p->url. */
 static bool resolve(struct page *p, const char *text, size_t len) {
     if (!encode_query(p, &text, &len)) {
-        p->links_refused++;
+        p->failed = true;
         return false;
     }
     enum url_result result = url_parse(&p->url, text, len, &p->base);
@@ -604,7 +610,7 @@ void page_init(struct page *p) {
     buf_init(&p->canonical_href, LIMIT_URL_BYTES);
     buf_init(&p->decoded, 0);
     buf_init(&p->style, STYLE_BYTES);
-    buf_init(&p->scratch, LIMIT_URL_BYTES);
+    buf_init(&p->scratch, SCRATCH_BYTES);
     mimetype_init(&p->type);
     url_init(&p->base);
     url_init(&p->url);
