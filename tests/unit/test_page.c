@@ -20,7 +20,7 @@ static int set_up(void **state) {
     (void)state;
     page_init(&page);
     url_init(&document);
-    return url_parse(&document, "http://h.example/d/p.html?q", 27, NULL);
+    return (int)url_parse(&document, "http://h.example/d/p.html?q", 27, NULL);
 }
 
 static int tear_down(void **state) {
