@@ -1,0 +1,406 @@
+#include "master/store_rocks.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <libgen.h>
+#include <rocksdb/c.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct rocks {
+    struct store store; /* first */
+    char *path;
+    bool read_only;
+    rocksdb_options_t *options;
+    rocksdb_writeoptions_t *write_options;
+    rocksdb_readoptions_t *read_options;
+    rocksdb_writebatch_t *batch; /* scratch of the writer */
+    rocksdb_t *db;               /* NULL: a reopening failed */
+};
+
+struct rocks_iter {
+    struct store_iter iter; /* first */
+    rocksdb_iterator_t *it;
+    rocksdb_readoptions_t *options;
+    char upper[]; /* the first key behind the prefix; `options` points to it */
+};
+
+/* ---- messages ------------------------------------------------------------------------------------------- */
+
+/* What RocksDB says, in our words where they are clearer. Frees `why`. */
+static void explain(struct error *err, const char *path, const char *doing, char *why) {
+    static const struct {
+        const char *text;
+        int errno_value;
+    } known[] = {{"No space left on device", ENOSPC}, {"Disk quota exceeded", EDQUOT},
+                 {"Permission denied", EACCES},       {"Read-only file system", EROFS},
+                 {"Too many open files", EMFILE},     {"Input/output error", EIO}};
+
+    if (strstr(why, "lock file") != NULL || strstr(why, "lock hold") != NULL) {
+        error_set(err, 0, "%s is in use by another crawl", path);
+        goto out;
+    }
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strstr(why, known[i].text) != NULL) {
+            error_set(err, known[i].errno_value, "cannot %s the crawldb %s", doing, path);
+            goto out;
+        }
+    if (strncmp(why, "Corruption", strlen("Corruption")) == 0)
+        error_set(err, 0, "the crawldb %s is damaged: %s", path, why);
+    else
+        error_set(err, 0, "cannot %s the crawldb %s: %s", doing, path, why);
+out:
+    rocksdb_free(why);
+}
+
+/* ---- the directory -------------------------------------------------------------------------------------- */
+
+enum presence { ABSENT, PRESENT, UNUSABLE };
+
+/* A creation that was cut short leaves these, and then CURRENT makes it a database. */
+static bool is_leftover(const char *name) {
+    static const char *const patterns[] = {".",        "..",         "LOCK",    "LOG*",
+                                           "IDENTITY", "MANIFEST-*", "*.dbtmp", "OPTIONS-*"};
+
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++)
+        if (fnmatch(patterns[i], name, 0) == 0)
+            return true;
+    return false;
+}
+
+/* Without CURRENT, RocksDB would begin anew and delete whatever tables it finds. */
+static enum presence look_inside(const char *path, struct error *err) {
+    bool has_current = false, has_other = false;
+    DIR *dir = opendir(path);
+
+    if (dir == NULL) {
+        error_set(err, errno, "cannot open the crawldb %s", path);
+        return UNUSABLE;
+    }
+    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+        if (strcmp(e->d_name, "CURRENT") == 0)
+            has_current = true;
+        else if (!is_leftover(e->d_name))
+            has_other = true;
+    }
+    closedir(dir);
+    if (has_current)
+        return PRESENT;
+    if (has_other) {
+        error_set(err, 0, "%s holds files but no whole crawldb", path);
+        return UNUSABLE;
+    }
+    return ABSENT;
+}
+
+static bool sync_parent(const char *path, struct error *err) {
+    char *copy = strdup(path);
+    int fd = copy == NULL ? -1 : open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool ok = fd >= 0 && fsync(fd) == 0;
+
+    if (!ok)
+        error_set(err, errno, "cannot make the crawldb %s durable", path);
+    if (fd >= 0)
+        close(fd);
+    free(copy);
+    return ok;
+}
+
+/* Sees to it that the directory is there and is what the mode asks for. */
+static bool prepare(const char *path, enum store_rocks_mode mode, struct error *err) {
+    bool may_create = mode == STORE_ROCKS_CREATE || mode == STORE_ROCKS_OPEN_OR_CREATE;
+    struct stat st;
+    enum presence found = ABSENT;
+
+    if (stat(path, &st) == 0) {
+        if (!S_ISDIR(st.st_mode)) {
+            error_set(err, 0, "%s is not a directory", path);
+            return false;
+        }
+        found = look_inside(path, err);
+    } else if (errno != ENOENT) {
+        error_set(err, errno, "cannot open the crawldb %s", path);
+        return false;
+    } else if (may_create) {
+        if (mkdir(path, 0777) != 0) {
+            error_set(err, errno, "cannot create the crawldb %s", path);
+            return false;
+        }
+        if (!sync_parent(path, err))
+            return false;
+    }
+    if (found == PRESENT && mode == STORE_ROCKS_CREATE)
+        error_set(err, 0, "%s already holds a crawl", path);
+    else if (found == ABSENT && !may_create)
+        error_set(err, 0, "there is no crawl in %s", path);
+    else
+        return found != UNUSABLE;
+    return false;
+}
+
+/* ---- options -------------------------------------------------------------------------------------------- */
+
+static void set_tables(rocksdb_options_t *o) {
+    rocksdb_block_based_table_options_t *t = rocksdb_block_based_options_create();
+    rocksdb_cache_t *cache = rocksdb_cache_create_lru(STORE_ROCKS_CACHE_BYTES);
+
+    rocksdb_block_based_options_set_block_cache(t, cache);
+    rocksdb_block_based_options_set_cache_index_and_filter_blocks(t, 1);
+    rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(t, 1);
+    rocksdb_block_based_options_set_block_size(t, 16 << 10);
+    rocksdb_block_based_options_set_format_version(t, 5);
+    rocksdb_block_based_options_set_filter_policy(t, rocksdb_filterpolicy_create_ribbon(10));
+    rocksdb_options_set_block_based_table_factory(o, t);
+    /* Who asks for a key usually knows that it is there: the last level, nine tenths of all, needs no
+     * filter. */
+    rocksdb_options_set_optimize_filters_for_hits(o, 1);
+    rocksdb_cache_destroy(cache);
+    rocksdb_block_based_options_destroy(t);
+}
+
+static rocksdb_options_t *make_options(bool may_create) {
+    rocksdb_options_t *o = rocksdb_options_create();
+
+    rocksdb_options_set_create_if_missing(o, may_create);
+    rocksdb_options_set_paranoid_checks(o, 1);
+    rocksdb_options_set_wal_recovery_mode(o, rocksdb_point_in_time_recovery);
+
+    rocksdb_options_set_write_buffer_size(o, STORE_ROCKS_BUFFER_BYTES);
+    rocksdb_options_set_max_write_buffer_number(o, STORE_ROCKS_BUFFERS);
+    /* One writer. */
+    rocksdb_options_set_allow_concurrent_memtable_write(o, 0);
+    /* Levels that are rewritten often get the fast compression, the last one the dense. */
+    rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
+    rocksdb_options_set_compression(o, rocksdb_lz4_compression);
+    rocksdb_options_set_bottommost_compression(o, rocksdb_zstd_compression);
+    rocksdb_options_set_max_background_jobs(o, 2);
+    /* Written out as it comes, so that the fdatasync of store_sync() finds little to do. */
+    rocksdb_options_set_bytes_per_sync(o, 1 << 20);
+    rocksdb_options_set_wal_bytes_per_sync(o, 512 << 10);
+    rocksdb_options_set_max_open_files(o, 512);
+
+    rocksdb_options_set_stats_dump_period_sec(o, 0);
+    rocksdb_options_set_stats_persist_period_sec(o, 0);
+    rocksdb_options_set_info_log_level(o, 2 /* warnings */);
+    rocksdb_options_set_max_log_file_size(o, 1 << 20);
+    rocksdb_options_set_keep_log_file_num(o, 3);
+    set_tables(o);
+    return o;
+}
+
+/* ---- operations ------------------------------------------------------------------------------------------ */
+
+static bool open_db(struct rocks *r, struct error *err) {
+    char *why = NULL;
+
+    if (r->read_only)
+        r->db = rocksdb_open_for_read_only(r->options, r->path, 0, &why);
+    else
+        r->db = rocksdb_open(r->options, r->path, &why);
+    if (why == NULL)
+        return true;
+    r->db = NULL;
+    explain(err, r->path, "open", why);
+    return false;
+}
+
+static bool not_open(const struct rocks *r, struct error *err) {
+    if (r->db != NULL)
+        return false;
+    error_set(err, 0, "the crawldb %s is not open", r->path);
+    return true;
+}
+
+static bool rocks_write(struct store *s, const struct batch *b, struct error *err) {
+    struct rocks *r = (struct rocks *)s;
+    struct batch_op op;
+    char *why = NULL;
+
+    if (not_open(r, err))
+        return false;
+    rocksdb_writebatch_clear(r->batch);
+    for (size_t at = 0; batch_next(b, &at, &op);) {
+        if (op.value != NULL)
+            rocksdb_writebatch_put(r->batch, op.key, op.key_len, op.value, op.value_len);
+        else
+            rocksdb_writebatch_delete(r->batch, op.key, op.key_len);
+    }
+    rocksdb_write(r->db, r->write_options, r->batch, &why);
+    if (why == NULL)
+        return true;
+    explain(err, r->path, "write", why);
+    return false;
+}
+
+static bool rocks_sync(struct store *s, struct error *err) {
+    struct rocks *r = (struct rocks *)s;
+    char *why = NULL;
+
+    if (not_open(r, err))
+        return false;
+    if (r->read_only)
+        return true;
+    rocksdb_flush_wal(r->db, 1, &why);
+    if (why == NULL)
+        return true;
+    explain(err, r->path, "sync", why);
+    return false;
+}
+
+static enum store_result rocks_get(struct store *s, const void *key, size_t key_len,
+                                   struct buf *value, struct error *err) {
+    struct rocks *r = (struct rocks *)s;
+    char *why = NULL;
+    size_t len;
+
+    if (not_open(r, err))
+        return STORE_FAILED;
+    rocksdb_pinnableslice_t *found = rocksdb_get_pinned(r->db, r->read_options, key, key_len, &why);
+    if (why != NULL) {
+        explain(err, r->path, "read", why);
+        return STORE_FAILED;
+    }
+    if (found == NULL)
+        return STORE_NOT_FOUND;
+    const char *bytes = rocksdb_pinnableslice_value(found, &len);
+    buf_append(value, bytes, len);
+    rocksdb_pinnableslice_destroy(found);
+    return STORE_FOUND;
+}
+
+static bool rocks_reopen(struct store *s, struct error *err) {
+    struct rocks *r = (struct rocks *)s;
+
+    if (r->db != NULL)
+        rocksdb_close(r->db);
+    r->db = NULL;
+    /* What was there must be there still. */
+    rocksdb_options_set_create_if_missing(r->options, 0);
+    return open_db(r, err);
+}
+
+static void rocks_close(struct store *s) {
+    struct rocks *r = (struct rocks *)s;
+
+    if (r->db != NULL)
+        rocksdb_close(r->db);
+    rocksdb_writebatch_destroy(r->batch);
+    rocksdb_readoptions_destroy(r->read_options);
+    rocksdb_writeoptions_destroy(r->write_options);
+    rocksdb_options_destroy(r->options);
+    store_release(s);
+    free(r->path);
+    free(r);
+}
+
+/* ---- iterators ------------------------------------------------------------------------------------------- */
+
+static void start(struct rocks_iter *it, const char *prefix, size_t prefix_len, const char *from,
+                  size_t from_len) {
+    size_t shared_len = from_len < prefix_len ? from_len : prefix_len;
+    int order = shared_len == 0 ? 0 : memcmp(from, prefix, shared_len);
+
+    if (order < 0 || (order == 0 && from_len < prefix_len))
+        rocksdb_iter_seek(it->it, prefix, prefix_len);
+    else
+        rocksdb_iter_seek(it->it, from, from_len);
+}
+
+static struct store_iter *rocks_iter_open(struct store *s, const void *prefix, size_t prefix_len,
+                                          const void *from, size_t from_len, struct error *err) {
+    struct rocks *r = (struct rocks *)s;
+    struct rocks_iter *it;
+    size_t upper_len = prefix_len;
+
+    if (not_open(r, err))
+        return NULL;
+    it = malloc(sizeof *it + prefix_len);
+    if (it == NULL) {
+        error_set(err, ENOMEM, "cannot read the crawldb %s", r->path);
+        return NULL;
+    }
+    it->options = rocksdb_readoptions_create();
+    if (prefix_len > 0)
+        memcpy(it->upper, prefix, prefix_len);
+    while (upper_len > 0 && (unsigned char)it->upper[upper_len - 1] == 0xff)
+        upper_len--;
+    if (upper_len > 0) {
+        it->upper[upper_len - 1]++;
+        rocksdb_readoptions_set_iterate_upper_bound(it->options, it->upper, upper_len);
+    }
+    it->it = rocksdb_create_iterator(r->db, it->options);
+    start(it, prefix, prefix_len, from, from_len);
+    return &it->iter;
+}
+
+static bool rocks_iter_valid(const struct store_iter *iter) {
+    return rocksdb_iter_valid(((const struct rocks_iter *)iter)->it) != 0;
+}
+
+static const void *rocks_iter_key(const struct store_iter *iter, size_t *len) {
+    return rocksdb_iter_key(((const struct rocks_iter *)iter)->it, len);
+}
+
+static const void *rocks_iter_value(const struct store_iter *iter, size_t *len) {
+    return rocksdb_iter_value(((const struct rocks_iter *)iter)->it, len);
+}
+
+static void rocks_iter_next(struct store_iter *iter) {
+    rocksdb_iter_next(((struct rocks_iter *)iter)->it);
+}
+
+static bool rocks_iter_close(struct store_iter *iter, struct error *err) {
+    struct rocks_iter *it = (struct rocks_iter *)iter;
+    struct rocks *r = (struct rocks *)iter->store;
+    char *why = NULL;
+
+    rocksdb_iter_get_error(it->it, &why);
+    bool ok = why == NULL;
+    if (!ok)
+        explain(err, r->path, "read", why);
+    rocksdb_iter_destroy(it->it);
+    rocksdb_readoptions_destroy(it->options);
+    free(it);
+    return ok;
+}
+
+static const struct store_ops ops = {
+    .write = rocks_write,
+    .sync = rocks_sync,
+    .get = rocks_get,
+    .reopen = rocks_reopen,
+    .close = rocks_close,
+    .iter_open = rocks_iter_open,
+    .iter_valid = rocks_iter_valid,
+    .iter_key = rocks_iter_key,
+    .iter_value = rocks_iter_value,
+    .iter_next = rocks_iter_next,
+    .iter_close = rocks_iter_close,
+};
+
+struct store *store_rocks_open(const char *path, enum store_rocks_mode mode, struct error *err) {
+    struct rocks *r;
+
+    if (!prepare(path, mode, err))
+        return NULL;
+    r = calloc(1, sizeof *r);
+    if (r == NULL || (r->path = strdup(path)) == NULL) {
+        error_set(err, ENOMEM, "cannot open the crawldb %s", path);
+        free(r);
+        return NULL;
+    }
+    store_init(&r->store, &ops);
+    r->read_only = mode == STORE_ROCKS_READ_ONLY;
+    r->options = make_options(mode == STORE_ROCKS_CREATE || mode == STORE_ROCKS_OPEN_OR_CREATE);
+    r->write_options = rocksdb_writeoptions_create();
+    r->read_options = rocksdb_readoptions_create();
+    r->batch = rocksdb_writebatch_create();
+    if (open_db(r, err))
+        return &r->store;
+    rocks_close(&r->store);
+    return NULL;
+}
