@@ -216,7 +216,7 @@ struct prescan_attr {
 static bool prescan_attribute(const char **at, const char *end, struct prescan_attr *a) {
     const char *p = *at;
 
-    *a = (struct prescan_attr){0};
+    *a = (struct prescan_attr){.name = "", .value = ""};
     while (p < end && (is_space(*p) || *p == '/'))
         p++;
     *at = p;

@@ -5,8 +5,10 @@
  * content of <style> is raw text, unless the <style> is SVG's), and whether CDATA sections exist
  * (only in SVG and MathML). Both depend on the namespace of the current node, so this follows <svg>,
  * <math>, their integration points (<foreignObject>, <mi>, <annotation-xml> ...) and the tags that
- * break out of them, scripting disabled. What it cannot know, for want of a tree, is whether an end
- * tag inside an integration point is ignored because HTML elements are still open there.
+ * break out of them, scripting disabled. What it cannot know, for want of a tree, is which HTML
+ * elements are open: an end tag that would close one around an unclosed <svg>, and one inside an
+ * integration point that the tree builder ignores because elements are still open there. Pages that
+ * close what they open are read exactly.
  *
  *     want callback:      return html_context_wants(&c, element) || ...;
  *     start_tag callback: html_context_start_tag(&c, element, tag, &h);
