@@ -19,9 +19,9 @@
  * becomes U+FFFD wherever the standard says so. A byte order mark is for the caller to remove.
  *
  * Bounds: a tag keeps HTML_NAME_MAX bytes of its name, HTML_TAG_ATTRS attributes and HTML_TAG_BYTES
- * bytes of them, an attribute HTML_ATTR_NAME_MAX of its name and HTML_VALUE_MAX of its value, a
- * comment or DOCTYPE HTML_COMMENT_MAX; the rest is read and
- * dropped, and the token says so. There is no stack: depth costs nothing.
+ * bytes of them; an attribute HTML_ATTR_NAME_MAX bytes of its name and HTML_VALUE_MAX of its value; a
+ * comment or DOCTYPE HTML_COMMENT_MAX. The rest is read and dropped, and the token says so. There is
+ * no stack: depth costs nothing.
  *
  * No state is shared between tokenizers; one owner each.
  */

@@ -249,9 +249,10 @@ static void on_meta_robots(struct page *p, const struct html_attr *content) {
     p->nofollow = p->nofollow || none || has_word(content, "nofollow");
 }
 
-/* "Changing the encoding while parsing" (§13.2.3.5): begin again if it makes a difference. */
+/* "Changing the encoding while parsing" (§13.2.3.5): begin again if it makes a difference. What
+ * could be read as UTF-16 is UTF-16. */
 static void on_meta_charset(struct page *p, const struct charset *c) {
-    if (c == NULL || p->charset_certain)
+    if (c == NULL || p->charset_certain || strncmp(p->charset->name, "utf-16", 6) == 0)
         return;
     p->charset_certain = true;
     if (c != p->charset && !charset_is_ascii(p->in->body, p->in->body_len))
