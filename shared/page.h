@@ -12,17 +12,16 @@
  * The body is read as a browser with scripting disabled reads it, without building a tree: the
  * content of <noscript> counts, what stands in <script>, <style>, <textarea>, <title>, <xmp>,
  * <iframe>, <noembed>, <noframes> and comments does not. Links inside <template> count. Headers (Link,
- * X-Robots-Tag, Refresh) are the caller's. The encoding
- * is found as the HTML standard says (§13.2.3.2); a page that declares none is taken as UTF-8 if it
- * is valid UTF-8, else as windows-1252. A <meta charset> behind the first 1024 bytes is obeyed too.
+ * X-Robots-Tag, Refresh) are the caller's. The encoding is found as the HTML standard says
+ * (§13.2.3.2); a page that declares none is taken as UTF-8 if it is valid UTF-8, else as windows-1252.
+ * A <meta charset> behind the first 1024 bytes is obeyed too.
  *
  * URLs are resolved against <base href> (wherever it stands) or the document, brought to the crawl's
  * canonical form (url_canonicalise()), and listed once, in the order of discovery; only http and
  * https. The query is encoded in the page's encoding, as the URL standard asks.
  *
  * The storage is reused from page to page. A page does not move in memory between page_init() and
- * page_release(). One owner each; different pages may be used by different
- * threads.
+ * page_release(). One owner each; different pages may be used by different threads.
  */
 #ifndef TRAWL_SHARED_PAGE_H
 #define TRAWL_SHARED_PAGE_H
