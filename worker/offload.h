@@ -1,0 +1,36 @@
+/*
+ * offload: one thread that does, in order, what a fetch loop must not wait for: fdatasync, sealing.
+ *
+ *     struct my_job { struct offload_job job; ... };        // job first
+ *     offload_submit(o, &my->job);                          // job->run is called in the thread
+ *     offload_fd(o) readable -> while ((job = offload_take(o)) != NULL) ...
+ *
+ * A job belongs to the thread from offload_submit() until offload_take() gives it back. The owner (one thread)
+ * submits and takes; the number of jobs is bounded by what it submits.
+ */
+#ifndef TRAWL_WORKER_OFFLOAD_H
+#define TRAWL_WORKER_OFFLOAD_H
+
+#include <stdbool.h>
+
+#include "shared/error.h"
+
+struct offload_job {
+    void (*run)(struct offload_job *job);
+    struct offload_job *next; /* offload's own */
+};
+
+struct offload;
+
+/* `name`: of the thread, at most 15 characters. NULL: `err`. */
+struct offload *offload_new(const char *name, struct error *err);
+/* An eventfd, readable when there is something to take. */
+int offload_fd(const struct offload *o);
+void offload_submit(struct offload *o, struct offload_job *job);
+/* The next finished job, or NULL. */
+struct offload_job *offload_take(struct offload *o);
+/* Waits for the job that is running; hands back all others, done or not (`abandoned` is called for each, may
+ * be NULL), and ends the thread. NULL is fine. */
+void offload_free(struct offload *o, void (*abandoned)(struct offload_job *job));
+
+#endif
