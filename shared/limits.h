@@ -53,6 +53,8 @@ enum {
 
     /* Connections that a master holds at once. */
     LIMIT_RPC_CONNECTIONS = 4096,
+    /* Names whose addresses one fetch loop remembers. */
+    LIMIT_DNS_NAMES = 16384,
 };
 
 #endif
