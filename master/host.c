@@ -364,6 +364,11 @@ void host_unbook(struct host_table *t, struct origin *o, struct host_address *ad
     assert(o->connections >= connections && o->leases > 0);
     o->connections -= connections;
     o->leases--;
+    host_release_address(t, address, connections);
+}
+
+void host_release_address(struct host_table *t, struct host_address *address,
+                          uint32_t connections) {
     if (address == NULL)
         return;
     assert(address->connections >= connections);

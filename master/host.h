@@ -128,6 +128,9 @@ uint32_t host_book(struct host_table *t, struct origin *o, uint32_t wanted,
  * before a restart. */
 bool host_book_address(struct host_table *t, struct origin *o, const void *address, size_t len,
                        uint32_t connections, bool force, struct host_address **booked);
+/* Gives back connections at an address (NULL: nothing). */
+void host_release_address(struct host_table *t, struct host_address *address, uint32_t connections);
+/* The end of a lease: its connections at origin and address. */
 void host_unbook(struct host_table *t, struct origin *o, struct host_address *address,
                  uint32_t connections);
 

@@ -64,7 +64,7 @@ struct worker {
 struct session {
     uint64_t id;
     struct worker *worker;
-    uint32_t loop;
+    uint32_t loop, serial;
     bool attached; /* false: known from before a restart, not heard of yet */
     int64_t renewed_ms;
     struct heap_item deadline;

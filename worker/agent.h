@@ -42,7 +42,7 @@ struct visit; /* opaque; valid until agent_poll() gave AGENT_FORGET for it */
 struct agent_config {
     const char *worker;         /* name */
     unsigned char instance[16]; /* of the worker's directory */
-    uint64_t incarnation;       /* of the process */
+    uint64_t incarnation; /* of the process: grows with each start in the worker's directory */
     uint32_t loop, loops;
     uint32_t transfers_max; /* fetches at once */
     const char

@@ -1,0 +1,153 @@
+/* control: what operators ask of a running crawl. Asking twice is harmless. */
+#include <string.h>
+
+#include "master/core_state.h"
+
+static void refuse(struct core *c, Trawl__Reply *reply, const char *what, const char *name) {
+    reply->code = TRAWL__CODE__REFUSED;
+    reply->error = arena_printf(&c->arena, what, name);
+}
+
+static const char *pause_crawl(struct core *c) {
+    if (c->state == CORE_RUNNING)
+        c->state = CORE_PAUSED;
+    return c->state == CORE_PAUSED ? "paused" : "the crawl is ending";
+}
+
+static const char *resume_crawl(struct core *c, struct now now) {
+    size_t at = 0;
+    struct lease *l;
+
+    if (c->state == CORE_PAUSED) {
+        c->state = CORE_RUNNING;
+        while ((l = map_next(&c->leases.by_attempt, &at)) != NULL)
+            l->progress_ms = now.mono_ms;
+    }
+    return c->state == CORE_RUNNING ? "running" : "the crawl is ending";
+}
+
+static const char *add_urls(struct core *c, struct now now, const Trawl__Control *v,
+                            Trawl__Reply *reply) {
+    struct error err = {0};
+    uint64_t before = c->by_state[TRAWL__STATE__PENDING];
+
+    for (size_t i = 0; i < v->n_urls && !c->failed; i++) {
+        if (core_seed(c, now, (const char *)v->urls[i].data, v->urls[i].len, &err))
+            continue;
+        refuse(c, reply, "%s", err.text);
+        return NULL;
+    }
+    return arena_printf(&c->arena, "%zu URLs given, %llu new", v->n_urls,
+                        (unsigned long long)(c->by_state[TRAWL__STATE__PENDING] - before));
+}
+
+static const char *drain_worker(struct core *c, const Trawl__Control *v, Trawl__Reply *reply) {
+    struct worker *w = lease_worker(&c->leases, v->worker);
+
+    if (w == NULL || w->sessions == 0) {
+        refuse(c, reply, "no worker %s is here", v->worker);
+        return NULL;
+    }
+    w->draining = true;
+    return arena_printf(&c->arena, "%s finishes what it has and leaves", w->name);
+}
+
+/* Everything committed in one segment goes back into the queue. */
+static size_t forget_segment(struct core *c, struct now now, struct segment *s) {
+    struct record_key prefix = record_committed_of(s->id);
+    struct store_iter *iter =
+        store_iter_open(c->store, prefix.bytes, prefix.len, prefix.bytes, prefix.len);
+    size_t count = 0;
+
+    if (iter == NULL) {
+        core_fail(c, "cannot read a segment's records");
+        return 0;
+    }
+    for (; store_iter_valid(iter) && !c->failed; store_iter_next(iter)) {
+        size_t key_len, value_len;
+        uint32_t id;
+        uint64_t offset;
+        struct committed_value value;
+        const void *key = store_iter_key(iter, &key_len);
+        const void *bytes = store_iter_value(iter, &value_len);
+
+        if (!record_parse_committed(key, key_len, &id, &offset) ||
+            !record_committed_unpack(bytes, value_len, &value)) {
+            core_fail(c, "a committed record of the crawldb cannot be read");
+            break;
+        }
+        count += frontier_refetch(c, now, value.fp);
+        core_delete(c, record_committed(id, offset));
+    }
+    store_iter_close(iter);
+    if (!c->failed)
+        segment_forget(c, s);
+    return count;
+}
+
+static const char *forget_worker(struct core *c, struct now now, const Trawl__Control *v,
+                                 Trawl__Reply *reply) {
+    struct worker *w = lease_worker(&c->leases, v->worker);
+    size_t at = 0, count = 0, segments = 0;
+    struct segment *s;
+
+    if (w != NULL && w->sessions > 0) {
+        refuse(c, reply, "worker %s is alive: drain it first", v->worker);
+        return NULL;
+    }
+    while (!c->failed && (s = map_next(&c->segments_by_id, &at)) != NULL) {
+        if (strcmp(s->worker, v->worker) != 0)
+            continue;
+        count += forget_segment(c, now, s);
+        segments++;
+        at = 0;
+        if (!core_flush(c))
+            return NULL;
+    }
+    if (segments == 0) {
+        refuse(c, reply, "no segment of a worker %s is known", v->worker);
+        return NULL;
+    }
+    return arena_printf(&c->arena, "%zu URLs in %zu segments of %s will be fetched again", count,
+                        segments, v->worker);
+}
+
+void control_handle(struct core *c, struct now now, const Trawl__Control *v, Trawl__Reply *reply) {
+    Trawl__ControlReply *m = arena_alloc(&c->arena, sizeof *m);
+    const char *message = NULL;
+
+    switch (v->verb) {
+    case TRAWL__VERB__PAUSE:
+        message = pause_crawl(c);
+        break;
+    case TRAWL__VERB__RESUME:
+        message = resume_crawl(c, now);
+        break;
+    case TRAWL__VERB__STOP:
+        core_begin_stop(c, now, "stopped");
+        message = "stopping: workers finish what is in flight, seal and leave";
+        break;
+    case TRAWL__VERB__ADD:
+        message = add_urls(c, now, v, reply);
+        break;
+    case TRAWL__VERB__DRAIN:
+        message = drain_worker(c, v, reply);
+        break;
+    case TRAWL__VERB__FORGET:
+        message = forget_worker(c, now, v, reply);
+        break;
+    default:
+        refuse(c, reply, "%s", "an unknown verb");
+        break;
+    }
+    if (message == NULL)
+        return;
+    if (m == NULL) {
+        core_fail(c, "out of memory for a reply");
+        return;
+    }
+    trawl__control_reply__init(m);
+    m->message = (char *)message;
+    reply->body_case = TRAWL__REPLY__BODY_CONTROL;
+    reply->control = m;
+}

@@ -1,0 +1,435 @@
+#include "master/core.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "master/core_state.h"
+#include "shared/limits.h"
+
+enum { PURGE_PER_TICK = 2000, STALL_FACTOR = 2 };
+
+/* ---- writing ---------------------------------------------------------------------------------------------- */
+
+void core_fail(struct core *c, const char *what) {
+    if (c->failed)
+        return;
+    c->failed = true;
+    if (c->failure.text[0] == '\0')
+        error_set(&c->failure, 0, "%s", what);
+}
+
+void core_put(struct core *c, struct record_key key, const ProtobufCMessage *value) {
+    struct buf packed;
+
+    buf_init(&packed, LIMIT_WIRE_BYTES);
+    if (!wire_pack(&packed, value) ||
+        !batch_put(&c->batch, key.bytes, key.len, packed.data, packed.len))
+        core_fail(c, "out of memory for a batch");
+    buf_release(&packed);
+}
+
+void core_put_number(struct core *c, const char *name, uint64_t n) {
+    struct record_key key = record_meta(name);
+    unsigned char bytes[8];
+
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (unsigned char)(n >> (8 * (sizeof bytes - 1 - i)));
+    if (!batch_put(&c->batch, key.bytes, key.len, bytes, sizeof bytes))
+        core_fail(c, "out of memory for a batch");
+}
+
+void core_delete(struct core *c, struct record_key key) {
+    if (!batch_delete(&c->batch, key.bytes, key.len))
+        core_fail(c, "out of memory for a batch");
+}
+
+bool core_flush(struct core *c) {
+    uint64_t seq;
+
+    if (c->failed)
+        return false;
+    if (batch_count(&c->batch) > 0 && !store_write(c->store, &c->batch, &seq, &c->failure))
+        core_fail(c, "cannot write the crawldb");
+    batch_reset(&c->batch);
+    return !c->failed;
+}
+
+uint64_t core_number(struct core *c, struct counter *counter) {
+    enum { RESERVE = 1 << 16 };
+
+    if (counter->next >= counter->limit) {
+        counter->limit = counter->next + RESERVE;
+        core_put_number(c, counter->name, counter->limit);
+    }
+    return counter->next++;
+}
+
+/* ---- the course of the crawl ------------------------------------------------------------------------------- */
+
+bool core_in_grace(const struct core *c, int64_t now_ms) {
+    return c->leases.unattached > 0 && now_ms < c->grace_until_ms;
+}
+
+void core_begin_stop(struct core *c, struct now now, const char *why) {
+    if (c->state == CORE_STOPPING || c->state == CORE_ENDED)
+        return;
+    c->state = CORE_STOPPING;
+    c->why = why;
+    c->stopping_ms = now.mono_ms;
+}
+
+static const char *limit_reached(const struct core *c, struct now now) {
+    const struct options *o = c->options;
+
+    if (o->max_bytes > 0 && c->bytes >= o->max_bytes)
+        return "--max-bytes reached";
+    if (o->max_time_ms > 0 && (uint64_t)(now.mono_ms - c->started_ms) >= o->max_time_ms)
+        return "--max-time reached";
+    if (o->max_pages > 0 && c->by_state[TRAWL__STATE__FETCHED] >= o->max_pages)
+        return "--max-pages reached";
+    return NULL;
+}
+
+/* Nothing leased, nothing to lease now or later. */
+static bool nothing_left(const struct core *c) {
+    return c->leases.in_flight.count == 0 && c->leases.by_attempt.count == 0 &&
+           host_active(&c->hosts) == 0 && c->purge_count == 0;
+}
+
+static const char *why_empty(const struct core *c) {
+    if (c->by_state[TRAWL__STATE__PENDING] == 0)
+        return "frontier empty";
+    return c->options->max_depth_set ? "--max-depth reached" : "--max-pages-per-host reached";
+}
+
+void core_check_end(struct core *c, struct now now) {
+    const char *limit;
+
+    if (c->state != CORE_RUNNING || core_in_grace(c, now.mono_ms))
+        return;
+    limit = limit_reached(c, now);
+    if (limit != NULL)
+        core_begin_stop(c, now, limit);
+    else if (nothing_left(c) && !c->options->keep)
+        core_begin_stop(c, now, why_empty(c));
+}
+
+Trawl__Phase core_phase_for(const struct core *c, const struct session *s) {
+    if (c->state == CORE_STOPPING || c->state == CORE_ENDED)
+        return TRAWL__PHASE__FINISHED;
+    if (s->worker->draining)
+        return TRAWL__PHASE__DRAINING;
+    return c->state == CORE_PAUSED ? TRAWL__PHASE__PAUSED : TRAWL__PHASE__RUNNING;
+}
+
+/* A lease whose holder lives but has reported nothing for far longer than any exchange may take. */
+static void cancel_stalled(struct core *c, int64_t now_ms) {
+    size_t at = 0;
+    struct lease *l;
+
+    while ((l = map_next(&c->leases.by_attempt, &at)) != NULL) {
+        int64_t patience =
+            c->leases.lease_ms +
+            STALL_FACTOR * ((int64_t)c->options->timeout_ms + host_delay_ms(&c->hosts, l->origin));
+        if (now_ms - l->progress_ms > patience && c->state == CORE_RUNNING)
+            l->cancelled = true;
+    }
+}
+
+/* Lost workers get one lease of time to come back and seal what they left open. */
+static bool all_left(const struct core *c, struct now now) {
+    if (c->leases.sessions.count > 0)
+        return false;
+    return segments_unsealed(c) == 0 || now.mono_ms - c->stopping_ms >= c->leases.lease_ms;
+}
+
+void core_tick(struct core *c, struct now now) {
+    if (c->failed)
+        return;
+    session_expire(c, now);
+    cancel_stalled(c, now.mono_ms);
+    if (!core_flush(c))
+        return;
+    host_thaw(&c->hosts, now.mono_ms);
+    (void)frontier_purge(c, now, PURGE_PER_TICK);
+    if (!core_flush(c))
+        return;
+    core_check_end(c, now);
+    if (c->state == CORE_STOPPING && all_left(c, now))
+        c->state = CORE_ENDED;
+}
+
+int64_t core_next_ms(const struct core *c, struct now now) {
+    int64_t next = lease_next_ms(&c->leases);
+    int64_t cool = host_next_ms(&c->hosts);
+
+    if (c->purge_count > 0)
+        return now.mono_ms;
+    if (cool < next)
+        next = cool;
+    return next < now.mono_ms + 1000 ? next : now.mono_ms + 1000;
+}
+
+void core_stop(struct core *c, struct now now, const char *why) {
+    core_begin_stop(c, now, why);
+}
+
+bool core_seed(struct core *c, struct now now, const char *url, size_t len, struct error *err) {
+    struct url u;
+    bool ok = false;
+
+    url_init(&u);
+    enum url_result result = url_parse(&u, url, len, NULL);
+    if (result != URL_OK || !url_is_http(&u) || u.href_len > LIMIT_URL_BYTES) {
+        error_set(err, 0, "%.*s is not a URL to crawl: http://HOST/... or https://HOST/... is",
+                  (int)(len < 200 ? len : 200), url);
+        goto out;
+    }
+    url_canonicalise(&u);
+    load_add_seed(c, &u);
+    if (!c->failed)
+        (void)frontier_discover(c, now, u.href, u.href_len, (struct discovery){.seed = true});
+    if (c->state == CORE_STOPPING && c->why != NULL && strcmp(c->why, "frontier empty") == 0)
+        c->state = CORE_RUNNING;
+    ok = core_flush(c);
+    if (!ok)
+        *err = c->failure;
+out:
+    url_release(&u);
+    return ok;
+}
+
+/* ---- requests ------------------------------------------------------------------------------------------------ */
+
+/* The session that the request speaks for; NULL: answered already. */
+static struct session *find_session(struct core *c, const Trawl__Request *r, Trawl__Reply *reply) {
+    struct session *s = lease_session(&c->leases, r->session);
+
+    if (s == NULL) {
+        reply->code = TRAWL__CODE__UNKNOWN_SESSION;
+        return NULL;
+    }
+    if (r->body_case != TRAWL__REQUEST__BODY_ATTACH && (!s->attached || r->term != c->term)) {
+        reply->code = TRAWL__CODE__RESTARTED;
+        return NULL;
+    }
+    return s;
+}
+
+/* A repeat of the session's last exchange or attachment gets the same bytes again. */
+static bool repeated(const struct session *s, const Trawl__Request *r) {
+    if (s->last_reply.len == 0)
+        return false;
+    if (r->body_case == TRAWL__REQUEST__BODY_EXCHANGE)
+        return s->attached && s->last_number > 0 && r->exchange->number == s->last_number;
+    return r->body_case == TRAWL__REQUEST__BODY_ATTACH && s->attached && s->last_number == 0;
+}
+
+static void handle_session(struct core *c, struct now now, struct session *s,
+                           const Trawl__Request *r, Trawl__Reply *reply) {
+    switch (r->body_case) {
+    case TRAWL__REQUEST__BODY_ATTACH:
+        session_attach(c, now, s, r->attach, reply);
+        break;
+    case TRAWL__REQUEST__BODY_HEARTBEAT:
+        session_heartbeat(c, now, s, r->heartbeat, reply);
+        break;
+    case TRAWL__REQUEST__BODY_EXCHANGE:
+        exchange_handle(c, now, s, r->exchange, reply);
+        break;
+    default:
+        session_end(c, now, s, false);
+        core_check_end(c, now);
+        break;
+    }
+}
+
+static void handle_status(struct core *c, struct now now, Trawl__Reply *reply) {
+    Trawl__StatusReply *m = arena_alloc(&c->arena, sizeof *m);
+
+    buf_reset(&c->value);
+    if (m == NULL || !core_status_json(c, now, &c->value)) {
+        core_fail(c, "out of memory for the status");
+        return;
+    }
+    trawl__status_reply__init(m);
+    m->json = arena_copy(&c->arena, c->value.data, c->value.len);
+    reply->body_case = TRAWL__REPLY__BODY_STATUS;
+    reply->status = m;
+}
+
+static void handle(struct core *c, struct now now, const Trawl__Request *r, const char *peer,
+                   struct session *s, Trawl__Reply *reply) {
+    switch (r->body_case) {
+    case TRAWL__REQUEST__BODY_REGISTER:
+        session_register(c, now, r->register_, peer, reply);
+        break;
+    case TRAWL__REQUEST__BODY_SEGMENT_QUERY:
+        segment_query(c, now, r->segment_query, reply);
+        break;
+    case TRAWL__REQUEST__BODY_SEGMENT_SEAL:
+        segment_seal(c, now, r->segment_seal, reply);
+        break;
+    case TRAWL__REQUEST__BODY_STATUS:
+        handle_status(c, now, reply);
+        break;
+    case TRAWL__REQUEST__BODY_CONTROL:
+        control_handle(c, now, r->control, reply);
+        break;
+    default:
+        handle_session(c, now, s, r, reply);
+        break;
+    }
+}
+
+static bool needs_session(const Trawl__Request *r) {
+    return r->body_case == TRAWL__REQUEST__BODY_ATTACH ||
+           r->body_case == TRAWL__REQUEST__BODY_HEARTBEAT ||
+           r->body_case == TRAWL__REQUEST__BODY_EXCHANGE ||
+           r->body_case == TRAWL__REQUEST__BODY_LEAVE;
+}
+
+static void pack_reply(struct core *c, Trawl__Reply *reply, struct buf *out) {
+    reply->version = WIRE_VERSION;
+    reply->term = c->term;
+    if (wire_pack(out, &reply->base))
+        return;
+    core_fail(c, "out of memory for a reply");
+}
+
+/* Of a void core nothing may be told but that. */
+static void pack_busy(struct core *c, struct buf *out) {
+    Trawl__Reply busy = TRAWL__REPLY__INIT;
+
+    buf_reset(out);
+    busy.code = TRAWL__CODE__BUSY;
+    busy.error = c->failure.text;
+    busy.version = WIRE_VERSION;
+    (void)wire_pack(out, &busy.base);
+}
+
+static bool remember(struct session *s, const struct buf *reply) {
+    buf_reset(&s->last_reply);
+    return buf_append(&s->last_reply, reply->data, reply->len);
+}
+
+/* Answers within the core; false: the reply is to be packed from `reply` as it stands. */
+static void dispatch(struct core *c, struct now now, const Trawl__Request *r, const char *peer,
+                     struct buf *out) {
+    Trawl__Reply reply = TRAWL__REPLY__INIT;
+    struct session *s = NULL;
+
+    if (r->version != WIRE_VERSION) {
+        reply.code = TRAWL__CODE__VERSION;
+        reply.error = arena_printf(&c->arena, "protocol version %u is spoken here, not %u",
+                                   WIRE_VERSION, r->version);
+    } else if (r->body_case == TRAWL__REQUEST__BODY__NOT_SET) {
+        reply.code = TRAWL__CODE__BAD_REQUEST;
+        reply.error = "a request without a body";
+    } else if (!needs_session(r)) {
+        handle(c, now, r, peer, NULL, &reply);
+    } else if ((s = find_session(c, r, &reply)) != NULL) {
+        if (repeated(s, r)) {
+            if (!buf_append(out, s->last_reply.data, s->last_reply.len))
+                core_fail(c, "out of memory for a reply");
+            return;
+        }
+        handle(c, now, r, peer, s, &reply);
+    }
+    (void)core_flush(c);
+    pack_reply(c, &reply, out);
+    bool keep = r->body_case == TRAWL__REQUEST__BODY_EXCHANGE ||
+                r->body_case == TRAWL__REQUEST__BODY_ATTACH;
+    if (keep && s != NULL && !c->failed && reply.code == TRAWL__CODE__OK && !remember(s, out))
+        core_fail(c, "out of memory for a reply");
+}
+
+enum core_when core_request(struct core *c, struct now now, const Trawl__Request *request,
+                            const char *peer, struct buf *reply) {
+    buf_reset(reply);
+    arena_reset(&c->arena);
+    if (!c->failed)
+        dispatch(c, now, request, peer, reply);
+    if (c->failed) {
+        pack_busy(c, reply);
+        return CORE_AT_ONCE;
+    }
+    return request->body_case == TRAWL__REQUEST__BODY_HEARTBEAT ||
+                   request->body_case == TRAWL__REQUEST__BODY_STATUS
+               ? CORE_AT_ONCE
+               : CORE_AFTER_SYNC;
+}
+
+/* ---- life ----------------------------------------------------------------------------------------------------- */
+
+static struct host_rules rules_of(const struct options *o) {
+    return (struct host_rules){.delay_ms = o->delay_ms,
+                               .host_connections = o->host_connections,
+                               .ip_connections = o->ip_connections,
+                               .max_pages = o->max_pages_per_host};
+}
+
+struct core *core_new(const struct options *options, struct store *store, struct now now,
+                      const unsigned char random16[16], struct error *err) {
+    struct core *c = calloc(1, sizeof *c);
+
+    if (c == NULL) {
+        error_set(err, 0, "out of memory");
+        return NULL;
+    }
+    c->options = options;
+    c->store = store;
+    c->state = CORE_RUNNING;
+    c->started_ms = now.mono_ms;
+    batch_init(&c->batch);
+    host_table_init(&c->hosts, rules_of(options));
+    lease_table_init(&c->leases, options->lease_ms);
+    map_init(&c->segments_by_id);
+    map_init(&c->segments_by_name);
+    arena_init(&c->arena, LIMIT_ARENA_BYTES);
+    arena_init(&c->record, LIMIT_ARENA_BYTES);
+    buf_init(&c->value, LIMIT_WIRE_BYTES);
+    url_init(&c->url);
+    c->seen = seen_new();
+    c->scope = scope_new(options, err);
+    if (c->scope == NULL || c->seen == NULL)
+        goto fail;
+    if (load_crawl(c, now, random16))
+        return c;
+    if (err != NULL)
+        *err = c->failure;
+fail:
+    core_free(c);
+    return NULL;
+}
+
+void core_free(struct core *c) {
+    if (c == NULL)
+        return;
+    batch_release(&c->batch);
+    host_table_release(&c->hosts);
+    lease_table_release(&c->leases);
+    segments_release(c);
+    arena_release(&c->arena);
+    arena_release(&c->record);
+    buf_release(&c->value);
+    url_release(&c->url);
+    seen_free(c->seen);
+    scope_free(c->scope);
+    free(c->purge);
+    free(c);
+}
+
+enum core_state core_state(const struct core *c) {
+    return c->state;
+}
+
+const char *core_why(const struct core *c) {
+    return c->why;
+}
+
+bool core_failed(const struct core *c, struct error *err) {
+    if (c->failed && err != NULL)
+        *err = c->failure;
+    return c->failed;
+}

@@ -1,0 +1,177 @@
+/*
+ * core_state: what the core is made of; for the files that make up the core (core.c, exchange.c, frontier.c,
+ * session.c, load.c, control.c, status.c) and nobody else. core.h is its outside.
+ *
+ * Every handler gathers its writes in `batch` and ends with core_flush(); whatever reads the store in between
+ * flushes first. A failure to write or to allocate makes the core void (core_fail()): there is no half-done
+ * state to mend, because what counts is in the store.
+ */
+#ifndef TRAWL_MASTER_CORE_STATE_H
+#define TRAWL_MASTER_CORE_STATE_H
+
+#include "master/batch.h"
+#include "master/core.h"
+#include "master/host.h"
+#include "master/lease.h"
+#include "master/record.h"
+#include "master/seen.h"
+#include "shared/scope.h"
+#include "shared/url.h"
+
+struct segment {
+    uint32_t id;
+    char *name;
+    char *worker;
+    bool closed; /* no commit may name it any more */
+    bool sealed;
+    struct segment *same_hash;
+};
+
+/* A number that never repeats: `limit` is stored before any number below it is used. */
+struct counter {
+    const char *name; /* under 'M' */
+    uint64_t next, limit;
+};
+
+struct core {
+    const struct options *options;
+    struct store *store;
+    struct batch batch;
+    struct error failure;
+    bool failed;
+
+    unsigned char key[16]; /* of the fingerprints */
+    uint64_t term;
+    struct counter seqs, attempts, sessions;
+    int64_t grace_until_ms; /* after a restart: no grant before, unless all have attached */
+
+    struct scope *scope;
+    struct seen *seen;
+    struct host_table hosts;
+    struct lease_table leases;
+    struct map segments_by_id, segments_by_name;
+    uint32_t next_segment, seed_count;
+    uint32_t *purge; /* parked origins whose queue is still to be emptied */
+    size_t purge_count, purge_size;
+
+    enum core_state state;
+    const char *why;
+    int64_t started_ms;
+    int64_t stopping_ms;     /* since when; or when somebody last saw to a segment */
+    int64_t hungry_until_ms; /* some session asked in vain, */
+    uint64_t hungry_session; /* this one */
+
+    uint64_t by_state[5]; /* index: Trawl__State, PENDING..FAILED */
+    uint64_t leased_pages;
+    uint64_t bytes, commits, retries, refused;
+    uint64_t workers_lost, tasks_reassigned, out_of_scope;
+
+    struct arena arena;  /* of the message being built */
+    struct arena record; /* of one stored value */
+    struct buf value;    /* scratch */
+    struct url url;      /* scratch */
+};
+
+/* ---- core.c ------------------------------------------------------------------------------------------ */
+
+void core_fail(struct core *c, const char *what);
+/* Appends a value of the crawldb to the batch. */
+void core_put(struct core *c, struct record_key key, const ProtobufCMessage *value);
+void core_put_number(struct core *c, const char *name, uint64_t n);
+void core_delete(struct core *c, struct record_key key);
+/* Writes the batch. False: the core is void. */
+bool core_flush(struct core *c);
+/* The next number of a counter; extends its reservation when needed. */
+uint64_t core_number(struct core *c, struct counter *counter);
+bool core_in_grace(const struct core *c, int64_t now_ms);
+void core_begin_stop(struct core *c, struct now now, const char *why);
+/* Ends the crawl if nothing is left or a limit is reached. */
+void core_check_end(struct core *c, struct now now);
+Trawl__Phase core_phase_for(const struct core *c, const struct session *s);
+
+/* ---- frontier.c --------------------------------------------------------------------------------------- */
+
+struct discovery {
+    uint64_t via;
+    uint32_t depth, hops;
+    bool seed;
+};
+/* A canonical URL from a page, a redirect or a seed; new ones become queued or excluded. False: not a
+ * canonical http(s) URL. */
+bool frontier_discover(struct core *c, struct now now, const char *url, size_t len,
+                       struct discovery d);
+uint64_t frontier_fingerprint(const struct core *c, const char *url, size_t len);
+struct origin *frontier_origin(struct core *c, const char *name, size_t len);
+/* Queues robots.txt of `for_origin`, found at `url` of another origin. False: not a usable URL. */
+bool frontier_queue_robots(struct core *c, struct now now, struct origin *for_origin,
+                           const char *url, size_t len);
+/* Moves up to `max` URLs from the queue of the lease's origin into the lease; reads the store. */
+size_t frontier_take(struct core *c, struct lease *l, size_t max);
+/* A queue entry that a worker held over a restart joins its lease again. */
+bool frontier_adopt(struct core *c, struct lease *l, const Trawl__QueuedUrl *q,
+                    struct queue_place place);
+/* Untried: stays queued, where it was. */
+void frontier_give_back(struct core *c, struct lease_item *it);
+/* Tried in vain: queued again, behind the others of its depth. Frees the item. */
+void frontier_requeue(struct core *c, struct lease_item *it);
+/* Its outcome: leaves the queue for its terminal state. Frees the item. `o` is checked already. */
+void frontier_finish(struct core *c, struct now now, struct lease_item *it, const Trawl__Outcome *o,
+                     const struct segment *segment);
+void frontier_put_origin(struct core *c, const struct origin *o);
+/* Gives an origin up: what is queued of it ends in `state`. */
+void frontier_park(struct core *c, struct now now, struct origin *o, Trawl__State state,
+                   const char *reason);
+void frontier_purge_later(struct core *c, const struct origin *o);
+/* Some of the queues of parked origins; true while there is more to do. */
+bool frontier_purge(struct core *c, struct now now, size_t max);
+/* Puts a done URL back into the queue (its record is gone). */
+bool frontier_refetch(struct core *c, struct now now, uint64_t fp);
+/* The visit's robots report, or one for an origin whose robots.txt lay elsewhere. */
+void frontier_robots(struct core *c, struct now now, struct origin *o,
+                     const Trawl__RobotsReport *r);
+/* A visit ended without an answer. */
+void frontier_unreachable(struct core *c, struct now now, struct origin *o, const char *reason);
+/* What may still be granted under --max-pages. */
+uint64_t frontier_page_room(const struct core *c);
+
+/* ---- session.c ---------------------------------------------------------------------------------------- */
+
+void session_register(struct core *c, struct now now, const Trawl__Register *r, const char *peer,
+                      Trawl__Reply *reply);
+void session_attach(struct core *c, struct now now, struct session *s, const Trawl__Attach *a,
+                    Trawl__Reply *reply);
+void session_heartbeat(struct core *c, struct now now, struct session *s, const Trawl__Heartbeat *h,
+                       Trawl__Reply *reply);
+/* Takes every lease back; the session is gone. `lost`: it did not leave by itself. */
+void session_end(struct core *c, struct now now, struct session *s, bool lost);
+/* Takes one lease back: its URLs return to the queue, the origin rests for its delay. */
+void session_take_back(struct core *c, struct now now, struct lease *l, int64_t last_request_ms);
+void session_expire(struct core *c, struct now now);
+
+/* ---- exchange.c --------------------------------------------------------------------------------------- */
+
+void exchange_handle(struct core *c, struct now now, struct session *s, const Trawl__Exchange *x,
+                     Trawl__Reply *reply);
+
+/* ---- segment.c ---------------------------------------------------------------------------------------- */
+
+struct segment *segment_find(const struct core *c, const char *name);
+/* Known or made. NULL: no memory (the core has failed). */
+struct segment *segment_get(struct core *c, const char *name, const char *worker);
+bool segment_add_loaded(struct core *c, uint32_t id, const Trawl__StoredSegment *stored);
+void segment_query(struct core *c, struct now now, const Trawl__SegmentQuery *q,
+                   Trawl__Reply *reply);
+void segment_seal(struct core *c, struct now now, const Trawl__SegmentSeal *s, Trawl__Reply *reply);
+/* Its worker's disk is gone: the segment never was. */
+void segment_forget(struct core *c, struct segment *s);
+size_t segments_unsealed(const struct core *c);
+void segments_release(struct core *c);
+
+/* ---- load.c, control.c -------------------------------------------------------------------------------- */
+
+/* Widens the scope by a canonical seed and keeps it for later runs. */
+void load_add_seed(struct core *c, const struct url *seed);
+bool load_crawl(struct core *c, struct now now, const unsigned char random16[16]);
+void control_handle(struct core *c, struct now now, const Trawl__Control *v, Trawl__Reply *reply);
+
+#endif

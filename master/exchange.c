@@ -1,0 +1,397 @@
+/* exchange: results up, URLs down. Order within one exchange: everything reported is taken and written, then
+ * the queue is read for what goes down, then the reservations that this took are written. */
+#include <string.h>
+
+#include "master/core_state.h"
+#include "shared/limits.h"
+
+/* ---- what comes up -------------------------------------------------------------------------------------- */
+
+/* Longer than any honest worker sends; what exceeds them is refused. */
+enum { REASON_BYTES_MAX = 512, MIME_BYTES_MAX = 256 };
+
+static bool outcome_well_formed(const Trawl__Exchange *x, const Trawl__Outcome *o) {
+    return o->state >= TRAWL__STATE__FETCHED && o->state <= TRAWL__STATE__UNTRIED &&
+           strlen(o->reason) <= REASON_BYTES_MAX && o->mime.len <= MIME_BYTES_MAX &&
+           (o->digest.len == 0 || o->digest.len == 20) &&
+           (o->ip.len == 0 || o->ip.len == 4 || o->ip.len == 16) &&
+           o->redirect_to.len <= LIMIT_URL_BYTES && o->segment <= x->n_segments &&
+           o->n_links <= LIMIT_PAGE_LINKS;
+}
+
+static void take_retry(struct core *c, struct now now, struct lease_item *it, Trawl__Outcome *o) {
+    if (it->attempts + 1 < c->options->retries) {
+        frontier_requeue(c, it);
+        return;
+    }
+    o->state = TRAWL__STATE__FAILED;
+    frontier_finish(c, now, it, o, NULL);
+}
+
+/* False: refused. */
+static bool take_outcome(struct core *c, struct now now, struct lease *l, const Trawl__Exchange *x,
+                         struct segment **segments, Trawl__Outcome *o) {
+    struct lease_item *it = lease_item(&c->leases, o->fp);
+    struct segment *segment =
+        o->segment == 0 || o->segment > x->n_segments ? NULL : segments[o->segment - 1];
+
+    if (it == NULL || it->lease != l || !outcome_well_formed(x, o) ||
+        (segment != NULL && segment->closed))
+        return false;
+    switch (o->state) {
+    case TRAWL__STATE__UNTRIED:
+        frontier_give_back(c, it);
+        break;
+    case TRAWL__STATE__RETRY:
+        take_retry(c, now, it, o);
+        break;
+    default:
+        l->session->worker->fetched += o->state == TRAWL__STATE__FETCHED;
+        frontier_finish(c, now, it, o, segment);
+        break;
+    }
+    return true;
+}
+
+static void take_outcomes(struct core *c, struct now now, struct lease *l, const Trawl__Exchange *x,
+                          struct segment **segments, const Trawl__VisitReport *r,
+                          Trawl__VisitReply *reply) {
+    reply->refused = arena_alloc(&c->arena, (r->n_outcomes + 1) * sizeof *reply->refused);
+    if (reply->refused == NULL) {
+        core_fail(c, "out of memory for a reply");
+        return;
+    }
+    for (size_t i = 0; i < r->n_outcomes && !c->failed; i++)
+        if (!take_outcome(c, now, l, x, segments, r->outcomes[i]))
+            reply->refused[reply->n_refused++] = (uint32_t)i;
+    c->refused += reply->n_refused;
+}
+
+static void take_address(struct core *c, struct now now, struct lease *l,
+                         const Trawl__VisitReport *r, Trawl__VisitReply *reply) {
+    struct host_address *booked = NULL;
+
+    if (r->address.len != 4 && r->address.len != 16)
+        return;
+    if (l->address != NULL && l->address->len == r->address.len &&
+        memcmp(l->address->bytes, r->address.data, r->address.len) == 0)
+        return;
+    /* In the grace after a restart others may hold connections there that are not known yet. */
+    if (core_in_grace(c, now.mono_ms) ||
+        !host_book_address(&c->hosts, l->origin, r->address.data, r->address.len, l->connections,
+                           false, &booked)) {
+        reply->address_wait = true;
+        return;
+    }
+    host_release_address(&c->hosts, l->address, l->connections);
+    l->address = booked;
+}
+
+static void take_verdict(struct core *c, struct now now, struct lease *l,
+                         const Trawl__VisitReport *r) {
+    struct origin *o = l->origin;
+    int64_t until = now.mono_ms +
+                    (r->backoff_ms < LIMIT_SERVER_DELAY_MS ? r->backoff_ms : LIMIT_SERVER_DELAY_MS);
+    const char *reason =
+        r->reason[0] == '\0' || strlen(r->reason) > REASON_BYTES_MAX ? "unreachable" : r->reason;
+
+    if (until > o->free_at_ms)
+        o->free_at_ms = until;
+    switch (r->verdict) {
+    case TRAWL__VERDICT__UNREACHABLE:
+        frontier_unreachable(c, now, o, reason);
+        break;
+    case TRAWL__VERDICT__FORBIDDEN:
+        frontier_park(c, now, o, TRAWL__STATE__EXCLUDED, reason);
+        break;
+    default:
+        if (r->n_outcomes > 0)
+            o->failures = 0;
+        break;
+    }
+}
+
+static void take_report(struct core *c, struct now now, struct session *s, const Trawl__Exchange *x,
+                        struct segment **segments, const Trawl__VisitReport *r,
+                        Trawl__VisitReply *reply) {
+    struct lease *l = lease_find(&c->leases, r->attempt);
+
+    reply->attempt = r->attempt;
+    if (l == NULL || l->session != s) {
+        reply->lost = true;
+        c->refused += r->n_outcomes;
+        return;
+    }
+    l->progress_ms = now.mono_ms;
+    if (r->robots != NULL && l->origin->robots_state != HOST_ROBOTS_ELSEWHERE)
+        frontier_robots(c, now, l->origin, r->robots);
+    take_outcomes(c, now, l, x, segments, r, reply);
+    take_address(c, now, l, r, reply);
+    take_verdict(c, now, l, r);
+    if (r->done && !c->failed)
+        session_take_back(c, now, l, now.mono_ms - r->last_request_ago_ms);
+}
+
+/* ---- what goes down -------------------------------------------------------------------------------------- */
+
+static Trawl__Item *item_message(struct core *c, const struct lease_item *it) {
+    Trawl__Item *m = arena_alloc(&c->arena, sizeof *m);
+
+    if (m == NULL)
+        return NULL;
+    trawl__item__init(m);
+    m->fp = it->fp;
+    m->seq = it->seq;
+    m->depth = it->depth;
+    m->attempts = it->attempts;
+    m->robots = it->robots_for != 0;
+    m->path = arena_bytes(&c->arena, it->path, it->path_len);
+    return m;
+}
+
+/* The last `n` items of the lease, as messages. */
+static Trawl__Item **item_messages(struct core *c, const struct lease *l, size_t n) {
+    Trawl__Item **list = arena_alloc(&c->arena, (n + 1) * sizeof(Trawl__Item *));
+
+    for (size_t i = 0; i < n && list != NULL; i++)
+        list[i] = item_message(c, l->items[l->count - n + i]);
+    if (c->arena.failed)
+        core_fail(c, "out of memory for a reply");
+    return list;
+}
+
+static uint32_t sessions_alive(const struct core *c) {
+    return c->leases.sessions.count == 0 ? 1 : (uint32_t)c->leases.sessions.count;
+}
+
+/* An even share, rounded up. */
+static uint64_t share(const struct core *c, uint64_t whole) {
+    uint64_t n = sessions_alive(c);
+
+    return whole == 0 ? 1 : (whole + n - 1) / n;
+}
+
+static bool splittable(const struct core *c, const struct origin *o) {
+    return host_delay_ms(&c->hosts, o) == 0 && c->hosts.rules.host_connections > 1;
+}
+
+/* Outstanding URLs that suit a lease: two seconds' worth where there is a delay; where an origin is shared,
+ * what leaves the others something to do. */
+static size_t items_for(const struct core *c, const struct lease *l) {
+    const struct origin *o = l->origin;
+    uint32_t delay = host_delay_ms(&c->hosts, o);
+    size_t n = delay > 0 ? 2000 / delay + 1 : 192 + (size_t)64 * l->connections;
+
+    if (splittable(c, o)) {
+        uint64_t fair = share(c, o->queued - o->leased + l->count);
+        if (fair < l->connections)
+            fair = l->connections;
+        if (n > fair)
+            n = (size_t)fair;
+    }
+    return n < LIMIT_VISIT_ITEMS ? n : LIMIT_VISIT_ITEMS;
+}
+
+static bool someone_else_hungry(const struct core *c, int64_t now_ms, const struct session *s) {
+    return c->hungry_until_ms > now_ms && c->hungry_session != s->id;
+}
+
+/* Should the lease end here, so that others get something to do? */
+static bool should_yield(const struct core *c, struct now now, const struct lease *l) {
+    const struct session *s = l->session;
+
+    if (c->state != CORE_RUNNING || s->worker->draining || l->cancelled)
+        return true;
+    if (core_in_grace(c, now.mono_ms) && splittable(c, l->origin))
+        return true;
+    if (!someone_else_hungry(c, now.mono_ms, s))
+        return false;
+    if (splittable(c, l->origin) && l->connections > share(c, c->hosts.rules.host_connections))
+        return true;
+    return s->lease_count > share(c, c->leases.by_attempt.count + c->hosts.ready_count);
+}
+
+static void give_more(struct core *c, struct now now, struct session *s,
+                      const Trawl__VisitReport *r, Trawl__VisitReply *reply) {
+    struct lease *l = lease_find(&c->leases, r->attempt);
+
+    if (reply->lost || r->done || r->want_urls == 0 || l == NULL || l->session != s ||
+        reply->address_wait || should_yield(c, now, l))
+        return;
+    if (l->origin->parked != TRAWL__STATE__PENDING ||
+        l->origin->robots_state == HOST_ROBOTS_ELSEWHERE)
+        return;
+    size_t target = items_for(c, l);
+    size_t max = l->count < target ? target - l->count : 0;
+    size_t n = frontier_take(c, l, max < r->want_urls ? max : r->want_urls);
+    reply->more = item_messages(c, l, n);
+    reply->n_more = n;
+}
+
+static bool robots_needed(const struct core *c, struct now now, struct origin *o) {
+    if (c->options->robots_ignore)
+        return false;
+    if (o->robots_state == HOST_ROBOTS_KNOWN && o->robots_until_unix_ms <= now.unix_ms &&
+        o->leases == 1)
+        o->robots_state = HOST_ROBOTS_UNKNOWN;
+    return o->robots_state != HOST_ROBOTS_KNOWN;
+}
+
+static Trawl__Grant *grant_message(struct core *c, struct now now, const struct lease *l) {
+    struct origin *o = l->origin;
+    Trawl__Grant *g = arena_alloc(&c->arena, sizeof *g);
+
+    if (g == NULL)
+        return NULL;
+    trawl__grant__init(g);
+    g->attempt = l->attempt;
+    g->origin = arena_bytes(&c->arena, o->name, o->name_len);
+    g->delay_ms = host_delay_ms(&c->hosts, o);
+    g->connections = l->connections;
+    g->fetch_robots = robots_needed(c, now, o);
+    if (!g->fetch_robots)
+        g->robots = arena_bytes(&c->arena, o->robots, o->robots_len);
+    if (l->address != NULL)
+        g->address = arena_bytes(&c->arena, l->address->bytes, l->address->len);
+    g->n_items = l->count;
+    g->items = item_messages(c, l, l->count);
+    return g;
+}
+
+/* Leases the origin to the session. NULL: nothing to grant there after all. */
+static Trawl__Grant *grant_origin(struct core *c, struct now now, struct session *s,
+                                  struct origin *o) {
+    struct host_address *address;
+    uint32_t wanted = c->hosts.rules.host_connections;
+
+    if (splittable(c, o) && o->robots_state == HOST_ROBOTS_KNOWN)
+        wanted = (uint32_t)share(c, wanted);
+    uint32_t connections = host_book(&c->hosts, o, wanted, &address);
+    if (connections == 0)
+        return NULL;
+    struct lease *l = lease_grant(&c->leases, core_number(c, &c->attempts), s, o, connections,
+                                  address, now.mono_ms);
+    if (l == NULL) {
+        core_fail(c, "out of memory for a lease");
+        return NULL;
+    }
+    if (frontier_take(c, l, items_for(c, l)) > 0)
+        return grant_message(c, now, l);
+    lease_free(&c->leases, l);
+    host_unbook(&c->hosts, o, address, connections);
+    return NULL;
+}
+
+static size_t visits_for(const struct core *c, const struct session *s, uint32_t wanted) {
+    uint64_t fair = share(c, c->leases.by_attempt.count + c->hosts.ready_count);
+    uint64_t room = fair > s->lease_count ? fair - s->lease_count : 0;
+
+    if (room > LIMIT_LOOP_VISITS - s->lease_count)
+        room = LIMIT_LOOP_VISITS - s->lease_count;
+    if (room > LIMIT_EXCHANGE_GRANTS)
+        room = LIMIT_EXCHANGE_GRANTS;
+    return wanted < room ? wanted : (size_t)room;
+}
+
+static void give_grants(struct core *c, struct now now, struct session *s, uint32_t wanted,
+                        Trawl__ExchangeReply *reply) {
+    if (c->state != CORE_RUNNING || s->worker->draining || core_in_grace(c, now.mono_ms) ||
+        frontier_page_room(c) == 0)
+        return;
+    host_thaw(&c->hosts, now.mono_ms);
+    size_t max = visits_for(c, s, wanted);
+    reply->grants = arena_alloc(&c->arena, (max + 1) * sizeof(Trawl__Grant *));
+    if (reply->grants == NULL) {
+        core_fail(c, "out of memory for a reply");
+        return;
+    }
+    /* Each ready origin is looked at once: one that cannot be granted goes back to where it belongs. */
+    for (size_t tries = c->hosts.ready_count; tries > 0 && reply->n_grants < max && !c->failed;
+         tries--) {
+        struct origin *o = host_take_ready(&c->hosts);
+        Trawl__Grant *g = grant_origin(c, now, s, o);
+        if (g != NULL)
+            reply->grants[reply->n_grants++] = g;
+        if (!c->failed && !host_update(&c->hosts, o, now.mono_ms))
+            core_fail(c, "out of memory for the queue of origins");
+    }
+    if (wanted > 0 && reply->n_grants == 0) {
+        c->hungry_until_ms = now.mono_ms + 1000;
+        c->hungry_session = s->id;
+    }
+}
+
+/* Soon again if something is about to cool down, else at leisure. */
+static uint32_t wait_for(const struct core *c, struct now now) {
+    int64_t next = host_next_ms(&c->hosts) - now.mono_ms;
+
+    if (next < LIMIT_POLL_MIN_MS)
+        return LIMIT_POLL_MIN_MS;
+    return next < LIMIT_POLL_MAX_MS ? (uint32_t)next : LIMIT_POLL_MAX_MS;
+}
+
+/* ---- the whole --------------------------------------------------------------------------------------------- */
+
+static struct segment **find_segments(struct core *c, const struct session *s,
+                                      const Trawl__Exchange *x) {
+    struct segment **segments =
+        arena_alloc(&c->arena, (x->n_segments + 1) * sizeof(struct segment *));
+
+    if (segments == NULL) {
+        core_fail(c, "out of memory for a reply");
+        return NULL;
+    }
+    for (size_t i = 0; i < x->n_segments && !c->failed; i++)
+        segments[i] = segment_get(c, x->segments[i], s->worker->name);
+    return segments;
+}
+
+static void answer(struct core *c, struct now now, struct session *s, const Trawl__Exchange *x,
+                   Trawl__ExchangeReply *reply) {
+    struct segment **segments = find_segments(c, s, x);
+    Trawl__VisitReply **visits =
+        arena_alloc(&c->arena, (x->n_visits + 1) * sizeof(Trawl__VisitReply *));
+
+    for (size_t i = 0; i < x->n_visits && !c->failed; i++) {
+        visits[i] = arena_alloc(&c->arena, sizeof *visits[i]);
+        if (visits[i] == NULL)
+            break;
+        trawl__visit_reply__init(visits[i]);
+        take_report(c, now, s, x, segments, x->visits[i], visits[i]);
+    }
+    if (c->arena.failed)
+        core_fail(c, "out of memory for a reply");
+    if (!core_flush(c))
+        return;
+    for (size_t i = 0; i < x->n_visits && !c->failed; i++)
+        give_more(c, now, s, x->visits[i], visits[i]);
+    give_grants(c, now, s, x->want_visits, reply);
+    core_check_end(c, now);
+    reply->visits = visits;
+    reply->n_visits = x->n_visits;
+    reply->number = x->number;
+    reply->wait_ms = wait_for(c, now);
+    reply->phase = core_phase_for(c, s);
+}
+
+void exchange_handle(struct core *c, struct now now, struct session *s, const Trawl__Exchange *x,
+                     Trawl__Reply *reply) {
+    Trawl__ExchangeReply *r = arena_alloc(&c->arena, sizeof *r);
+
+    if (x->number != s->last_number + 1) {
+        reply->code = TRAWL__CODE__BAD_REQUEST;
+        reply->error = "exchange out of order";
+        return;
+    }
+    if (r == NULL) {
+        core_fail(c, "out of memory for a reply");
+        return;
+    }
+    trawl__exchange_reply__init(r);
+    /* A lease granted now must not end with a session whose last heartbeat is older. */
+    lease_session_renew(s, now.mono_ms);
+    answer(c, now, s, x, r);
+    s->last_number = x->number;
+    reply->body_case = TRAWL__REPLY__BODY_EXCHANGE;
+    reply->exchange = r;
+}

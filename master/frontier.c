@@ -1,0 +1,670 @@
+/* frontier: which URLs are known, which are queued, how they end. The queue lives in the store; memory holds
+ * a cursor for each origin and what is leased. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "master/core_state.h"
+#include "master/fingerprint.h"
+#include "shared/domain.h"
+#include "shared/limits.h"
+#include "shared/netaddr.h"
+#include "shared/robots.h"
+
+uint64_t frontier_fingerprint(const struct core *c, const char *url, size_t len) {
+    return fingerprint(c->key, url, len);
+}
+
+void frontier_put_origin(struct core *c, const struct origin *o) {
+    Trawl__StoredOrigin v = TRAWL__STORED_ORIGIN__INIT;
+
+    v.name = (ProtobufCBinaryData){.data = (uint8_t *)o->name, .len = o->name_len};
+    v.robots_known = o->robots_state == HOST_ROBOTS_KNOWN;
+    v.robots = (ProtobufCBinaryData){.data = o->robots, .len = o->robots_len};
+    v.crawl_delay_ms = o->crawl_delay_ms;
+    v.robots_until_ms = (uint64_t)o->robots_until_unix_ms;
+    v.robots_status = o->robots_status;
+    v.parked = o->parked;
+    v.reason = o->reason;
+    core_put(c, record_origin(o->id), &v.base);
+}
+
+struct origin *frontier_origin(struct core *c, const char *name, size_t len) {
+    struct origin *o = host_find(&c->hosts, name, len);
+
+    if (o != NULL)
+        return o;
+    o = host_add(&c->hosts, (uint32_t)c->hosts.count + 1, name, len);
+    if (o == NULL) {
+        core_fail(c, "out of memory for an origin");
+        return NULL;
+    }
+    frontier_put_origin(c, o);
+    return o;
+}
+
+/* ---- into the queue ----------------------------------------------------------------------------------- */
+
+static struct queue_place place_of(uint32_t depth, uint64_t seq) {
+    return (struct queue_place){.depth = depth > 255 ? 255 : (uint8_t)depth, .seq = seq};
+}
+
+/* What lies before the cursor would not be found again. */
+static void rewind_to(struct origin *o, struct queue_place place) {
+    if (queue_place_compare(place, o->cursor) < 0)
+        o->cursor = place;
+    o->exhausted = false;
+}
+
+static void put_queued(struct core *c, struct origin *o, struct queue_place place,
+                       const Trawl__QueuedUrl *q) {
+    core_put(c, record_queued(o->id, place), &q->base);
+    rewind_to(o, place);
+}
+
+static void update_host(struct core *c, struct now now, struct origin *o) {
+    if (!host_update(&c->hosts, o, now.mono_ms))
+        core_fail(c, "out of memory for the queue of origins");
+}
+
+static void put_done(struct core *c, uint64_t fp, const Trawl__DoneUrl *d) {
+    core_put(c, record_done(fp), &d->base);
+    c->by_state[d->state]++;
+}
+
+/* A URL that ends without ever being queued. Out-of-scope URLs keep their whole text: no origin is made for
+ * them. */
+static void finish_unqueued(struct core *c, uint64_t fp, const char *url, size_t len,
+                            struct discovery d, Trawl__State state, const char *reason,
+                            const struct origin *o) {
+    Trawl__DoneUrl v = TRAWL__DONE_URL__INIT;
+    size_t skip = o == NULL ? 0 : o->name_len;
+
+    v.origin = o == NULL ? 0 : o->id;
+    v.path = (ProtobufCBinaryData){.data = (uint8_t *)url + skip, .len = len - skip};
+    v.via = d.via;
+    v.depth = d.depth;
+    v.hops = d.hops;
+    v.state = state;
+    v.reason = (char *)reason;
+    put_done(c, fp, &v);
+}
+
+static const char *excluded_by(struct core *c, struct discovery d) {
+    enum scope_verdict verdict;
+
+    if (d.hops > LIMIT_REDIRECT_HOPS)
+        return "redirect-limit";
+    if (!netaddr_port_allowed(url_port_effective(&c->url)))
+        return "port";
+    verdict = scope_check(c->scope, &c->url);
+    return verdict == SCOPE_IN ? NULL : scope_verdict_name(verdict);
+}
+
+static void queue_new(struct core *c, struct now now, uint64_t fp, struct discovery d) {
+    Trawl__QueuedUrl q = TRAWL__QUEUED_URL__INIT;
+    struct url_slice name = url_origin(&c->url);
+    struct origin *o = frontier_origin(c, name.ptr, name.len);
+
+    if (o == NULL)
+        return;
+    if (o->parked != TRAWL__STATE__PENDING) {
+        finish_unqueued(c, fp, c->url.href, c->url.href_len, d, o->parked, o->reason, o);
+        return;
+    }
+    q.fp = fp;
+    q.via = d.via;
+    q.depth = d.depth;
+    q.hops = d.hops;
+    q.seed = d.seed;
+    q.path = (ProtobufCBinaryData){.data = (uint8_t *)c->url.href + name.len,
+                                   .len = c->url.href_len - name.len};
+    put_queued(c, o, place_of(d.depth, core_number(c, &c->seqs)), &q);
+    o->queued++;
+    c->by_state[TRAWL__STATE__PENDING]++;
+    update_host(c, now, o);
+}
+
+/* True for text that is already the canonical form of an http(s) URL. */
+static bool parse_canonical(struct core *c, const char *url, size_t len) {
+    if (url_parse(&c->url, url, len, NULL) != URL_OK || !url_is_http(&c->url))
+        return false;
+    url_canonicalise(&c->url);
+    return c->url.href_len == len && memcmp(c->url.href, url, len) == 0;
+}
+
+bool frontier_discover(struct core *c, struct now now, const char *url, size_t len,
+                       struct discovery d) {
+    uint64_t fp = frontier_fingerprint(c, url, len);
+
+    if (seen_has(c->seen, fp))
+        return true;
+    if (!parse_canonical(c, url, len))
+        return false;
+    if (seen_add(c->seen, fp) == SEEN_NO_MEMORY) {
+        core_fail(c, "out of memory for the set of known URLs");
+        return true;
+    }
+    const char *reason = excluded_by(c, d);
+    if (reason != NULL)
+        finish_unqueued(c, fp, url, len, d, TRAWL__STATE__EXCLUDED, reason, NULL);
+    else
+        queue_new(c, now, fp, d);
+    return true;
+}
+
+bool frontier_queue_robots(struct core *c, struct now now, struct origin *for_origin,
+                           const char *url, size_t len) {
+    Trawl__QueuedUrl q = TRAWL__QUEUED_URL__INIT;
+    struct url u;
+    bool usable = false;
+
+    url_init(&u);
+    if (url_parse(&u, url, len, NULL) != URL_OK || !url_is_http(&u))
+        goto out;
+    url_canonicalise(&u);
+    struct url_slice name = url_origin(&u);
+    struct origin *o = frontier_origin(c, name.ptr, name.len);
+    if (o == NULL || o == for_origin || o->parked != TRAWL__STATE__PENDING)
+        goto out;
+    /* Not a known URL: its number only keeps it apart from all others that are leased. */
+    uint64_t seq = core_number(c, &c->seqs);
+    q.fp = fingerprint(c->key, &seq, sizeof seq);
+    q.robots_for = for_origin->id;
+    q.path =
+        (ProtobufCBinaryData){.data = (uint8_t *)u.href + name.len, .len = u.href_len - name.len};
+    put_queued(c, o, place_of(0, seq), &q);
+    o->queued++;
+    update_host(c, now, o);
+    usable = true;
+out:
+    url_release(&u);
+    return usable;
+}
+
+/* ---- out of the queue ---------------------------------------------------------------------------------- */
+
+uint64_t frontier_page_room(const struct core *c) {
+    uint64_t max = c->options->max_pages;
+    uint64_t used = c->by_state[TRAWL__STATE__FETCHED] + c->leased_pages;
+
+    if (max == 0)
+        return UINT64_MAX;
+    return used >= max ? 0 : max - used;
+}
+
+static uint64_t host_page_room(const struct core *c, const struct origin *o) {
+    uint64_t max = c->options->max_pages_per_host;
+    uint64_t used = o->fetched + o->leased;
+
+    if (max == 0)
+        return UINT64_MAX;
+    return used >= max ? 0 : max - used;
+}
+
+static struct lease_item *item_from(const Trawl__QueuedUrl *q, struct queue_place place) {
+    struct lease_item *it = lease_item_new((const char *)q->path.data, q->path.len);
+
+    if (it == NULL)
+        return NULL;
+    it->fp = q->fp;
+    it->seq = place.seq;
+    it->via = q->via;
+    it->depth = q->depth;
+    it->attempts = q->attempts;
+    it->hops = q->hops;
+    it->robots_for = q->robots_for;
+    it->seed = q->seed;
+    return it;
+}
+
+/* Puts the queue entry into the lease. False: the core has failed. */
+static bool take_entry(struct core *c, struct lease *l, const Trawl__QueuedUrl *q,
+                       struct queue_place place) {
+    struct lease_item *it = item_from(q, place);
+
+    if (it == NULL || !lease_reserve(&c->leases, l)) {
+        free(it);
+        core_fail(c, "out of memory for a lease");
+        return false;
+    }
+    lease_add_item(&c->leases, l, it);
+    c->leased_pages += it->robots_for == 0;
+    return true;
+}
+
+bool frontier_adopt(struct core *c, struct lease *l, const Trawl__QueuedUrl *q,
+                    struct queue_place place) {
+    return take_entry(c, l, q, place);
+}
+
+static bool too_deep(const struct core *c, const Trawl__QueuedUrl *q) {
+    return c->options->max_depth_set && q->robots_for == 0 && q->depth > c->options->max_depth;
+}
+
+size_t frontier_take(struct core *c, struct lease *l, size_t max) {
+    struct origin *o = l->origin;
+    size_t taken = 0;
+    uint64_t room = frontier_page_room(c), host_room = host_page_room(c, o);
+
+    if (host_room < room)
+        room = host_room;
+    if (max > room)
+        max = (size_t)room;
+    if (max == 0 || o->queued <= o->leased || o->exhausted)
+        return 0;
+    struct record_key prefix = record_queue_of(o->id), from = record_queued(o->id, o->cursor);
+    struct store_iter *iter =
+        store_iter_open(c->store, prefix.bytes, prefix.len, from.bytes, from.len);
+    if (iter == NULL) {
+        core_fail(c, "cannot read the queue");
+        return 0;
+    }
+    for (; taken < max && !c->failed; store_iter_next(iter)) {
+        const void *key, *value;
+        size_t key_len, value_len;
+        uint32_t id;
+        struct queue_place place;
+
+        if (!store_iter_valid(iter)) {
+            o->exhausted = true;
+            break;
+        }
+        key = store_iter_key(iter, &key_len);
+        value = store_iter_value(iter, &value_len);
+        arena_reset(&c->record);
+        Trawl__QueuedUrl *q =
+            wire_unpack(&c->record, &trawl__queued_url__descriptor, value, value_len);
+        if (q == NULL || !record_parse_queued(key, key_len, &id, &place)) {
+            core_fail(c, "a queue entry of the crawldb cannot be read");
+            break;
+        }
+        if (too_deep(c, q)) {
+            o->exhausted = true;
+            break;
+        }
+        if (lease_item(&c->leases, q->fp) == NULL && take_entry(c, l, q, place))
+            taken++;
+        o->cursor = (struct queue_place){.depth = place.depth, .seq = place.seq + 1};
+    }
+    store_iter_close(iter);
+    return taken;
+}
+
+/* ---- how items end -------------------------------------------------------------------------------------- */
+
+/* Takes the item out of its lease. */
+static struct origin *unlease(struct core *c, struct lease_item *it) {
+    struct origin *o = it->lease->origin;
+
+    c->leased_pages -= it->robots_for == 0;
+    lease_take_item(&c->leases, it);
+    return o;
+}
+
+void frontier_give_back(struct core *c, struct lease_item *it) {
+    struct origin *o = unlease(c, it);
+
+    rewind_to(o, place_of(it->depth, it->seq));
+    free(it);
+}
+
+void frontier_requeue(struct core *c, struct lease_item *it) {
+    Trawl__QueuedUrl q = TRAWL__QUEUED_URL__INIT;
+    struct origin *o = unlease(c, it);
+
+    core_delete(c, record_queued(o->id, place_of(it->depth, it->seq)));
+    q.fp = it->fp;
+    q.via = it->via;
+    q.depth = it->depth;
+    q.attempts = it->attempts + 1;
+    q.hops = it->hops;
+    q.seed = it->seed;
+    q.robots_for = it->robots_for;
+    q.path = (ProtobufCBinaryData){.data = (uint8_t *)it->path, .len = it->path_len};
+    put_queued(c, o, place_of(it->depth, core_number(c, &c->seqs)), &q);
+    c->retries++;
+    free(it);
+}
+
+static void put_committed(struct core *c, const struct segment *segment, const Trawl__Outcome *o) {
+    unsigned char value[16];
+    struct record_key key = record_committed(segment->id, o->offset);
+
+    record_committed_pack((struct committed_value){.length = o->record_length, .fp = o->fp}, value);
+    batch_put(&c->batch, key.bytes, key.len, value, sizeof value);
+}
+
+static void count_outcome(struct core *c, struct origin *o, const Trawl__Outcome *out) {
+    c->by_state[TRAWL__STATE__PENDING]--;
+    c->commits++;
+    c->bytes += out->length;
+    o->bytes += out->length;
+    o->done++;
+    o->fetched += out->state == TRAWL__STATE__FETCHED;
+    o->errors += out->state == TRAWL__STATE__FAILED;
+}
+
+static void put_outcome(struct core *c, const struct lease_item *it, const struct origin *o,
+                        const Trawl__Outcome *out, const struct segment *segment) {
+    Trawl__DoneUrl d = TRAWL__DONE_URL__INIT;
+
+    d.origin = o->id;
+    d.path = (ProtobufCBinaryData){.data = (uint8_t *)it->path, .len = it->path_len};
+    d.via = it->via;
+    d.depth = it->depth;
+    d.hops = it->hops;
+    d.seed = it->seed;
+    d.attempts = it->attempts + 1;
+    d.state = out->state;
+    d.reason = out->reason;
+    d.status = out->status;
+    d.mime = out->mime;
+    d.length = out->length;
+    d.digest = out->digest;
+    d.fetched_at_ms = out->fetched_at_ms;
+    d.duration_ms = out->duration_ms;
+    d.ip = out->ip;
+    d.redirect_to = out->redirect_to;
+    if (segment != NULL) {
+        d.segment = segment->id;
+        d.offset = out->offset;
+        d.record_length = out->record_length;
+        put_committed(c, segment, out);
+    }
+    put_done(c, it->fp, &d);
+}
+
+/* A seed that redirects to another host of the same registrable domain (http to https, to www.) takes the
+ * scope along, as a user who typed the one expects. */
+static bool redirect_widens_scope(struct core *c, const struct lease_item *it,
+                                  const struct origin *o, const char *url, size_t len) {
+    struct url seed;
+    bool same;
+
+    if (!it->seed || !parse_canonical(c, url, len))
+        return false;
+    url_init(&seed);
+    same = url_parse(&seed, o->name, o->name_len, NULL) == URL_OK;
+    if (same) {
+        struct url_slice a = domain_registrable(&seed), b = domain_registrable(&c->url);
+        same = a.len > 0 && a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
+    }
+    url_release(&seed);
+    return same;
+}
+
+static void follow_redirect(struct core *c, struct now now, const struct lease_item *it,
+                            const struct origin *o, const Trawl__Outcome *out) {
+    const char *to = (const char *)out->redirect_to.data;
+    size_t len = out->redirect_to.len;
+    struct discovery d = {.via = it->fp, .depth = it->depth, .hops = it->hops + 1};
+
+    if (redirect_widens_scope(c, it, o, to, len)) {
+        d.seed = true;
+        load_add_seed(c, &c->url);
+    }
+    c->refused += !frontier_discover(c, now, to, len, d);
+}
+
+static void follow_links(struct core *c, struct now now, const struct lease_item *it,
+                         const struct origin *o, const Trawl__Outcome *out) {
+    const struct discovery d = {.via = it->fp, .depth = it->depth + 1};
+
+    for (size_t i = 0; i < out->n_links && !c->failed; i++) {
+        const ProtobufCBinaryData *link = &out->links[i];
+        if (link->len == 0 || link->data[0] != '/') {
+            c->refused += !frontier_discover(c, now, (const char *)link->data, link->len, d);
+            continue;
+        }
+        buf_reset(&c->value);
+        if (buf_append(&c->value, o->name, o->name_len) &&
+            buf_append(&c->value, link->data, link->len))
+            c->refused += !frontier_discover(c, now, c->value.data, c->value.len, d);
+        else
+            c->refused++;
+    }
+}
+
+static void finish_robots_elsewhere(struct core *c, struct now now, struct lease_item *it,
+                                    const Trawl__Outcome *out) {
+    struct origin *host = host_by_id(&c->hosts, it->robots_for);
+
+    if (host == NULL || host->robots_state != HOST_ROBOTS_ELSEWHERE)
+        return;
+    if (out->robots != NULL) {
+        frontier_robots(c, now, host, out->robots);
+        return;
+    }
+    host->robots_state = HOST_ROBOTS_UNKNOWN;
+    frontier_unreachable(c, now, host,
+                         out->reason == NULL || out->reason[0] == '\0' ? "robots.txt unreachable"
+                                                                       : out->reason);
+}
+
+void frontier_finish(struct core *c, struct now now, struct lease_item *it, const Trawl__Outcome *o,
+                     const struct segment *segment) {
+    struct origin *host = unlease(c, it);
+
+    core_delete(c, record_queued(host->id, place_of(it->depth, it->seq)));
+    host->queued--;
+    if (it->robots_for != 0) {
+        finish_robots_elsewhere(c, now, it, o);
+        free(it);
+        return;
+    }
+    put_outcome(c, it, host, o, segment);
+    count_outcome(c, host, o);
+    if (o->state == TRAWL__STATE__REDIRECTED && o->redirect_to.len > 0)
+        follow_redirect(c, now, it, host, o);
+    follow_links(c, now, it, host, o);
+    free(it);
+}
+
+/* ---- origins --------------------------------------------------------------------------------------------- */
+
+static bool purge_push(struct core *c, uint32_t id) {
+    if (c->purge_count == c->purge_size) {
+        size_t size = c->purge_size == 0 ? 16 : c->purge_size * 2;
+        uint32_t *purge = realloc(c->purge, size * sizeof *purge);
+        if (purge == NULL)
+            return false;
+        c->purge = purge;
+        c->purge_size = size;
+    }
+    c->purge[c->purge_count++] = id;
+    return true;
+}
+
+void frontier_purge_later(struct core *c, const struct origin *o) {
+    if (!purge_push(c, o->id))
+        core_fail(c, "out of memory for an origin");
+}
+
+void frontier_park(struct core *c, struct now now, struct origin *o, Trawl__State state,
+                   const char *reason) {
+    if (o->parked != TRAWL__STATE__PENDING)
+        return;
+    if (!host_park(o, state, reason)) {
+        core_fail(c, "out of memory for an origin");
+        return;
+    }
+    frontier_purge_later(c, o);
+    frontier_put_origin(c, o);
+    update_host(c, now, o);
+}
+
+/* One entry of a parked origin's queue meets its end. */
+static void purge_entry(struct core *c, struct now now, struct origin *o, const Trawl__QueuedUrl *q,
+                        struct queue_place place) {
+    core_delete(c, record_queued(o->id, place));
+    o->queued--;
+    if (q->robots_for != 0) {
+        struct origin *host = host_by_id(&c->hosts, q->robots_for);
+        if (host != NULL && host->robots_state == HOST_ROBOTS_ELSEWHERE) {
+            host->robots_state = HOST_ROBOTS_UNKNOWN;
+            frontier_unreachable(c, now, host, o->reason);
+        }
+        return;
+    }
+    Trawl__DoneUrl d = TRAWL__DONE_URL__INIT;
+    d.origin = o->id;
+    d.path = q->path;
+    d.via = q->via;
+    d.depth = q->depth;
+    d.hops = q->hops;
+    d.seed = q->seed;
+    d.attempts = q->attempts;
+    d.state = o->parked;
+    d.reason = o->reason;
+    put_done(c, q->fp, &d);
+    c->by_state[TRAWL__STATE__PENDING]--;
+    o->done++;
+    o->errors += o->parked == TRAWL__STATE__FAILED;
+}
+
+/* Up to `max` entries of one origin; what is leased comes back first. */
+static size_t purge_origin(struct core *c, struct now now, struct origin *o, size_t max) {
+    struct record_key prefix = record_queue_of(o->id);
+    struct store_iter *iter =
+        store_iter_open(c->store, prefix.bytes, prefix.len, prefix.bytes, prefix.len);
+    size_t done = 0;
+
+    if (iter == NULL) {
+        core_fail(c, "cannot read the queue");
+        return 0;
+    }
+    for (; done < max && !c->failed && store_iter_valid(iter); store_iter_next(iter)) {
+        size_t key_len, value_len;
+        uint32_t id;
+        struct queue_place place;
+        const void *key = store_iter_key(iter, &key_len);
+        const void *value = store_iter_value(iter, &value_len);
+
+        arena_reset(&c->record);
+        Trawl__QueuedUrl *q =
+            wire_unpack(&c->record, &trawl__queued_url__descriptor, value, value_len);
+        if (q == NULL || !record_parse_queued(key, key_len, &id, &place)) {
+            core_fail(c, "a queue entry of the crawldb cannot be read");
+            break;
+        }
+        if (lease_item(&c->leases, q->fp) == NULL) {
+            purge_entry(c, now, o, q, place);
+            done++;
+        }
+    }
+    store_iter_close(iter);
+    return done;
+}
+
+bool frontier_purge(struct core *c, struct now now, size_t max) {
+    for (size_t i = 0; i < c->purge_count && max > 0 && !c->failed;) {
+        struct origin *o = host_by_id(&c->hosts, c->purge[i]);
+        if (o->queued > o->leased)
+            max -= purge_origin(c, now, o, max);
+        if (o->queued > 0) {
+            i++;
+            continue;
+        }
+        c->purge[i] = c->purge[--c->purge_count];
+    }
+    return c->purge_count > 0;
+}
+
+/* RFC 9309 §2.3.1.3: what is unavailable, here behind too many redirects, forbids nothing. */
+static bool allow_all(struct core *c, struct now now, struct origin *o, uint32_t status) {
+    struct robots rules;
+    bool ok;
+
+    robots_init(&rules);
+    robots_allow_all(&rules);
+    buf_reset(&c->value);
+    ok = robots_encode(&rules, &c->value) &&
+         host_set_robots(o, c->value.data, c->value.len, 0, status,
+                         now.unix_ms + LIMIT_ROBOTS_VALID_MS);
+    robots_release(&rules);
+    return ok;
+}
+
+void frontier_robots(struct core *c, struct now now, struct origin *o,
+                     const Trawl__RobotsReport *r) {
+    bool ok = true;
+
+    if (r->redirect_to.len > 0) {
+        if (o->robots_hops >= LIMIT_ROBOTS_HOPS) {
+            ok = allow_all(c, now, o, r->status);
+        } else {
+            o->robots_hops++;
+            o->robots_state = HOST_ROBOTS_ELSEWHERE;
+            if (!frontier_queue_robots(c, now, o, (const char *)r->redirect_to.data,
+                                       r->redirect_to.len))
+                ok = allow_all(c, now, o, r->status);
+        }
+    } else {
+        uint32_t crawl_delay =
+            r->crawl_delay_ms < LIMIT_SERVER_DELAY_MS ? r->crawl_delay_ms : LIMIT_SERVER_DELAY_MS;
+        uint32_t valid = r->valid_ms < LIMIT_ROBOTS_VALID_MS ? r->valid_ms : LIMIT_ROBOTS_VALID_MS;
+        ok = r->rules.len <= LIMIT_ROBOTS_ENCODED_BYTES &&
+             host_set_robots(o, r->rules.data, r->rules.len, crawl_delay, r->status,
+                             now.unix_ms + valid);
+    }
+    if (!ok) {
+        core_fail(c, "out of memory for robots.txt");
+        return;
+    }
+    o->failures = 0;
+    frontier_put_origin(c, o);
+    update_host(c, now, o);
+}
+
+void frontier_unreachable(struct core *c, struct now now, struct origin *o, const char *reason) {
+    uint32_t limit =
+        o->robots_state == HOST_ROBOTS_KNOWN ? LIMIT_ORIGIN_FAILURES : c->options->retries;
+    uint32_t doublings = o->failures < 16 ? o->failures : 16;
+    int64_t pause = (int64_t)LIMIT_BACKOFF_FIRST_MS << doublings;
+
+    if (++o->failures >= limit) {
+        frontier_park(c, now, o, TRAWL__STATE__FAILED, reason);
+        return;
+    }
+    if (pause > LIMIT_BACKOFF_MAX_MS)
+        pause = LIMIT_BACKOFF_MAX_MS;
+    if (now.mono_ms + pause > o->free_at_ms)
+        o->free_at_ms = now.mono_ms + pause;
+    update_host(c, now, o);
+}
+
+/* ---- back into the queue ----------------------------------------------------------------------------------- */
+
+bool frontier_refetch(struct core *c, struct now now, uint64_t fp) {
+    struct record_key key = record_done(fp);
+    Trawl__QueuedUrl q = TRAWL__QUEUED_URL__INIT;
+
+    buf_reset(&c->value);
+    if (store_get(c->store, key.bytes, key.len, &c->value) != STORE_FOUND)
+        return false;
+    arena_reset(&c->record);
+    Trawl__DoneUrl *d =
+        wire_unpack(&c->record, &trawl__done_url__descriptor, c->value.data, c->value.len);
+    struct origin *o = d == NULL ? NULL : host_by_id(&c->hosts, d->origin);
+    if (o == NULL)
+        return false;
+    core_delete(c, key);
+    c->by_state[d->state]--;
+    c->by_state[TRAWL__STATE__PENDING]++;
+    c->bytes -= d->length;
+    o->bytes -= d->length;
+    o->done--;
+    o->fetched -= d->state == TRAWL__STATE__FETCHED;
+    o->errors -= d->state == TRAWL__STATE__FAILED;
+    q.fp = fp;
+    q.via = d->via;
+    q.depth = d->depth;
+    q.hops = d->hops;
+    q.seed = d->seed;
+    q.path = d->path;
+    put_queued(c, o, place_of(d->depth, core_number(c, &c->seqs)), &q);
+    o->queued++;
+    update_host(c, now, o);
+    return true;
+}

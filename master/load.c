@@ -1,0 +1,222 @@
+/* load: what the core knows at its start, read from the crawldb. Everything in memory can be rebuilt from
+ * there: a restart is nothing else. */
+#include <string.h>
+
+#include "master/core_state.h"
+#include "shared/limits.h"
+
+/* Calls `entry` for each record of a group. */
+typedef bool load_entry(struct core *c, struct now now, const void *key, size_t key_len,
+                        const void *value, size_t value_len);
+
+static bool load_group(struct core *c, struct now now, char group, load_entry *entry) {
+    struct record_key prefix = record_group(group);
+    struct store_iter *iter =
+        store_iter_open(c->store, prefix.bytes, prefix.len, prefix.bytes, prefix.len);
+
+    if (iter == NULL) {
+        core_fail(c, "cannot read the crawldb");
+        return false;
+    }
+    for (; store_iter_valid(iter) && !c->failed; store_iter_next(iter)) {
+        size_t key_len, value_len;
+        const void *key = store_iter_key(iter, &key_len);
+        const void *value = store_iter_value(iter, &value_len);
+
+        arena_reset(&c->record);
+        if (!entry(c, now, key, key_len, value, value_len))
+            core_fail(c, "a record of the crawldb cannot be read");
+    }
+    store_iter_close(iter);
+    return !c->failed;
+}
+
+static bool load_seed(struct core *c, struct now now, const void *key, size_t key_len,
+                      const void *value, size_t value_len) {
+    uint32_t number;
+
+    (void)now;
+    if (!record_parse_number4(key, key_len, 'S', &number) ||
+        url_parse(&c->url, value, value_len, NULL) != URL_OK)
+        return false;
+    if (number >= c->seed_count)
+        c->seed_count = number + 1;
+    return scope_add_seed(c->scope, &c->url);
+}
+
+static bool load_origin(struct core *c, struct now now, const void *key, size_t key_len,
+                        const void *value, size_t value_len) {
+    uint32_t id;
+    Trawl__StoredOrigin *v =
+        wire_unpack(&c->record, &trawl__stored_origin__descriptor, value, value_len);
+
+    (void)now;
+    if (v == NULL || !record_parse_number4(key, key_len, 'o', &id) || id == 0)
+        return false;
+    struct origin *o = host_add(&c->hosts, id, (const char *)v->name.data, v->name.len);
+    if (o == NULL)
+        return false;
+    if (v->robots_known && !host_set_robots(o, v->robots.data, v->robots.len, v->crawl_delay_ms,
+                                            v->robots_status, (int64_t)v->robots_until_ms))
+        return false;
+    return v->parked == TRAWL__STATE__PENDING || host_park(o, v->parked, v->reason);
+}
+
+static bool load_queued(struct core *c, struct now now, const void *key, size_t key_len,
+                        const void *value, size_t value_len) {
+    uint32_t id;
+    struct queue_place place;
+    Trawl__QueuedUrl *v = wire_unpack(&c->record, &trawl__queued_url__descriptor, value, value_len);
+
+    (void)now;
+    if (v == NULL || !record_parse_queued(key, key_len, &id, &place))
+        return false;
+    struct origin *o = host_by_id(&c->hosts, id);
+    if (o == NULL)
+        return false;
+    o->queued++;
+    if (v->robots_for != 0) {
+        struct origin *host = host_by_id(&c->hosts, v->robots_for);
+        if (host != NULL)
+            host->robots_state = HOST_ROBOTS_ELSEWHERE;
+        return true;
+    }
+    c->by_state[TRAWL__STATE__PENDING]++;
+    return seen_add(c->seen, v->fp) != SEEN_NO_MEMORY;
+}
+
+static bool load_done(struct core *c, struct now now, const void *key, size_t key_len,
+                      const void *value, size_t value_len) {
+    uint64_t fp;
+    Trawl__DoneUrl *v = wire_unpack(&c->record, &trawl__done_url__descriptor, value, value_len);
+
+    (void)now;
+    if (v == NULL || !record_parse_number8(key, key_len, 'u', &fp) ||
+        v->state < TRAWL__STATE__FETCHED || v->state > TRAWL__STATE__FAILED)
+        return false;
+    struct origin *o = host_by_id(&c->hosts, v->origin);
+    if (o != NULL) {
+        o->done++;
+        o->bytes += v->length;
+        o->fetched += v->state == TRAWL__STATE__FETCHED;
+        o->errors += v->state == TRAWL__STATE__FAILED;
+    }
+    c->by_state[v->state]++;
+    c->bytes += v->length;
+    return seen_add(c->seen, fp) != SEEN_NO_MEMORY;
+}
+
+static bool load_segment(struct core *c, struct now now, const void *key, size_t key_len,
+                         const void *value, size_t value_len) {
+    uint32_t id;
+    Trawl__StoredSegment *v =
+        wire_unpack(&c->record, &trawl__stored_segment__descriptor, value, value_len);
+
+    (void)now;
+    return v != NULL && record_parse_number4(key, key_len, 's', &id) &&
+           segment_add_loaded(c, id, v);
+}
+
+/* Sessions alive before the restart get one lease of time to attach. */
+static bool load_session(struct core *c, struct now now, const void *key, size_t key_len,
+                         const void *value, size_t value_len) {
+    uint64_t id;
+    Trawl__StoredSession *v =
+        wire_unpack(&c->record, &trawl__stored_session__descriptor, value, value_len);
+
+    if (v == NULL || !record_parse_number8(key, key_len, 'w', &id) || v->instance.len != 16)
+        return false;
+    struct worker *w = lease_worker_add(&c->leases, v->worker);
+    if (w == NULL)
+        return false;
+    memcpy(w->instance, v->instance.data, 16);
+    if (v->incarnation > w->incarnation)
+        w->incarnation = v->incarnation;
+    struct session *s = lease_session_add(&c->leases, id, w, v->loop, false, now.mono_ms);
+    if (s == NULL)
+        return false;
+    s->serial = v->serial;
+    return true;
+}
+
+/* ---- numbers and the key --------------------------------------------------------------------------------- */
+
+/* False: not there (and *out is left alone) or the store failed. */
+static bool get_meta(struct core *c, const char *name, void *out, size_t len) {
+    struct record_key key = record_meta(name);
+
+    buf_reset(&c->value);
+    if (store_get(c->store, key.bytes, key.len, &c->value) != STORE_FOUND || c->value.len != len)
+        return false;
+    memcpy(out, c->value.data, len);
+    return true;
+}
+
+static uint64_t get_number(struct core *c, const char *name) {
+    unsigned char bytes[8] = {0};
+    uint64_t n = 0;
+
+    if (get_meta(c, name, bytes, sizeof bytes))
+        for (size_t i = 0; i < sizeof bytes; i++)
+            n = n << 8 | bytes[i];
+    return n;
+}
+
+static void load_counter(struct core *c, struct counter *counter, const char *name) {
+    uint64_t n = get_number(c, name);
+
+    /* 0 stands for "none" in messages. */
+    *counter = (struct counter){.name = name, .next = n == 0 ? 1 : n, .limit = n};
+}
+
+static void load_key(struct core *c, const unsigned char random16[16]) {
+    struct record_key key = record_meta("key");
+
+    if (get_meta(c, "key", c->key, sizeof c->key))
+        return;
+    memcpy(c->key, random16, sizeof c->key);
+    if (!batch_put(&c->batch, key.bytes, key.len, c->key, sizeof c->key))
+        core_fail(c, "out of memory for a batch");
+}
+
+void load_add_seed(struct core *c, const struct url *seed) {
+    struct record_key key = record_seed(c->seed_count);
+
+    if (scope_has_seed(c->scope, seed))
+        return;
+    c->seed_count++;
+    if (!scope_add_seed(c->scope, seed) ||
+        !batch_put(&c->batch, key.bytes, key.len, seed->href, seed->href_len))
+        core_fail(c, "out of memory for a seed");
+}
+
+/* Every origin to its place; the queues of parked ones may be half emptied. */
+static void place_origins(struct core *c, struct now now) {
+    for (size_t i = 0; i < c->hosts.count && !c->failed; i++) {
+        struct origin *o = c->hosts.by_id[i];
+        if (o == NULL)
+            continue;
+        o->free_at_ms = now.mono_ms;
+        if (o->parked != TRAWL__STATE__PENDING && o->queued > 0)
+            frontier_purge_later(c, o);
+        if (!host_update(&c->hosts, o, now.mono_ms))
+            core_fail(c, "out of memory for the queue of origins");
+    }
+}
+
+bool load_crawl(struct core *c, struct now now, const unsigned char random16[16]) {
+    load_key(c, random16);
+    c->term = get_number(c, "term") + 1;
+    core_put_number(c, "term", c->term);
+    load_counter(c, &c->seqs, "next_seq");
+    load_counter(c, &c->attempts, "next_attempt");
+    load_counter(c, &c->sessions, "next_session");
+    c->next_segment = 1;
+    if (!load_group(c, now, 'S', load_seed) || !load_group(c, now, 'o', load_origin) ||
+        !load_group(c, now, 's', load_segment) || !load_group(c, now, 'w', load_session) ||
+        !load_group(c, now, 'q', load_queued) || !load_group(c, now, 'u', load_done))
+        return false;
+    place_origins(c, now);
+    c->grace_until_ms = c->leases.unattached > 0 ? now.mono_ms + c->leases.lease_ms : now.mono_ms;
+    return core_flush(c);
+}

@@ -1,0 +1,221 @@
+/* segment: which WARC files there are, whose they are, which are closed to commits and which are sealed. */
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "master/core_state.h"
+#include "shared/limits.h"
+
+static uint64_t name_hash(const char *name) {
+    return XXH3_64bits(name, strlen(name));
+}
+
+struct segment *segment_find(const struct core *c, const char *name) {
+    struct segment *s = map_get(&c->segments_by_name, name_hash(name));
+
+    while (s != NULL && strcmp(s->name, name) != 0)
+        s = s->same_hash;
+    return s;
+}
+
+static void segment_free(struct segment *s) {
+    free(s->name);
+    free(s->worker);
+    free(s);
+}
+
+static struct segment *add(struct core *c, uint32_t id, const char *name, const char *worker) {
+    struct segment *s = calloc(1, sizeof *s);
+
+    if (s == NULL)
+        return NULL;
+    s->id = id;
+    s->name = strdup(name);
+    s->worker = strdup(worker);
+    s->same_hash = map_get(&c->segments_by_name, name_hash(name));
+    if (s->name == NULL || s->worker == NULL || !map_reserve(&c->segments_by_id) ||
+        !map_put(&c->segments_by_name, name_hash(name), s)) {
+        segment_free(s);
+        return NULL;
+    }
+    (void)map_put(&c->segments_by_id, id, s);
+    if (id >= c->next_segment)
+        c->next_segment = id + 1;
+    return s;
+}
+
+bool segment_add_loaded(struct core *c, uint32_t id, const Trawl__StoredSegment *stored) {
+    struct segment *s = add(c, id, stored->name, stored->worker);
+
+    if (s == NULL)
+        return false;
+    s->closed = stored->closed || stored->sealed;
+    s->sealed = stored->sealed;
+    return true;
+}
+
+static void put(struct core *c, const struct segment *s, const Trawl__SegmentSeal *seal) {
+    Trawl__StoredSegment v = TRAWL__STORED_SEGMENT__INIT;
+
+    v.name = s->name;
+    v.worker = s->worker;
+    v.closed = s->closed;
+    v.sealed = s->sealed;
+    if (seal != NULL) {
+        v.hole_offsets = seal->hole_offsets;
+        v.n_hole_offsets = seal->n_hole_offsets;
+        v.hole_lengths = seal->hole_lengths;
+        v.n_hole_lengths = seal->n_hole_lengths;
+        v.size = seal->size;
+    }
+    core_put(c, record_segment(s->id), &v.base);
+}
+
+static bool name_valid(const char *name) {
+    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+
+    return n > 0 && n <= LIMIT_SEGMENT_NAME_BYTES && name[n] == '\0' && name[0] != '.';
+}
+
+struct segment *segment_get(struct core *c, const char *name, const char *worker) {
+    struct segment *s = segment_find(c, name);
+
+    if (s != NULL || !name_valid(name))
+        return s;
+    s = add(c, c->next_segment, name, worker);
+    if (s == NULL)
+        core_fail(c, "out of memory for a segment");
+    else
+        put(c, s, NULL);
+    return s;
+}
+
+void segment_forget(struct core *c, struct segment *s) {
+    struct segment *first = map_get(&c->segments_by_name, name_hash(s->name));
+
+    core_delete(c, record_segment(s->id));
+    map_remove(&c->segments_by_id, s->id);
+    if (first == s) {
+        if (s->same_hash == NULL)
+            map_remove(&c->segments_by_name, name_hash(s->name));
+        else
+            (void)map_put(&c->segments_by_name, name_hash(s->name), s->same_hash);
+    } else {
+        while (first->same_hash != s)
+            first = first->same_hash;
+        first->same_hash = s->same_hash;
+    }
+    segment_free(s);
+}
+
+size_t segments_unsealed(const struct core *c) {
+    size_t at = 0, n = 0;
+    const struct segment *s;
+
+    while ((s = map_next(&c->segments_by_id, &at)) != NULL)
+        n += !s->sealed;
+    return n;
+}
+
+void segments_release(struct core *c) {
+    size_t at = 0;
+    void *s;
+
+    while ((s = map_next(&c->segments_by_id, &at)) != NULL)
+        segment_free(s);
+    map_release(&c->segments_by_id);
+    map_release(&c->segments_by_name);
+}
+
+/* One page of the committed records from an offset on. */
+static void list_committed(struct core *c, const struct segment *s, uint64_t from_offset,
+                           Trawl__SegmentReply *m) {
+    struct record_key prefix = record_committed_of(s->id),
+                      from = record_committed(s->id, from_offset);
+    struct store_iter *iter =
+        store_iter_open(c->store, prefix.bytes, prefix.len, from.bytes, from.len);
+    uint64_t *offsets = arena_alloc(&c->arena, LIMIT_SEGMENT_PAGE * sizeof *offsets);
+    uint64_t *lengths = arena_alloc(&c->arena, LIMIT_SEGMENT_PAGE * sizeof *lengths);
+    size_t n = 0;
+
+    if (iter == NULL || offsets == NULL || lengths == NULL) {
+        core_fail(c, "cannot read a segment's records");
+        goto out;
+    }
+    for (; n < LIMIT_SEGMENT_PAGE && store_iter_valid(iter); store_iter_next(iter), n++) {
+        size_t key_len, value_len;
+        uint32_t id;
+        struct committed_value v;
+        const void *key = store_iter_key(iter, &key_len);
+        const void *value = store_iter_value(iter, &value_len);
+
+        if (!record_parse_committed(key, key_len, &id, &offsets[n]) ||
+            !record_committed_unpack(value, value_len, &v)) {
+            core_fail(c, "a committed record of the crawldb cannot be read");
+            goto out;
+        }
+        lengths[n] = v.length;
+    }
+    m->offsets = offsets;
+    m->n_offsets = n;
+    m->lengths = lengths;
+    m->n_lengths = n;
+    m->more = store_iter_valid(iter);
+out:
+    if (iter != NULL)
+        store_iter_close(iter);
+}
+
+static struct segment *for_request(struct core *c, const char *name, Trawl__Reply *reply,
+                                   Trawl__SegmentReply **m) {
+    struct segment *s = segment_get(c, name, "");
+
+    *m = arena_alloc(&c->arena, sizeof **m);
+    if (s == NULL || *m == NULL) {
+        reply->code = TRAWL__CODE__BAD_REQUEST;
+        reply->error = "not a segment's name";
+        return NULL;
+    }
+    trawl__segment_reply__init(*m);
+    reply->body_case = TRAWL__REPLY__BODY_SEGMENT;
+    reply->segment = *m;
+    return s;
+}
+
+void segment_query(struct core *c, struct now now, const Trawl__SegmentQuery *q,
+                   Trawl__Reply *reply) {
+    Trawl__SegmentReply *m;
+    struct segment *s = for_request(c, q->name, reply, &m);
+
+    if (s == NULL)
+        return;
+    c->stopping_ms = now.mono_ms;
+    if (!s->closed) {
+        s->closed = true;
+        put(c, s, NULL);
+    }
+    if (!core_flush(c))
+        return;
+    m->sealed = s->sealed;
+    list_committed(c, s, q->from_offset, m);
+}
+
+void segment_seal(struct core *c, struct now now, const Trawl__SegmentSeal *seal,
+                  Trawl__Reply *reply) {
+    Trawl__SegmentReply *m;
+    struct segment *s = for_request(c, seal->name, reply, &m);
+
+    if (s == NULL)
+        return;
+    if (!s->closed || seal->n_hole_offsets != seal->n_hole_lengths) {
+        reply->code = TRAWL__CODE__BAD_REQUEST;
+        reply->error = "a segment is sealed after it was asked about";
+        return;
+    }
+    c->stopping_ms = now.mono_ms;
+    if (!s->sealed) {
+        s->sealed = true;
+        put(c, s, seal);
+    }
+    m->sealed = true;
+}

@@ -1,0 +1,336 @@
+/* session: fetch loops come, prove that they live, and go. */
+#include <stdio.h>
+#include <string.h>
+
+#include "master/core_state.h"
+#include "shared/limits.h"
+#include "shared/log.h"
+
+static Trawl__Options *options_message(struct core *c) {
+    const struct options *o = c->options;
+    Trawl__Options *m = arena_alloc(&c->arena, sizeof *m);
+
+    if (m == NULL)
+        return NULL;
+    trawl__options__init(m);
+    m->heartbeat_ms = o->heartbeat_ms;
+    m->lease_ms = o->lease_ms;
+    m->user_agent = o->user_agent;
+    m->robots_ignore = o->robots_ignore;
+    m->allow_net = o->allow_net.items;
+    m->n_allow_net = o->allow_net.count;
+    m->timeout_ms = o->timeout_ms;
+    m->max_body_bytes = o->max_body_bytes;
+    m->retries = o->retries;
+    m->warc_bytes = o->warc_bytes;
+    m->follow = (uint32_t)o->follow;
+    m->warc_level = o->warc_level;
+    return m;
+}
+
+/* ---- back from a session ----------------------------------------------------------------------------- */
+
+void session_take_back(struct core *c, struct now now, struct lease *l, int64_t last_request_ms) {
+    struct origin *o = l->origin;
+    int64_t rested = last_request_ms + host_delay_ms(&c->hosts, o);
+
+    while (l->count > 0)
+        frontier_give_back(c, l->items[l->count - 1]);
+    if (rested > o->free_at_ms)
+        o->free_at_ms = rested;
+    host_unbook(&c->hosts, o, l->address, l->connections);
+    lease_free(&c->leases, l);
+    if (!host_update(&c->hosts, o, now.mono_ms))
+        core_fail(c, "out of memory for the queue of origins");
+}
+
+static void take_back_lost(struct core *c, struct now now, struct lease *l) {
+    c->tasks_reassigned += l->count > 0;
+    session_take_back(c, now, l, now.mono_ms);
+}
+
+void session_end(struct core *c, struct now now, struct session *s, bool lost) {
+    struct worker *w = s->worker;
+
+    while (s->leases != NULL && !c->failed)
+        take_back_lost(c, now, s->leases);
+    if (c->failed)
+        return;
+    core_delete(c, record_session(s->id));
+    lease_session_free(&c->leases, s);
+    if (lost && w->sessions == 0) {
+        c->workers_lost++;
+        log_warn("lease", "worker %s is lost: its tasks go to others", w->name);
+    }
+}
+
+void session_expire(struct core *c, struct now now) {
+    struct lease *l;
+    struct session *s;
+
+    while (!c->failed && (l = lease_due(&c->leases, now.mono_ms)) != NULL)
+        take_back_lost(c, now, l);
+    while (!c->failed && (s = lease_session_due(&c->leases, now.mono_ms)) != NULL)
+        session_end(c, now, s, true);
+}
+
+/* ---- register ------------------------------------------------------------------------------------------ */
+
+static bool name_valid(const char *name) {
+    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+
+    return n > 0 && n <= LIMIT_WORKER_NAME_BYTES && name[n] == '\0' && name[0] != '.';
+}
+
+/* Whatever ran before under this name, in this directory, is dead: the new process holds its lock. */
+static void supersede(struct core *c, struct now now, struct worker *w) {
+    size_t at = 0;
+    struct session *s;
+
+    while (!c->failed && (s = map_next(&c->leases.sessions, &at)) != NULL) {
+        if (s->worker != w)
+            continue;
+        session_end(c, now, s, true);
+        at = 0;
+    }
+}
+
+static struct session *session_new(struct core *c, struct now now, struct worker *w,
+                                   const Trawl__Register *r, const char *peer) {
+    Trawl__StoredSession stored = TRAWL__STORED_SESSION__INIT;
+    uint64_t id = core_number(c, &c->sessions);
+    struct session *s = lease_session_add(&c->leases, id, w, r->loop, true, now.mono_ms);
+
+    if (s == NULL) {
+        core_fail(c, "out of memory for a session");
+        return NULL;
+    }
+    s->serial = r->serial;
+    snprintf(s->peer, sizeof s->peer, "%s", peer == NULL ? "" : peer);
+    stored.worker = w->name;
+    stored.instance = r->instance;
+    stored.incarnation = r->incarnation;
+    stored.loop = r->loop;
+    stored.loops = r->loops;
+    stored.serial = r->serial;
+    core_put(c, record_session(id), &stored.base);
+    return s;
+}
+
+static struct session *session_of_loop(const struct core *c, const struct worker *w,
+                                       uint32_t loop) {
+    size_t at = 0;
+    struct session *s;
+
+    while ((s = map_next(&c->leases.sessions, &at)) != NULL)
+        if (s->worker == w && s->loop == loop)
+            return s;
+    return NULL;
+}
+
+static void refuse(Trawl__Reply *reply, const char *why) {
+    reply->code = TRAWL__CODE__REFUSED;
+    reply->error = (char *)why;
+}
+
+void session_register(struct core *c, struct now now, const Trawl__Register *r, const char *peer,
+                      Trawl__Reply *reply) {
+    Trawl__RegisterReply *m = arena_alloc(&c->arena, sizeof *m);
+    struct session *s = NULL;
+
+    if (!name_valid(r->worker) || r->instance.len != 16 || r->loops == 0 || r->loop >= r->loops ||
+        r->loops > LIMIT_WORKER_LOOPS) {
+        reply->code = TRAWL__CODE__BAD_REQUEST;
+        reply->error = "a worker's name has letters, digits, '.', '_' and '-'";
+        return;
+    }
+    struct worker *w = lease_worker_add(&c->leases, r->worker);
+    if (w == NULL || m == NULL) {
+        core_fail(c, "out of memory for a session");
+        return;
+    }
+    if (memcmp(w->instance, r->instance.data, 16) != 0 && w->sessions > 0) {
+        refuse(reply,
+               arena_printf(&c->arena, "the name %s is in use by a worker with another directory",
+                            w->name));
+        return;
+    }
+    if (r->incarnation < w->incarnation) {
+        refuse(reply, "a newer process of this worker has registered");
+        return;
+    }
+    if (r->incarnation > w->incarnation) {
+        supersede(c, now, w);
+        w->draining = false;
+    } else {
+        s = session_of_loop(c, w, r->loop);
+        if (s != NULL && r->serial > s->serial) {
+            session_end(c, now, s, false);
+            s = NULL;
+        }
+    }
+    memcpy(w->instance, r->instance.data, 16);
+    w->incarnation = r->incarnation;
+    if (s == NULL)
+        s = session_new(c, now, w, r, peer);
+    if (s == NULL)
+        return;
+    lease_session_renew(s, now.mono_ms);
+    trawl__register_reply__init(m);
+    m->session = s->id;
+    m->options = options_message(c);
+    reply->body_case = TRAWL__REPLY__BODY_REGISTER;
+    reply->register_ = m;
+}
+
+/* ---- heartbeat ------------------------------------------------------------------------------------------ */
+
+void session_heartbeat(struct core *c, struct now now, struct session *s, const Trawl__Heartbeat *h,
+                       Trawl__Reply *reply) {
+    Trawl__HeartbeatReply *m = arena_alloc(&c->arena, sizeof *m);
+    uint64_t *lost = arena_alloc(&c->arena, (h->n_attempts + 1) * sizeof *lost);
+
+    if (m == NULL || lost == NULL) {
+        core_fail(c, "out of memory for a reply");
+        return;
+    }
+    trawl__heartbeat_reply__init(m);
+    m->lost = lost;
+    for (size_t i = 0; i < h->n_attempts; i++) {
+        struct lease *l = lease_find(&c->leases, h->attempts[i]);
+        if (l == NULL || l->session != s || l->cancelled)
+            lost[m->n_lost++] = h->attempts[i];
+        else
+            lease_renew(l, now.mono_ms);
+    }
+    lease_session_renew(s, now.mono_ms);
+    s->transfers = h->transfers;
+    s->bytes_in = h->bytes_in;
+    m->phase = core_phase_for(c, s);
+    reply->body_case = TRAWL__REPLY__BODY_HEARTBEAT;
+    reply->heartbeat = m;
+}
+
+/* ---- attach ---------------------------------------------------------------------------------------------- */
+
+/* Is the record that the worker speaks of the one that was committed? */
+static Trawl__ItemFate fate_of_done(struct core *c, const Trawl__Attach *a,
+                                    const Trawl__AttachItem *i, const Trawl__DoneUrl *d) {
+    const struct segment *segment = i->segment == 0 || i->segment > a->n_segments
+                                        ? NULL
+                                        : segment_find(c, a->segments[i->segment - 1]);
+
+    if (!i->reported || d->segment != (segment == NULL ? 0 : segment->id))
+        return TRAWL__ITEM_FATE__GONE;
+    return d->segment == 0 || d->offset == i->offset ? TRAWL__ITEM_FATE__COMMITTED
+                                                     : TRAWL__ITEM_FATE__GONE;
+}
+
+/* Takes the item over into the adopted lease if it is still queued under that number and free. */
+static bool adopt_item(struct core *c, struct lease *l, const Trawl__AttachItem *i) {
+    struct queue_place place = {.depth = i->depth > 255 ? 255 : (uint8_t)i->depth, .seq = i->seq};
+    struct record_key key = record_queued(l->origin->id, place);
+
+    if (lease_item(&c->leases, i->fp) != NULL)
+        return false;
+    buf_reset(&c->value);
+    if (store_get(c->store, key.bytes, key.len, &c->value) != STORE_FOUND)
+        return false;
+    arena_reset(&c->record);
+    Trawl__QueuedUrl *q =
+        wire_unpack(&c->record, &trawl__queued_url__descriptor, c->value.data, c->value.len);
+    if (q == NULL || q->fp != i->fp)
+        return false;
+    return frontier_adopt(c, l, q, place);
+}
+
+static Trawl__ItemFate fate_of(struct core *c, const Trawl__Attach *a, struct lease *l,
+                               const Trawl__AttachItem *i) {
+    struct record_key key = record_done(i->fp);
+
+    if (adopt_item(c, l, i))
+        return TRAWL__ITEM_FATE__YOURS;
+    buf_reset(&c->value);
+    if (c->failed || store_get(c->store, key.bytes, key.len, &c->value) != STORE_FOUND)
+        return TRAWL__ITEM_FATE__GONE;
+    arena_reset(&c->record);
+    Trawl__DoneUrl *d =
+        wire_unpack(&c->record, &trawl__done_url__descriptor, c->value.data, c->value.len);
+    return d == NULL ? TRAWL__ITEM_FATE__GONE : fate_of_done(c, a, i, d);
+}
+
+/* May the lease stand? Not if another session was granted or has declared what it claims. */
+static bool adoptable(const struct core *c, const Trawl__AttachVisit *v, const struct origin *o) {
+    if (o == NULL || v->connections == 0 ||
+        o->connections + v->connections > c->hosts.rules.host_connections ||
+        v->attempt >= c->attempts.limit || lease_find(&c->leases, v->attempt) != NULL)
+        return false;
+    return o->leases == 0 || host_delay_ms(&c->hosts, o) == 0;
+}
+
+static struct lease *adopt_lease(struct core *c, struct now now, struct session *s,
+                                 const Trawl__AttachVisit *v) {
+    struct origin *o = host_find(&c->hosts, (const char *)v->origin.data, v->origin.len);
+    struct host_address *address = NULL;
+
+    if (!adoptable(c, v, o))
+        return NULL;
+    if ((v->address.len == 4 || v->address.len == 16) &&
+        !host_book_address(&c->hosts, o, v->address.data, v->address.len, v->connections, true,
+                           &address)) {
+        core_fail(c, "out of memory for an address");
+        return NULL;
+    }
+    o->connections += v->connections;
+    o->leases++;
+    struct lease *l =
+        lease_grant(&c->leases, v->attempt, s, o, v->connections, address, now.mono_ms);
+    if (l == NULL)
+        core_fail(c, "out of memory for a lease");
+    return l;
+}
+
+static void attach_visit(struct core *c, struct now now, struct session *s, const Trawl__Attach *a,
+                         const Trawl__AttachVisit *v, Trawl__AttachVisitReply *reply) {
+    struct lease *l = adopt_lease(c, now, s, v);
+
+    reply->items = arena_alloc(&c->arena, (v->n_items + 1) * sizeof *reply->items);
+    if (l == NULL || reply->items == NULL) {
+        reply->lost = true;
+        return;
+    }
+    for (size_t i = 0; i < v->n_items && !c->failed; i++)
+        reply->items[reply->n_items++] = fate_of(c, a, l, v->items[i]);
+    if (!c->failed && !host_update(&c->hosts, l->origin, now.mono_ms))
+        core_fail(c, "out of memory for the queue of origins");
+}
+
+void session_attach(struct core *c, struct now now, struct session *s, const Trawl__Attach *a,
+                    Trawl__Reply *reply) {
+    Trawl__AttachReply *m = arena_alloc(&c->arena, sizeof *m);
+
+    if (s->attached) {
+        reply->code = TRAWL__CODE__BAD_REQUEST;
+        reply->error = "attached already";
+        return;
+    }
+    if (m == NULL || !core_flush(c))
+        return;
+    trawl__attach_reply__init(m);
+    m->visits = arena_alloc(&c->arena, (a->n_visits + 1) * sizeof(Trawl__AttachVisitReply *));
+    for (size_t i = 0; i < a->n_visits && !c->arena.failed && !c->failed; i++) {
+        m->visits[i] = arena_alloc(&c->arena, sizeof *m->visits[i]);
+        if (m->visits[i] == NULL)
+            break;
+        trawl__attach_visit_reply__init(m->visits[i]);
+        attach_visit(c, now, s, a, a->visits[i], m->visits[i]);
+        m->n_visits++;
+    }
+    if (c->arena.failed)
+        core_fail(c, "out of memory for a reply");
+    lease_session_attach(&c->leases, s);
+    lease_session_renew(s, now.mono_ms);
+    s->last_number = 0;
+    reply->body_case = TRAWL__REPLY__BODY_ATTACH;
+    reply->attach = m;
+}

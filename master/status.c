@@ -1,0 +1,190 @@
+/* status: the core's figures, for people and programs. */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "master/core_state.h"
+
+void core_stats(const struct core *c, struct core_stats *s) {
+    size_t at = 0;
+    const struct session *session;
+    const struct worker *w;
+
+    *s = (struct core_stats){
+        .pending = c->by_state[TRAWL__STATE__PENDING],
+        .fetched = c->by_state[TRAWL__STATE__FETCHED],
+        .redirected = c->by_state[TRAWL__STATE__REDIRECTED],
+        .excluded = c->by_state[TRAWL__STATE__EXCLUDED],
+        .failed = c->by_state[TRAWL__STATE__FAILED],
+        .in_flight = c->leased_pages,
+        .bytes = c->bytes,
+        .commits = c->commits,
+        .retries = c->retries,
+        .refused = c->refused,
+        .origins = c->hosts.count,
+        .origins_ready = c->hosts.ready_count,
+        .leases = c->leases.by_attempt.count,
+        .sessions = (uint32_t)c->leases.sessions.count,
+        .workers_lost = c->workers_lost,
+        .tasks_reassigned = c->tasks_reassigned,
+        .seen_bytes = seen_memory_bytes(c->seen),
+        .segments_unsealed = segments_unsealed(c),
+    };
+    s->known = s->pending + s->fetched + s->redirected + s->excluded + s->failed;
+    for (w = c->leases.workers; w != NULL; w = w->next)
+        s->workers += w->sessions > 0;
+    while ((session = map_next(&c->leases.sessions, &at)) != NULL) {
+        s->transfers += session->transfers;
+        s->bytes_in += session->bytes_in;
+    }
+}
+
+void core_unsealed(const struct core *c,
+                   void (*line)(void *arg, const char *segment, const char *worker), void *arg) {
+    size_t at = 0;
+    const struct segment *s;
+
+    while ((s = map_next(&c->segments_by_id, &at)) != NULL)
+        if (!s->sealed)
+            line(arg, s->name, s->worker);
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------------------ */
+
+static json_t *number(uint64_t n) {
+    return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n);
+}
+
+static const char *state_name(enum core_state state) {
+    switch (state) {
+    case CORE_RUNNING:
+        return "running";
+    case CORE_PAUSED:
+        return "paused";
+    case CORE_STOPPING:
+        return "stopping";
+    default:
+        return "ended";
+    }
+}
+
+static json_t *urls_json(const struct core_stats *s) {
+    return json_pack("{s:o s:o s:o s:o s:o s:o s:o}", "known", number(s->known), "pending",
+                     number(s->pending), "in_flight", number(s->in_flight), "fetched",
+                     number(s->fetched), "redirected", number(s->redirected), "excluded",
+                     number(s->excluded), "failed", number(s->failed));
+}
+
+struct worker_sums {
+    uint64_t leases, transfers, bytes_in;
+    int64_t silent_ms;
+};
+
+static struct worker_sums sum_worker(const struct core *c, const struct worker *w, struct now now) {
+    struct worker_sums sums = {0};
+    size_t at = 0;
+    const struct session *s;
+
+    while ((s = map_next(&c->leases.sessions, &at)) != NULL) {
+        if (s->worker != w)
+            continue;
+        sums.leases += s->lease_count;
+        sums.transfers += s->transfers;
+        sums.bytes_in += s->bytes_in;
+        if (now.mono_ms - s->renewed_ms > sums.silent_ms)
+            sums.silent_ms = now.mono_ms - s->renewed_ms;
+    }
+    return sums;
+}
+
+static json_t *workers_json(const struct core *c, struct now now) {
+    json_t *list = json_array();
+
+    for (const struct worker *w = c->leases.workers; w != NULL && list != NULL; w = w->next) {
+        if (w->sessions == 0)
+            continue;
+        struct worker_sums sums = sum_worker(c, w, now);
+        json_t *one = json_pack("{s:s s:i s:o s:o s:o s:o s:I s:b}", "name", w->name, "loops",
+                                (int)w->sessions, "leases", number(sums.leases), "transfers",
+                                number(sums.transfers), "fetched", number(w->fetched), "bytes_in",
+                                number(sums.bytes_in), "silent_ms", (json_int_t)sums.silent_ms,
+                                "draining", (int)w->draining);
+        if (json_array_append_new(list, one) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+/* The origins with the most left to do. */
+enum { BUSIEST = 10 };
+
+static size_t busiest(const struct core *c, const struct origin *top[BUSIEST]) {
+    size_t n = 0;
+
+    for (size_t i = 0; i < c->hosts.count; i++) {
+        const struct origin *o = c->hosts.by_id[i];
+        size_t at = n;
+
+        if (o == NULL || o->queued == 0)
+            continue;
+        while (at > 0 && top[at - 1]->queued < o->queued)
+            at--;
+        if (at == BUSIEST)
+            continue;
+        if (n < BUSIEST)
+            n++;
+        memmove(&top[at + 1], &top[at], (n - 1 - at) * sizeof(struct origin *));
+        top[at] = o;
+    }
+    return n;
+}
+
+static json_t *origins_json(const struct core *c, struct now now) {
+    static const char *const places[] = {"idle", "ready", "cooling", "waiting for its address"};
+    const struct origin *top[BUSIEST];
+    size_t n = busiest(c, top);
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < n && list != NULL; i++) {
+        const struct origin *o = top[i];
+        int64_t rests = o->free_at_ms - now.mono_ms;
+        json_t *one =
+            json_pack("{s:s s:o s:o s:o s:s s:I s:i s:o}", "origin", o->name, "queued",
+                      number(o->queued), "fetched", number(o->fetched), "errors", number(o->errors),
+                      "place", o->leases > 0 ? "leased" : places[o->place], "rests_ms",
+                      (json_int_t)(rests > 0 ? rests : 0), "connections", (int)o->connections,
+                      "delay_ms", number(host_delay_ms(&c->hosts, o)));
+        if (json_array_append_new(list, one) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+bool core_status_json(const struct core *c, struct now now, struct buf *out) {
+    struct core_stats s;
+    bool ok = false;
+
+    core_stats(c, &s);
+    json_t *root =
+        json_pack("{s:s s:s? s:I s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o}", "state",
+                  state_name(c->state), "why", c->why, "running_ms",
+                  (json_int_t)(now.mono_ms - c->started_ms), "term", number(c->term), "urls",
+                  urls_json(&s), "bytes", number(s.bytes), "retries", number(s.retries), "refused",
+                  number(s.refused), "origins", number(s.origins), "origins_ready",
+                  number(s.origins_ready), "leases", number(s.leases), "transfers",
+                  number(s.transfers), "workers_lost", number(s.workers_lost), "tasks_reassigned",
+                  number(s.tasks_reassigned), "segments_unsealed", number(s.segments_unsealed),
+                  "workers", workers_json(c, now), "busiest", origins_json(c, now));
+    if (root == NULL)
+        return false;
+    char *text = json_dumps(root, JSON_COMPACT);
+    if (text != NULL)
+        ok = buf_append_str(out, text);
+    free(text);
+    json_decref(root);
+    return ok;
+}

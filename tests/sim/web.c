@@ -1,0 +1,308 @@
+#include "tests/sim/web.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/trawl.pb-c.h"
+
+uint64_t rng_next(struct rng *r) {
+    uint64_t z = (r->state += 0x9e3779b97f4a7c15ULL);
+
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+    return z ^ (z >> 31);
+}
+
+uint32_t rng_below(struct rng *r, uint32_t n) {
+    return n == 0 ? 0 : (uint32_t)(rng_next(r) % n);
+}
+
+bool rng_chance(struct rng *r, uint32_t percent) {
+    return rng_below(r, 100) < percent;
+}
+
+uint64_t web_mix(uint64_t a, uint64_t b) {
+    struct rng r = {a * 0x9e3779b97f4a7c15ULL + b};
+
+    return rng_next(&r);
+}
+
+static enum web_kind kind_of(uint64_t h) {
+    uint64_t n = h % 100;
+
+    if (n < 6)
+        return WEB_REDIRECT;
+    if (n < 12)
+        return WEB_MISSING;
+    if (n < 20)
+        return WEB_FORBIDDEN;
+    if (n < 25)
+        return WEB_FLAKY;
+    return n < 28 ? WEB_BUSY : WEB_PAGE;
+}
+
+void web_init(struct web *w, uint64_t seed, uint32_t origins, uint32_t delay_ms,
+              uint32_t host_connections, uint32_t ip_connections) {
+    *w = (struct web){.seed = seed,
+                      .origin_count = origins,
+                      .delay_ms = delay_ms,
+                      .host_connections = host_connections,
+                      .ip_connections = ip_connections};
+    for (uint32_t k = 0; k < origins; k++) {
+        struct web_origin *o = &w->origins[k];
+        uint64_t h = web_mix(seed, 1000 + k);
+        snprintf(o->name, sizeof o->name, "http://o%u.test", k);
+        o->address[0] = 203;
+        o->address[3] = (unsigned char)(k / 2);
+        o->pages = 4 + (uint32_t)(h % (WEB_PAGES_MAX - 4));
+        o->robots = (enum web_robots)((h >> 16) % 4);
+        if (origins < 2 && o->robots == WEB_ROBOTS_ELSEWHERE)
+            o->robots = WEB_ROBOTS_RULES;
+        o->dead = k > 0 && (h >> 24) % 12 == 0;
+        o->last_request_ms = INT64_MIN;
+        for (uint32_t p = 0; p < o->pages; p++)
+            o->kind[p] = p == 0 ? WEB_PAGE : kind_of(web_mix(seed, (uint64_t)k << 32 | p));
+    }
+    /* The host of somebody's robots.txt is alive and does not forward again. */
+    for (uint32_t k = 0; k < origins; k++) {
+        if (w->origins[k].robots != WEB_ROBOTS_ELSEWHERE)
+            continue;
+        struct web_origin *host = &w->origins[web_robots_host(w, k)];
+        host->dead = false;
+        if (host->robots == WEB_ROBOTS_ELSEWHERE)
+            host->robots = WEB_ROBOTS_RULES;
+    }
+}
+
+uint32_t web_robots_host(const struct web *w, uint32_t origin) {
+    return (origin + 1) % w->origin_count;
+}
+
+size_t web_url(const struct web *w, uint32_t origin, uint32_t page, char out[96]) {
+    const struct web_origin *o = &w->origins[origin];
+    const char *dir = o->kind[page] == WEB_FORBIDDEN ? "/private" : "";
+
+    if (page == 0)
+        return (size_t)snprintf(out, 96, "%s/", o->name);
+    return (size_t)snprintf(out, 96, "%s%s/p%u", o->name, dir, page);
+}
+
+bool web_find(const struct web *w, const char *url, size_t len, uint32_t *origin, uint32_t *page) {
+    char text[128], expect[96];
+    unsigned k, p;
+
+    if (len >= sizeof text)
+        return false;
+    memcpy(text, url, len);
+    text[len] = '\0';
+    if (sscanf(text, "http://o%u.test/", &k) != 1 || k >= w->origin_count)
+        return false;
+    *origin = k;
+    const char *path = text + strlen(w->origins[k].name);
+    if (strcmp(path, "/robots.txt") == 0 || strncmp(path, "/robots-of-", 11) == 0) {
+        *page = strcmp(path, "/robots.txt") == 0 ? WEB_ROBOTS_TXT : WEB_ROBOTS_OF_ANOTHER;
+        return true;
+    }
+    if (strcmp(path, "/") == 0)
+        p = 0;
+    else if (sscanf(path, "/p%u", &p) != 1 && sscanf(path, "/private/p%u", &p) != 1)
+        return false;
+    if (p >= w->origins[k].pages)
+        return false;
+    web_url(w, k, p, expect);
+    *page = p;
+    return strcmp(expect, text) == 0;
+}
+
+size_t web_links(const struct web *w, uint32_t origin, uint32_t page, char out[8][96]) {
+    const struct web_origin *o = &w->origins[origin];
+    uint64_t h = web_mix(w->seed ^ 77, (uint64_t)origin << 32 | page);
+    size_t n = 0;
+
+    for (uint32_t child = 2 * page + 1; child <= 2 * page + 2; child++)
+        if (child < o->pages)
+            web_url(w, origin, child, out[n++]);
+    web_url(w, origin, (uint32_t)(h % o->pages), out[n++]);
+    web_url(w, origin, page, out[n++]);
+    uint32_t other = (uint32_t)((h >> 20) % w->origin_count);
+    web_url(w, other, (uint32_t)((h >> 30) % w->origins[other].pages), out[n++]);
+    if (page == 0) {
+        web_url(w, (origin + 1) % w->origin_count, 0, out[n++]);
+        snprintf(out[n++], 96, "http://outside.example/from-%u", origin);
+    }
+    return n;
+}
+
+uint32_t web_redirect_target(const struct web *w, uint32_t origin, uint32_t page) {
+    return (uint32_t)(web_mix(w->seed ^ 99, (uint64_t)origin << 32 | page) %
+                      w->origins[origin].pages);
+}
+
+/* ---- the servers ------------------------------------------------------------------------------------------- */
+
+static void violate(struct web *w, const char *what, const char *origin, const char *who, int64_t a,
+                    int64_t b) {
+    if (w->violation[0] == '\0')
+        snprintf(w->violation, sizeof w->violation, "%s at %s by %s (%lld, %lld)", what, origin,
+                 who, (long long)a, (long long)b);
+}
+
+static const char rules[] = "User-agent: *\nDisallow: /private\n";
+
+static void answer_robots(struct web *w, uint32_t origin, struct web_answer *a) {
+    struct web_origin *o = &w->origins[origin];
+
+    a->status = 200;
+    a->body = rules;
+    switch (o->robots) {
+    case WEB_ROBOTS_MISSING:
+        /* No rules: the pages that would be forbidden are not. */
+        a->status = 404;
+        a->body = "";
+        break;
+    case WEB_ROBOTS_FLAKY:
+        a->broken = o->robots_asked++ < 1;
+        break;
+    case WEB_ROBOTS_ELSEWHERE:
+        a->status = 301;
+        a->redirect = true;
+        snprintf(a->redirect_to, sizeof a->redirect_to, "%s/robots-of-%u.txt",
+                 w->origins[web_robots_host(w, origin)].name, origin);
+        break;
+    default:
+        break;
+    }
+}
+
+static void answer_page(struct web *w, uint32_t origin, uint32_t page, struct web_answer *a) {
+    struct web_origin *o = &w->origins[origin];
+    uint32_t before = o->asked[page]++;
+
+    a->status = 200;
+    switch (o->kind[page]) {
+    case WEB_MISSING:
+        a->status = 404;
+        break;
+    case WEB_REDIRECT:
+        a->status = 302;
+        a->redirect = true;
+        web_url(w, origin, web_redirect_target(w, origin, page), a->redirect_to);
+        break;
+    case WEB_FLAKY:
+        a->broken = before < 1 + page % 2;
+        break;
+    case WEB_BUSY:
+        a->status = before < 1 ? 503 : 200;
+        break;
+    default:
+        break;
+    }
+}
+
+static bool forbidden(const struct web_origin *o, uint32_t page) {
+    return page < WEB_PAGES_MAX && o->kind[page] == WEB_FORBIDDEN &&
+           o->robots != WEB_ROBOTS_MISSING;
+}
+
+void web_request(struct web *w, int64_t now_ms, uint32_t origin, uint32_t page, const char *who,
+                 struct rng *r, struct web_answer *a) {
+    struct web_origin *o = &w->origins[origin];
+
+    *a = (struct web_answer){.duration_ms = rng_chance(r, 5) ? 500 + rng_below(r, 3000)
+                                                             : 1 + rng_below(r, 80)};
+    w->requests++;
+    /* A worker's clock may run one part in a hundred fast. */
+    int64_t delay_ms = w->delay_ms - w->delay_ms / 100;
+    if (o->last_request_ms != INT64_MIN && now_ms - o->last_request_ms < delay_ms)
+        violate(w, "two requests closer than the delay", o->name, who, o->last_request_ms, now_ms);
+    if (forbidden(o, page))
+        violate(w, "a page that robots.txt forbids", o->name, who, page, now_ms);
+    o->last_request_ms = now_ms;
+    if (o->dead) {
+        a->broken = true;
+        a->duration_ms = 1;
+    } else if (page == WEB_ROBOTS_TXT) {
+        answer_robots(w, origin, a);
+    } else if (page == WEB_ROBOTS_OF_ANOTHER) {
+        a->status = 200;
+        a->body = rules;
+    } else {
+        answer_page(w, origin, page, a);
+    }
+}
+
+/* The rules of an address bind the sum over its origins. */
+static uint32_t at_address(const struct web *w, const struct web_origin *o) {
+    uint32_t n = 0;
+
+    for (uint32_t k = 0; k < w->origin_count; k++)
+        if (memcmp(w->origins[k].address, o->address, 4) == 0)
+            n += w->origins[k].connections;
+    return n;
+}
+
+void web_connection(struct web *w, uint32_t origin, int change, const char *who) {
+    struct web_origin *o = &w->origins[origin];
+
+    o->connections = (uint32_t)((int)o->connections + change);
+    if (o->connections > w->host_connections)
+        violate(w, "too many connections to an origin", o->name, who, o->connections, 0);
+    if (at_address(w, o) > w->ip_connections)
+        violate(w, "too many connections to an address", o->name, who, at_address(w, o), 0);
+}
+
+/* ---- what must come out ---------------------------------------------------------------------------------------- */
+
+struct walk {
+    const struct web *w;
+    int (*expected)[WEB_PAGES_MAX];
+    uint32_t stack[WEB_ORIGINS_MAX * WEB_PAGES_MAX][2];
+    size_t depth;
+};
+
+static int final_state(const struct web *w, uint32_t origin, uint32_t page) {
+    const struct web_origin *o = &w->origins[origin];
+
+    if (o->dead)
+        return TRAWL__STATE__FAILED;
+    if (forbidden(o, page))
+        return TRAWL__STATE__EXCLUDED;
+    if (o->kind[page] == WEB_MISSING)
+        return TRAWL__STATE__FAILED;
+    return o->kind[page] == WEB_REDIRECT ? TRAWL__STATE__REDIRECTED : TRAWL__STATE__FETCHED;
+}
+
+static void visit(struct walk *k, uint32_t origin, uint32_t page) {
+    if (k->expected[origin][page] != TRAWL__STATE__PENDING)
+        return;
+    k->expected[origin][page] = final_state(k->w, origin, page);
+    k->stack[k->depth][0] = origin;
+    k->stack[k->depth++][1] = page;
+}
+
+void web_expected(const struct web *w, int expected[WEB_ORIGINS_MAX][WEB_PAGES_MAX]) {
+    struct walk *k = calloc(1, sizeof *k);
+    char links[8][96];
+
+    if (k == NULL)
+        abort();
+    k->w = w;
+    k->expected = expected;
+    for (uint32_t o = 0; o < WEB_ORIGINS_MAX; o++)
+        for (uint32_t p = 0; p < WEB_PAGES_MAX; p++)
+            expected[o][p] = TRAWL__STATE__PENDING;
+    visit(k, 0, 0);
+    while (k->depth > 0) {
+        uint32_t origin = k->stack[--k->depth][0], page = k->stack[k->depth][1], o, p;
+        if (expected[origin][page] == TRAWL__STATE__REDIRECTED)
+            visit(k, origin, web_redirect_target(w, origin, page));
+        if (expected[origin][page] != TRAWL__STATE__FETCHED)
+            continue;
+        size_t n = web_links(w, origin, page, links);
+        for (size_t i = 0; i < n; i++)
+            if (web_find(w, links[i], strlen(links[i]), &o, &p))
+                visit(k, o, p);
+    }
+    free(k);
+}

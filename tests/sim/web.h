@@ -1,0 +1,91 @@
+/*
+ * web: the web that the simulation crawls, and the log of its servers.
+ *
+ * Everything follows from a seed: origins, pages, links, robots.txt, redirects, errors that pass. The servers
+ * check what is promised to them at each request: never two requests to an origin closer than its delay,
+ * never more connections than allowed to an origin or an address, never a forbidden page. web_expected() walks
+ * the same web without a crawler and says which state each URL must end in.
+ */
+#ifndef TRAWL_TESTS_SIM_WEB_H
+#define TRAWL_TESTS_SIM_WEB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct rng {
+    uint64_t state;
+};
+uint64_t rng_next(struct rng *r);
+uint32_t rng_below(struct rng *r, uint32_t n); /* 0 .. n-1 */
+bool rng_chance(struct rng *r, uint32_t percent);
+uint64_t web_mix(uint64_t a, uint64_t b);
+
+enum { WEB_ORIGINS_MAX = 8, WEB_PAGES_MAX = 64 };
+
+enum web_kind {
+    WEB_PAGE,
+    WEB_REDIRECT, /* to another page of its origin */
+    WEB_MISSING,
+    WEB_FORBIDDEN, /* by robots.txt */
+    WEB_FLAKY,     /* breaks the connection a time or two, then answers */
+    WEB_BUSY,      /* 503 once, then answers */
+};
+
+enum web_robots { WEB_ROBOTS_RULES, WEB_ROBOTS_MISSING, WEB_ROBOTS_FLAKY, WEB_ROBOTS_ELSEWHERE };
+
+struct web_origin {
+    char name[32]; /* http://oN.test */
+    unsigned char address[4];
+    uint32_t pages;
+    enum web_robots robots;
+    bool dead; /* refuses every connection */
+    uint32_t robots_asked;
+    enum web_kind kind[WEB_PAGES_MAX];
+    uint32_t asked[WEB_PAGES_MAX];
+    int64_t last_request_ms; /* INT64_MIN: none */
+    uint32_t connections;
+};
+
+struct web {
+    uint64_t seed;
+    uint32_t origin_count;
+    struct web_origin origins[WEB_ORIGINS_MAX];
+    uint32_t delay_ms, host_connections, ip_connections;
+    uint32_t requests;
+    char violation[256]; /* the first promise broken; empty: none */
+};
+
+void web_init(struct web *w, uint64_t seed, uint32_t origins, uint32_t delay_ms,
+              uint32_t host_connections, uint32_t ip_connections);
+/* The page's URL; returns its length. */
+size_t web_url(const struct web *w, uint32_t origin, uint32_t page, char out[96]);
+/* Page numbers of files that are no pages. */
+#define WEB_ROBOTS_TXT UINT32_MAX
+#define WEB_ROBOTS_OF_ANOTHER (UINT32_MAX - 1)
+/* Which page a URL names. False: none of this web. */
+bool web_find(const struct web *w, const char *url, size_t len, uint32_t *origin, uint32_t *page);
+/* Links of a page, as absolute URLs. */
+size_t web_links(const struct web *w, uint32_t origin, uint32_t page, char out[8][96]);
+uint32_t web_redirect_target(const struct web *w, uint32_t origin, uint32_t page);
+/* Where the robots.txt of an origin with WEB_ROBOTS_ELSEWHERE lies. */
+uint32_t web_robots_host(const struct web *w, uint32_t origin);
+
+struct web_answer {
+    bool broken; /* no response */
+    uint32_t status;
+    bool redirect;
+    char redirect_to[96];
+    const char *body; /* of robots.txt */
+    uint32_t duration_ms;
+};
+/* A request arrives at the server. */
+void web_request(struct web *w, int64_t now_ms, uint32_t origin, uint32_t page, const char *who,
+                 struct rng *r, struct web_answer *a);
+/* A connection is opened (+1) or closed (-1). */
+void web_connection(struct web *w, uint32_t origin, int change, const char *who);
+
+/* The state each URL must end in, as Trawl__State; PENDING: not reachable, must not be known. */
+void web_expected(const struct web *w, int expected[WEB_ORIGINS_MAX][WEB_PAGES_MAX]);
+
+#endif

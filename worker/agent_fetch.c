@@ -1,0 +1,532 @@
+/* agent_fetch: which URL next, and what came of it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/limits.h"
+#include "worker/agent_state.h"
+
+enum { FAILURES_MAX = 3, ROBOTS_HOPS_MAX = 5 };
+
+/* ---- results --------------------------------------------------------------------------------------------------- */
+
+/* Everything an outcome points to lies behind the result, in one allocation. */
+struct packer {
+    uint8_t *at;
+};
+
+static ProtobufCBinaryData pack_bytes(struct packer *p, const void *bytes, size_t n) {
+    uint8_t *to = p->at;
+
+    if (n > 0)
+        memcpy(to, bytes, n);
+    p->at += n;
+    return (ProtobufCBinaryData){.data = to, .len = n};
+}
+
+static char *pack_text(struct packer *p, const char *text) {
+    size_t n = strlen(text) + 1;
+
+    return (char *)pack_bytes(p, text, n).data;
+}
+
+/* Links into the visit's own origin travel without it. */
+static struct url_slice shorten(const struct visit *v, struct url_slice link) {
+    if (link.len > v->origin_len && link.ptr[v->origin_len] == '/' &&
+        memcmp(link.ptr, v->origin, v->origin_len) == 0)
+        return (struct url_slice){link.ptr + v->origin_len, link.len - v->origin_len};
+    return link;
+}
+
+static size_t link_bytes(const struct visit *v, const struct agent_outcome *o) {
+    size_t n = 0;
+
+    for (size_t i = 0; i < o->link_count; i++)
+        n += shorten(v, o->links[i]).len;
+    return n;
+}
+
+struct verdict {
+    Trawl__State state;
+    const char *reason;
+};
+
+static struct visit_result *result_new(const struct visit *v, const struct visit_url *u,
+                                       const struct agent_outcome *o, struct verdict verdict) {
+    bool linked = verdict.state == TRAWL__STATE__FETCHED ||
+                  verdict.state == TRAWL__STATE__REDIRECTED ||
+                  verdict.state == TRAWL__STATE__EXCLUDED;
+    size_t count = linked ? o->link_count : 0, bytes = linked ? link_bytes(v, o) : 0;
+    size_t mime = o->mime == NULL ? 0 : strlen(o->mime);
+    size_t size = sizeof(struct visit_result) + count * sizeof(ProtobufCBinaryData) + bytes +
+                  strlen(verdict.reason) + 1 + mime + 20 + 16 + o->redirect_to_len +
+                  o->canonical.len;
+    struct visit_result *r = calloc(1, size);
+
+    if (r == NULL)
+        return NULL;
+    buf_init(&r->robots, LIMIT_ROBOTS_ENCODED_BYTES + 64);
+    ProtobufCBinaryData *links = (ProtobufCBinaryData *)(r + 1);
+    struct packer p = {(uint8_t *)(links + count)};
+    Trawl__Outcome *out = &r->outcome;
+    trawl__outcome__init(out);
+    out->fp = u->fp;
+    out->state = verdict.state;
+    out->reason = pack_text(&p, verdict.reason);
+    out->status = o->status;
+    out->mime = pack_bytes(&p, o->mime, mime);
+    out->length = o->length;
+    if (o->digest != NULL)
+        out->digest = pack_bytes(&p, o->digest, 20);
+    out->fetched_at_ms = o->fetched_at_unix_ms;
+    out->duration_ms = o->duration_ms;
+    out->ip = pack_bytes(&p, v->address, v->address_len);
+    if (verdict.state == TRAWL__STATE__REDIRECTED)
+        out->redirect_to = pack_bytes(&p, o->redirect_to, o->redirect_to_len);
+    out->links = links;
+    out->n_links = count;
+    for (size_t i = 0; i < count; i++) {
+        struct url_slice link = shorten(v, o->links[i]);
+        links[i] = pack_bytes(&p, link.ptr, link.len);
+    }
+    out->canonical = pack_bytes(&p, o->canonical.ptr, linked ? o->canonical.len : 0);
+    out->offset = o->offset;
+    out->record_length = o->record_length;
+    r->seq = u->seq;
+    r->depth = u->depth;
+    r->link_bytes = bytes;
+    return r;
+}
+
+static void add_result(struct agent *a, struct visit *v, struct visit_result *r,
+                       const char *segment, int64_t now_ms) {
+    if (segment != NULL)
+        r->segment = agent_segment(a, segment);
+    if (r->segment != NULL) {
+        r->segment->pending++;
+        r->mark = ++a->mark;
+        if (a->unsynced++ == 0)
+            a->unsynced_since_ms = now_ms;
+    } else if (a->ready_since_ms > now_ms) {
+        a->ready_since_ms = now_ms;
+    }
+    a->unacknowledged++;
+    a->link_bytes += r->link_bytes;
+    visit_add_result(v, r);
+}
+
+/* Reports `u` in the given way and frees it. */
+static void report(struct agent *a, struct visit *v, struct visit_url *u,
+                   const struct agent_outcome *o, struct verdict verdict, int64_t now_ms) {
+    struct visit_result *r = u->gone ? NULL : result_new(v, u, o, verdict);
+
+    if (r != NULL)
+        add_result(a, v, r, o->segment, now_ms);
+    else if (!u->gone)
+        a->out_of_memory = true;
+    free(u);
+}
+
+void agent_return_queue(struct agent *a, struct visit *v, int64_t now_ms) {
+    const struct agent_outcome nothing = {.fetched_at_unix_ms = 0};
+
+    while (v->queue.first != NULL) {
+        struct visit_url *u = v->queue.first;
+        visit_list_take(&v->queue, u);
+        report(a, v, u, &nothing, (struct verdict){TRAWL__STATE__UNTRIED, ""}, now_ms);
+    }
+    a->urgent = true;
+}
+
+/* ---- starting ---------------------------------------------------------------------------------------------------- */
+
+static struct agent_fetch_state *fetch_new(struct agent *a, struct visit *v, struct visit_url *u) {
+    struct agent_fetch_state *f = malloc(sizeof *f);
+
+    if (f == NULL)
+        return NULL;
+    *f = (struct agent_fetch_state){.id = a->next_fetch, .visit = v, .url = u};
+    if (!map_put(&a->fetches, f->id, f)) {
+        free(f);
+        return NULL;
+    }
+    a->next_fetch++;
+    a->transfers++;
+    v->transfers++;
+    return f;
+}
+
+static void fetch_free(struct agent *a, struct agent_fetch_state *f) {
+    map_remove(&a->fetches, f->id);
+    a->transfers--;
+    f->visit->transfers--;
+    free(f);
+}
+
+void agent_void_fetches(struct agent *a, struct visit *v) {
+    size_t at = 0;
+    struct agent_fetch_state *f;
+
+    while ((f = map_next(&a->fetches, &at)) != NULL) {
+        if (f->visit != v)
+            continue;
+        if (f->url != NULL) {
+            visit_list_take(&v->running, f->url);
+            if (f->url->gone)
+                free(f->url);
+            else
+                visit_list_add(&v->queue, f->url);
+        } else {
+            v->robots_state = VISIT_ROBOTS_NEEDED;
+        }
+        fetch_free(a, f);
+        at = 0;
+    }
+}
+
+static void started(struct agent *a, struct visit *v, int64_t now_ms) {
+    v->last_start_ms = now_ms;
+    /* The clock counts whole milliseconds: one more, or the gap may be a fraction short. */
+    v->next_start_ms = now_ms + v->delay_ms + (v->delay_ms > 0);
+    agent_schedule(a, v);
+}
+
+static bool start_robots(struct agent *a, struct visit *v, int64_t now_ms, struct agent_fetch *f) {
+    size_t len = v->origin_len + strlen(v->robots_path);
+    struct visit_url *u = calloc(1, sizeof *u + len + 1);
+    struct agent_fetch_state *state = u == NULL ? NULL : fetch_new(a, v, u);
+
+    if (state == NULL) {
+        free(u);
+        a->out_of_memory = true;
+        heap_remove(&a->starts, &v->start);
+        return false;
+    }
+    snprintf(u->text, len + 1, "%s%s", v->origin, v->robots_path);
+    u->len = len;
+    u->path_at = v->origin_len;
+    free(v->robots_url);
+    v->robots_url = u;
+    state->url = NULL;
+    v->robots_state = VISIT_ROBOTS_FETCHING;
+    *f = (struct agent_fetch){.visit = v,
+                              .fetch = state->id,
+                              .robots = true,
+                              .url = u->text,
+                              .url_len = len,
+                              .deadline_ms = v->deadline_ms};
+    started(a, v, now_ms);
+    return true;
+}
+
+/* Takes URLs from the queue until one may be fetched; the others are reported as excluded. */
+static struct visit_url *next_allowed(struct agent *a, struct visit *v, int64_t now_ms) {
+    const struct agent_outcome nothing = {.fetched_at_unix_ms = 0};
+    struct visit_url *u;
+
+    while ((u = v->queue.first) != NULL) {
+        struct robots_match why;
+        char reason[128];
+
+        if (u->robots || robots_allowed(&v->rules, u->text + u->path_at, u->len - u->path_at, &why))
+            return u;
+        visit_list_take(&v->queue, u);
+        snprintf(reason, sizeof reason, "robots: line %u", why.line);
+        report(a, v, u, &nothing, (struct verdict){TRAWL__STATE__EXCLUDED, reason}, now_ms);
+    }
+    return NULL;
+}
+
+static bool start_page(struct agent *a, struct visit *v, int64_t now_ms, struct agent_fetch *f) {
+    struct visit_url *u = next_allowed(a, v, now_ms);
+    struct agent_fetch_state *state = u == NULL ? NULL : fetch_new(a, v, u);
+
+    if (state == NULL) {
+        a->out_of_memory |= u != NULL;
+        a->urgent = true;
+        agent_schedule(a, v);
+        if (u != NULL)
+            heap_remove(&a->starts, &v->start);
+        return false;
+    }
+    visit_list_take(&v->queue, u);
+    visit_list_add(&v->running, u);
+    *f = (struct agent_fetch){.visit = v,
+                              .fetch = state->id,
+                              .robots = u->robots,
+                              .url = u->text,
+                              .url_len = u->len,
+                              .deadline_ms = v->deadline_ms};
+    started(a, v, now_ms);
+    return true;
+}
+
+bool agent_next_fetch(struct agent *a, int64_t now_ms, struct agent_fetch *f) {
+    struct heap_item *it;
+
+    while (agent_may_start(a) && (it = heap_min(&a->starts)) != NULL && it->key <= now_ms) {
+        struct visit *v = (struct visit *)((char *)it - offsetof(struct visit, start));
+        if (now_ms >= v->deadline_ms) {
+            heap_remove(&a->starts, it);
+            continue;
+        }
+        if (v->robots_state == VISIT_ROBOTS_NEEDED ? start_robots(a, v, now_ms, f)
+                                                   : start_page(a, v, now_ms, f))
+            return true;
+    }
+    return false;
+}
+
+/* ---- judging --------------------------------------------------------------------------------------------------------- */
+
+static bool overloaded(uint32_t status) {
+    return status == 429 || status == 503;
+}
+
+/* Might the next attempt go better? */
+static bool transient(uint32_t status, enum agent_failure failure) {
+    return failure == AGENT_NETWORK ||
+           (failure == AGENT_NO_FAILURE && (status == 429 || status >= 500));
+}
+
+static bool last_attempt(const struct agent *a, const struct visit_url *u) {
+    return u->attempts + 1 >= a->retries;
+}
+
+enum agent_disposition agent_disposition(const struct agent *a, uint64_t fetch, uint32_t status,
+                                         enum agent_failure failure) {
+    const struct agent_fetch_state *f = map_get(&a->fetches, fetch);
+
+    if (f == NULL || f->url == NULL || f->url->robots || f->url->gone ||
+        failure != AGENT_NO_FAILURE)
+        return AGENT_DISCARD;
+    return transient(status, failure) && !last_attempt(a, f->url) ? AGENT_DISCARD : AGENT_ARCHIVE;
+}
+
+static struct verdict judge_failure(const struct agent *a, const struct visit_url *u,
+                                    const struct agent_outcome *o) {
+    const char *reason = o->reason == NULL ? "failed" : o->reason;
+
+    if (o->failure == AGENT_FORBIDDEN_ADDRESS)
+        return (struct verdict){TRAWL__STATE__EXCLUDED, reason};
+    if (transient(o->status, o->failure) && !last_attempt(a, u))
+        return (struct verdict){TRAWL__STATE__RETRY, reason};
+    return (struct verdict){TRAWL__STATE__FAILED, reason};
+}
+
+static struct verdict judge(const struct agent *a, const struct visit_url *u,
+                            const struct agent_outcome *o, char reason[32]) {
+    if (o->failure != AGENT_NO_FAILURE)
+        return judge_failure(a, u, o);
+    if (o->status >= 200 && o->status < 300)
+        return o->excluded == NULL ? (struct verdict){TRAWL__STATE__FETCHED, ""}
+                                   : (struct verdict){TRAWL__STATE__EXCLUDED, o->excluded};
+    if (o->redirect)
+        return (struct verdict){TRAWL__STATE__REDIRECTED, ""};
+    snprintf(reason, 32, "http-%u", o->status);
+    return transient(o->status, o->failure) && !last_attempt(a, u)
+               ? (struct verdict){TRAWL__STATE__RETRY, reason}
+               : (struct verdict){TRAWL__STATE__FAILED, reason};
+}
+
+/* A server in trouble is left alone: the visit ends, and its origin rests. */
+static void heed(struct visit *v, const struct agent_outcome *o, struct verdict verdict) {
+    char reason[64];
+
+    if (o->failure == AGENT_NO_FAILURE && overloaded(o->status)) {
+        snprintf(reason, sizeof reason, "http-%u", o->status);
+        v->backoff_ms = o->retry_after_ms;
+        visit_end(v, TRAWL__VERDICT__UNREACHABLE, reason);
+    } else if (o->failure == AGENT_NETWORK) {
+        if (++v->failures >= FAILURES_MAX)
+            visit_end(v, TRAWL__VERDICT__UNREACHABLE, verdict.reason);
+    } else {
+        v->failures = 0;
+    }
+}
+
+/* The fetch is over: the visit may go on. */
+static void finished(struct agent *a, struct visit *v) {
+    if (v->ending)
+        agent_attend(a, v);
+    if (visit_idle(v))
+        a->urgent = true;
+    agent_schedule(a, v);
+}
+
+void agent_fetched(struct agent *a, int64_t now_ms, uint64_t fetch, const struct agent_outcome *o) {
+    struct agent_fetch_state *f = map_get(&a->fetches, fetch);
+    char reason[32];
+
+    if (f == NULL || f->url == NULL)
+        return;
+    struct visit *v = f->visit;
+    struct visit_url *u = f->url;
+    struct verdict verdict = judge(a, u, o, reason);
+    visit_list_take(&v->running, u);
+    fetch_free(a, f);
+    heed(v, o, verdict);
+    report(a, v, u, o, verdict, now_ms);
+    finished(a, v);
+}
+
+/* ---- robots.txt ---------------------------------------------------------------------------------------------------------- */
+
+enum robots_answer { ROBOTS_RULES, ROBOTS_MOVED, ROBOTS_UNREACHABLE };
+
+/* RFC 9309 §2.3.1: what a fetch of robots.txt means. Fills `rules` for ROBOTS_RULES. */
+static enum robots_answer understand(const struct agent *a, const struct agent_outcome *o,
+                                     const void *body, size_t len, struct robots *rules) {
+    if (o->failure != AGENT_NO_FAILURE)
+        return ROBOTS_UNREACHABLE;
+    if (o->redirect)
+        return ROBOTS_MOVED;
+    switch (robots_verdict_for_status((int)o->status)) {
+    case ROBOTS_PARSE:
+        return robots_parse(rules, body, len, a->token == NULL ? "trawl" : a->token)
+                   ? ROBOTS_RULES
+                   : ROBOTS_UNREACHABLE;
+    case ROBOTS_ALLOW_ALL:
+        robots_allow_all(rules);
+        return ROBOTS_RULES;
+    default:
+        return ROBOTS_UNREACHABLE;
+    }
+}
+
+static const char *robots_trouble(const struct agent_outcome *o, char text[64]) {
+    if (o->failure != AGENT_NO_FAILURE)
+        snprintf(text, 64, "robots.txt: %.48s", o->reason == NULL ? "unreachable" : o->reason);
+    else
+        snprintf(text, 64, "robots.txt: http-%u", o->status);
+    return text;
+}
+
+static bool same_origin(const struct visit *v, const struct agent_outcome *o) {
+    return o->redirect_to_len > v->origin_len && o->redirect_to[v->origin_len] == '/' &&
+           memcmp(o->redirect_to, v->origin, v->origin_len) == 0;
+}
+
+/* The report on robots.txt, packed: rules, or where they lie. */
+static bool pack_robots(struct buf *out, const struct robots *rules, const struct agent_outcome *o,
+                        bool elsewhere) {
+    Trawl__RobotsReport m = TRAWL__ROBOTS_REPORT__INIT;
+    struct buf encoded;
+    bool ok = true;
+
+    buf_init(&encoded, LIMIT_ROBOTS_ENCODED_BYTES);
+    m.status = o->status;
+    m.valid_ms = LIMIT_ROBOTS_VALID_MS;
+    if (elsewhere) {
+        m.redirect_to =
+            (ProtobufCBinaryData){.data = (uint8_t *)o->redirect_to, .len = o->redirect_to_len};
+    } else {
+        ok = robots_encode(rules, &encoded);
+        m.rules = (ProtobufCBinaryData){.data = (uint8_t *)encoded.data, .len = encoded.len};
+        m.crawl_delay_ms = robots_crawl_delay_ms(rules);
+    }
+    ok = ok && wire_pack(out, &m.base);
+    buf_release(&encoded);
+    return ok;
+}
+
+static void know_robots(struct agent *a, struct visit *v, const struct agent_outcome *o) {
+    uint32_t delay = robots_crawl_delay_ms(&v->rules);
+
+    if (delay > LIMIT_SERVER_DELAY_MS)
+        delay = LIMIT_SERVER_DELAY_MS;
+    if (delay > v->delay_ms) {
+        v->delay_ms = delay;
+        v->next_start_ms = v->last_start_ms + delay + 1;
+    }
+    v->robots_state = VISIT_ROBOTS_KNOWN;
+    buf_reset(&v->robots_report);
+    if (!pack_robots(&v->robots_report, &v->rules, o, false))
+        a->out_of_memory = true;
+    a->urgent = true;
+}
+
+static void robots_moved(struct agent *a, struct visit *v, const struct agent_outcome *o) {
+    char *path;
+
+    if (!same_origin(v, o) || ++v->robots_hops > ROBOTS_HOPS_MAX) {
+        buf_reset(&v->robots_report);
+        if (!pack_robots(&v->robots_report, NULL, o, true))
+            a->out_of_memory = true;
+        visit_end(v, TRAWL__VERDICT__REACHED, NULL);
+        return;
+    }
+    path = strndup(o->redirect_to + v->origin_len, o->redirect_to_len - v->origin_len);
+    if (path == NULL) {
+        a->out_of_memory = true;
+        visit_end(v, TRAWL__VERDICT__REACHED, NULL);
+        return;
+    }
+    free(v->robots_path);
+    v->robots_path = path;
+    v->robots_state = VISIT_ROBOTS_NEEDED;
+}
+
+static void own_robots(struct agent *a, struct visit *v, const struct agent_outcome *o,
+                       const void *body, size_t len) {
+    char trouble[64];
+
+    v->robots_state = VISIT_ROBOTS_NEEDED;
+    switch (understand(a, o, body, len, &v->rules)) {
+    case ROBOTS_RULES:
+        know_robots(a, v, o);
+        break;
+    case ROBOTS_MOVED:
+        robots_moved(a, v, o);
+        break;
+    case ROBOTS_UNREACHABLE:
+        v->backoff_ms = o->retry_after_ms;
+        visit_end(v,
+                  o->failure == AGENT_FORBIDDEN_ADDRESS ? TRAWL__VERDICT__FORBIDDEN
+                                                        : TRAWL__VERDICT__UNREACHABLE,
+                  robots_trouble(o, trouble));
+        break;
+    }
+}
+
+/* robots.txt of another origin, fetched here on its behalf: its outcome carries the rules. */
+static void foreign_robots(struct agent *a, struct visit *v, struct visit_url *u,
+                           const struct agent_outcome *o, const void *body, size_t len,
+                           int64_t now_ms) {
+    struct robots rules;
+    char trouble[64];
+    struct verdict verdict = {TRAWL__STATE__FETCHED, ""};
+
+    robots_init(&rules);
+    enum robots_answer answer = understand(a, o, body, len, &rules);
+    if (answer == ROBOTS_UNREACHABLE)
+        verdict = (struct verdict){last_attempt(a, u) ? TRAWL__STATE__FAILED : TRAWL__STATE__RETRY,
+                                   robots_trouble(o, trouble)};
+    struct visit_result *r = u->gone ? NULL : result_new(v, u, o, verdict);
+    if (r != NULL) {
+        if (answer != ROBOTS_UNREACHABLE &&
+            !pack_robots(&r->robots, &rules, o, answer == ROBOTS_MOVED))
+            a->out_of_memory = true;
+        add_result(a, v, r, NULL, now_ms);
+    }
+    free(u);
+    robots_release(&rules);
+}
+
+void agent_fetched_robots(struct agent *a, int64_t now_ms, uint64_t fetch,
+                          const struct agent_outcome *o, const void *body, size_t len) {
+    struct agent_fetch_state *f = map_get(&a->fetches, fetch);
+
+    if (f == NULL)
+        return;
+    struct visit *v = f->visit;
+    struct visit_url *u = f->url;
+    if (u != NULL)
+        visit_list_take(&v->running, u);
+    fetch_free(a, f);
+    if (u != NULL)
+        foreign_robots(a, v, u, o, body, len, now_ms);
+    else
+        own_robots(a, v, o, body, len);
+    finished(a, v);
+}

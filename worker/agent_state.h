@@ -1,0 +1,142 @@
+/*
+ * agent_state: what the agent is made of; for agent.c, agent_fetch.c, agent_call.c and agent_report.c only.
+ * agent.h is its outside.
+ */
+#ifndef TRAWL_WORKER_AGENT_STATE_H
+#define TRAWL_WORKER_AGENT_STATE_H
+
+#include "shared/heap.h"
+#include "shared/map.h"
+#include "worker/agent.h"
+#include "worker/visit.h"
+
+enum agent_state {
+    AGENT_STATE_OUTSIDE,   /* to register */
+    AGENT_STATE_JOINED,    /* has a session */
+    AGENT_STATE_ATTACHING, /* the master restarted: to attach */
+    AGENT_STATE_LEAVING,   /* the master has let us go; the shell is to be told */
+    AGENT_STATE_LEFT,
+    AGENT_STATE_REFUSED,
+};
+
+/* One line to the master: at most one request. */
+enum line_state { LINE_FREE, LINE_READY, LINE_UNDER_WAY, LINE_RESTING };
+
+struct agent_line_state {
+    enum line_state state;
+    struct buf request;
+    Trawl__Request__BodyCase body;
+    int64_t made_ms;   /* when the request was first made */
+    int64_t retry_ms;  /* when a RESTING one is READY again */
+    uint32_t failures; /* in a row */
+    bool discarded;    /* its answer is of no interest any more */
+};
+
+struct agent_segment {
+    char *name;
+    size_t pending; /* results that speak of it and have no answer yet */
+    bool closed, sealing;
+    struct agent_segment *next;
+};
+
+struct agent_fetch_state {
+    uint64_t id;
+    struct visit *visit;
+    struct visit_url *url; /* NULL: the visit's own robots.txt */
+};
+
+struct agent {
+    char *worker, *token;
+    unsigned char instance[16];
+    uint64_t incarnation;
+    uint32_t loop, loops, transfers_max;
+
+    enum agent_state state;
+    Trawl__Phase phase;
+    bool draining, hold;
+    int64_t drained_ms, heard_ms; /* when told to drain; last answer */
+    uint64_t session, term;
+    uint32_t serial;
+    uint64_t number; /* of the last exchange made */
+    uint64_t beat;   /* of the last heartbeat made */
+    int64_t next_beat_ms, next_poll_ms;
+    char refusal[256];
+
+    uint32_t heartbeat_ms, lease_ms, retries;
+    struct arena options_arena;
+    const Trawl__Options *options; /* to be handed to the shell once */
+
+    struct agent_line_state lines[AGENT_LINES];
+    struct arena message; /* being built or read */
+
+    struct visit *visits; /* list */
+    size_t visit_count;
+    struct heap deadlines, starts;
+    size_t delayed_starts; /* of the starts: visits with a delay */
+    struct visit *attention_first, *attention_last;
+    struct visit *dying; /* given out by AGENT_FORGET */
+    struct map fetches;  /* struct agent_fetch_state by id */
+    uint64_t next_fetch;
+    uint32_t transfers; /* running */
+
+    size_t unacknowledged, link_bytes;         /* results, and the bytes of their links */
+    size_t unsynced;                           /* results with records not yet durable */
+    int64_t unsynced_since_ms, ready_since_ms; /* INT64_MAX: none */
+    bool urgent;                               /* some visit waits for an exchange */
+    uint64_t mark, synced;                     /* last given; last known durable */
+    bool syncing;
+
+    struct agent_segment *segments;
+    bool rotated; /* the last segment has been asked for */
+
+    uint32_t note_transfers;
+    uint64_t note_bytes;
+    bool out_of_memory;
+};
+
+/* ---- agent.c ------------------------------------------------------------------------------------------------ */
+
+bool agent_working(const struct agent *a); /* may start fetches and take visits */
+bool agent_leaving(const struct agent *a); /* told to finish, by the master or the process */
+/* Invariant A6, and a free transfer. */
+bool agent_may_start(const struct agent *a);
+/* The visit has something for agent_poll() to do. */
+void agent_attend(struct agent *a, struct visit *v);
+/* Recomputes when the visit could start its next fetch. */
+void agent_schedule(struct agent *a, struct visit *v);
+/* Takes the visit's deadline over into the heap. */
+void agent_set_deadline(struct agent *a, struct visit *v, int64_t deadline_ms);
+void agent_add_visit(struct agent *a, struct visit *v);
+/* The master has taken it back, or the session is gone. */
+void agent_lose(struct agent *a, struct visit *v);
+/* The first result is gone from the visit: it was answered, or is void. */
+void agent_drop_result(struct agent *a, struct visit *v, struct visit_result **at);
+struct agent_segment *agent_segment(struct agent *a, const char *name);
+int64_t agent_lease_end(const struct agent *a, int64_t made_ms);
+
+/* ---- agent_fetch.c ------------------------------------------------------------------------------------------- */
+
+/* What is still queued is reported as untried. */
+void agent_return_queue(struct agent *a, struct visit *v, int64_t now_ms);
+void agent_void_fetches(struct agent *a, struct visit *v);
+
+/* ---- agent_call.c, agent_report.c ----------------------------------------------------------------------------- */
+
+/* Makes the next request on a free line, if one is due. */
+bool agent_make_call(struct agent *a, int64_t now_ms);
+bool agent_make_beat(struct agent *a, int64_t now_ms);
+int64_t agent_call_due_ms(const struct agent *a, int64_t now_ms);
+void agent_take_reply(struct agent *a, int64_t now_ms, enum agent_line line,
+                      const Trawl__Reply *reply);
+/* The exchange with all that is to be reported now. */
+bool agent_report_build(struct agent *a, int64_t now_ms, Trawl__Exchange *x);
+bool agent_report_due(const struct agent *a, int64_t now_ms);
+int64_t agent_report_due_ms(const struct agent *a, int64_t now_ms);
+void agent_report_answered(struct agent *a, int64_t now_ms, const Trawl__ExchangeReply *reply);
+bool agent_attach_build(struct agent *a, Trawl__Attach *m, int64_t now_ms);
+void agent_attach_answered(struct agent *a, int64_t now_ms, const Trawl__Attach *asked,
+                           const Trawl__AttachReply *reply);
+/* The exchange under way will never be answered. */
+void agent_report_void(struct agent *a);
+
+#endif

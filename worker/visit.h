@@ -1,0 +1,134 @@
+/*
+ * visit: one leased origin as its fetch loop sees it: which URL may be asked for now, over how many
+ * connections, until when; and what is to be reported of it. Pure; part of the agent (agent.h), same owner.
+ *
+ * Its address                              Its robots.txt
+ *
+ *   NEEDED -> RESOLVING -> CLAIM             NEEDED -> FETCHING --redirect--> NEEDED
+ *                |           | sent             |         |
+ *                |           v                  |         v
+ *                `------> CLAIMED -> BOOKED      `-----> KNOWN
+ *
+ * Its end: `ending` is set once (nothing more is started; queued URLs will be given back); when nothing runs
+ * its connections are closed (`closing`, `closed`); then one report with `done` gives the lease back.
+ */
+#ifndef TRAWL_WORKER_VISIT_H
+#define TRAWL_WORKER_VISIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/wire.h"
+#include "shared/heap.h"
+#include "shared/robots.h"
+
+enum visit_address_state {
+    VISIT_ADDRESS_NEEDED,
+    VISIT_ADDRESS_RESOLVING,
+    VISIT_ADDRESS_CLAIM,   /* found; to be claimed with the next exchange */
+    VISIT_ADDRESS_CLAIMED, /* claim under way */
+    VISIT_ADDRESS_BOOKED,
+};
+
+enum visit_robots_state { VISIT_ROBOTS_NEEDED, VISIT_ROBOTS_FETCHING, VISIT_ROBOTS_KNOWN };
+
+/* A URL on its way. */
+struct visit_url {
+    uint64_t fp, seq;
+    uint32_t depth, attempts;
+    bool robots;                   /* another origin's robots.txt */
+    bool running;                  /* in a transfer */
+    bool gone;                     /* not ours any more: its outcome is of no interest */
+    struct visit_url *next, *prev; /* in visit->queue or visit->running */
+    size_t path_at;                /* in text: where path and query begin */
+    size_t len;
+    char text[]; /* absolute URL */
+};
+
+struct agent_segment;
+
+/* An outcome on its way to the master. */
+struct visit_result {
+    Trawl__Outcome outcome; /* points into the same allocation */
+    uint64_t seq;
+    uint32_t depth;
+    uint64_t mark; /* durable once a sync of this mark is done; 0: nothing written */
+    struct agent_segment *segment; /* where its record is, or NULL */
+    struct buf robots; /* packed RobotsReport of another origin's robots.txt; empty: none */
+    bool sent;         /* in the exchange under way */
+    size_t link_bytes;
+    struct visit_result *next;
+};
+
+struct visit_list {
+    struct visit_url *first, *last;
+    size_t count;
+};
+
+struct visit {
+    uint64_t attempt;
+    char *origin;
+    size_t origin_len;
+    uint32_t delay_ms, connections;
+    int64_t deadline_ms;
+    uint64_t beat; /* the last heartbeat that named it */
+
+    enum visit_address_state address_state;
+    unsigned char address[16];
+    size_t address_len;
+    enum visit_robots_state robots_state;
+    struct robots rules;
+    char *robots_path;
+    struct visit_url *robots_url; /* of the fetch under way, or the last */
+    uint32_t robots_hops;
+
+    struct visit_list queue, running;
+    uint32_t transfers; /* running fetches, robots.txt included */
+    int64_t next_start_ms, last_start_ms;
+    uint32_t failures; /* in a row */
+
+    struct visit_result *results, **results_end; /* not yet acknowledged, oldest first */
+    size_t result_count;
+    struct buf robots_report; /* packed RobotsReport; empty: none to send */
+    bool robots_report_sent;
+    Trawl__Verdict verdict;
+    char reason[160];
+    uint32_t backoff_ms;
+
+    bool ending, closing, closed, done_sent, lost, fenced;
+    bool asked_idle;     /* the exchange under way asks for more, and nothing else was left to do */
+    bool in_exchange;    /* has a report in the exchange under way */
+    size_t report_place; /* which */
+
+    struct heap_item deadline, start; /* in the agent's heaps */
+    bool attention;                   /* in the agent's attention list */
+    struct visit *next_attention;
+    struct visit *next, *prev; /* all of the agent's visits */
+    void *shell;
+};
+
+struct visit *visit_new(const Trawl__Grant *grant, int64_t deadline_ms);
+void visit_free(struct visit *v);
+/* Adds a granted URL to the queue. False: no memory, or not a path. */
+bool visit_add(struct visit *v, const Trawl__Item *item);
+
+/* Outstanding URLs that keep the visit busy without hoarding. */
+size_t visit_target(const struct visit *v);
+/* URLs that it still could work on: queued or running. */
+size_t visit_outstanding(const struct visit *v);
+/* Is there something that could be started, time aside? */
+bool visit_startable(const struct visit *v);
+/* Nothing queued, nothing running. */
+bool visit_idle(const struct visit *v);
+
+void visit_list_add(struct visit_list *l, struct visit_url *u);
+void visit_list_take(struct visit_list *l, struct visit_url *u);
+
+void visit_result_free(struct visit_result *r);
+/* Appends a result; takes it over. */
+void visit_add_result(struct visit *v, struct visit_result *r);
+/* No more is started; `verdict` and `reason` (may be NULL) go into the report. */
+void visit_end(struct visit *v, Trawl__Verdict verdict, const char *reason);
+
+#endif
