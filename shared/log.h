@@ -12,7 +12,7 @@
  * Times are UTC (RFC 3339, milliseconds). Whatever stands in a message or a value may come from the web: control
  * bytes, backslashes and what is not valid UTF-8 come out as escapes (\n, \x1b, \u202e), so a line is always
  * one line and never a terminal command. Field values with a space, '"' or '=' are quoted in text. A line is cut at
- * LOG_LINE_BYTES, visibly ("...").
+ * LOG_LINE_BYTES, and says so (" ...", "cut":true).
  *
  * Any thread may log: a line is one write() to a descriptor opened with O_APPEND, without a lock or malloc().
  * log_init() and log_close() belong to main, before and after the threads. Before log_init() lines of
@@ -69,8 +69,7 @@ struct log_field log_bytes(const char *key, const void *value, size_t len);
 struct log_field log_int(const char *key, int64_t value);
 struct log_field log_uint(const char *key, uint64_t value);
 
-/* A constant message with up to LOG_FIELDS fields behind it. */
-enum { LOG_FIELDS = 16 };
+/* A message with fields behind it. */
 #define log_event(level, component, message, ...)                                                  \
     log_fields(level, component, message, (const struct log_field[]){__VA_ARGS__, {.key = NULL}})
 void log_fields(enum log_level level, const char *component, const char *message,
