@@ -1,0 +1,442 @@
+/* sitemap: what counts as a URL in each format, in pieces of any size, limits and hostile input. */
+#include "shared/buf.h"
+#include "shared/limits.h"
+#include "shared/sitemap.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+struct outcome {
+    enum sitemap_result result;
+    enum sitemap_kind kind;
+    size_t count;
+    struct buf urls;   /* one a line */
+    size_t stop_after; /* 0: never */
+};
+
+static bool on_url(void *ctx, const char *url, size_t len) {
+    struct outcome *o = ctx;
+
+    o->count++;
+    buf_append(&o->urls, url, len);
+    buf_append_char(&o->urls, '\n');
+    return o->count != o->stop_after;
+}
+
+static void run(struct outcome *o, const char *p, size_t n, size_t piece) {
+    struct sitemap *s = sitemap_new(on_url, o);
+
+    assert_non_null(s);
+    buf_init(&o->urls, 64 << 20);
+    o->count = 0;
+    while (n > 0) {
+        size_t now = n < piece ? n : piece;
+        char *copy = malloc(now); /* so that a sanitizer sees reads behind it */
+        assert_non_null(copy);
+        memcpy(copy, p, now);
+        sitemap_feed(s, copy, now);
+        free(copy);
+        p += now;
+        n -= now;
+    }
+    o->result = sitemap_finish(s);
+    if (o->result != SITEMAP_OK)
+        assert_int_equal(sitemap_feed(s, "x", 1), o->result);
+    o->kind = sitemap_kind(s);
+    assert_int_equal(sitemap_url_count(s), o->count);
+    sitemap_free(s);
+}
+
+/* The same whole and byte by byte. `urls`: one a line. */
+static void assert_yields_bytes(const char *text, size_t len, enum sitemap_result result,
+                                enum sitemap_kind kind, const char *urls) {
+    static const size_t pieces[] = {SIZE_MAX, 1, 2, 3, 7};
+
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        struct outcome o = {.stop_after = 0};
+        run(&o, text, len, pieces[i]);
+        assert_string_equal(o.urls.len > 0 ? o.urls.data : "", urls);
+        assert_int_equal(o.result, result);
+        assert_int_equal(o.kind, kind);
+        buf_release(&o.urls);
+    }
+}
+
+static void assert_yields(const char *text, enum sitemap_result result, enum sitemap_kind kind,
+                          const char *urls) {
+    assert_yields_bytes(text, strlen(text), result, kind, urls);
+}
+
+static void urlsets(void **state) {
+    (void)state;
+    assert_yields(
+        "<?xml version='1.0'?><urlset xmlns='http://www.sitemaps.org/schemas/sitemap/0.9'>"
+        "<url><loc> http://a/?x=1&amp;y=&#50;\n</loc><lastmod>2004</lastmod></url>"
+        "<url><loc><![CDATA[https://b/?x&y]]></loc></url>"
+        "<url><lastmod>2004</lastmod></url><url><loc/></url></urlset>",
+        SITEMAP_OK, SITEMAP_URLSET, "http://a/?x=1&y=2\nhttps://b/?x&y\n");
+    /* No namespace, an unbound prefix, another prefix than the root's. */
+    assert_yields("<urlset><s:url><s:loc>http://a/</s:loc></s:url></urlset>", SITEMAP_OK,
+                  SITEMAP_URLSET, "http://a/\n");
+    assert_yields("<sitemapindex><sitemap><loc>http://a/</loc></sitemap></sitemapindex>",
+                  SITEMAP_OK, SITEMAP_INDEX, "http://a/\n");
+    assert_yields("<urlset/>", SITEMAP_OK, SITEMAP_URLSET, "");
+}
+
+static void extensions_are_not_pages(void **state) {
+    (void)state;
+    assert_yields("<urlset><url><image:loc>http://no/1</image:loc><image:image>"
+                  "<image:loc>http://no/2</image:loc><loc>http://no/3</loc></image:image>"
+                  "<xhtml:link rel='alternate' href='http://no/4'/>"
+                  "<loc>http://a/</loc><video:content_loc>http://no/5</video:content_loc></url>"
+                  "<loc>http://no/6</loc></urlset>",
+                  SITEMAP_OK, SITEMAP_URLSET, "http://a/\n");
+    assert_yields("<urlset><url><loc>http://a/<b>b</b>c</loc></url></urlset>", SITEMAP_OK,
+                  SITEMAP_URLSET, "http://a/c\n");
+}
+
+static void only_absolute_http(void **state) {
+    (void)state;
+    assert_yields("<urlset><url><loc>/a</loc></url><url><loc>ftp://a/</loc></url>"
+                  "<url><loc>//a/b</loc></url><url><loc>javascript:alert(1)</loc></url>"
+                  "<url><loc>http://</loc></url><url><loc>HTTPS://A/</loc></url></urlset>",
+                  SITEMAP_OK, SITEMAP_URLSET, "HTTPS://A/\n");
+}
+
+static void feeds(void **state) {
+    (void)state;
+    assert_yields(
+        "<rss version='2.0'><channel><link>http://no/</link><item><title>t</title>"
+        "<link>http://a/1</link><guid>http://no/1</guid></item>"
+        "<item><guid>http://a/2</guid></item>"
+        "<item><guid isPermaLink='false'>http://no/3</guid></item>"
+        "<item><atom:link href='http://no/4'/><guid isPermaLink='true'> http://a/4 </guid>"
+        "</item><item><guid>urn:5</guid></item></channel></rss>",
+        SITEMAP_OK, SITEMAP_RSS, "http://a/1\nhttp://a/2\nhttp://a/4\n");
+    assert_yields("<r:RDF><channel><link>http://no/</link></channel><item>"
+                  "<link>http://a/</link></item></r:RDF>",
+                  SITEMAP_OK, SITEMAP_RSS, "http://a/\n");
+    assert_yields("<feed><link href='http://no/'/><entry><link rel='self' href='http://no/1'/>"
+                  "<link rel='alternate' href='http://a/1'/><link href='http://no/2'/></entry>"
+                  "<entry><link href='b'/><link href='http://a/2&amp;'/>"
+                  "<source><link href='http://no/3'/></source></entry></feed>",
+                  SITEMAP_OK, SITEMAP_ATOM, "http://a/1\nhttp://a/2&\n");
+}
+
+static void text_lines(void **state) {
+    (void)state;
+    assert_yields("http://a/1\r\n\r\n  https://a/2 \t\rnot a URL\nhttp://a/3", SITEMAP_OK,
+                  SITEMAP_TEXT, "http://a/1\nhttps://a/2\nhttp://a/3\n");
+    assert_yields("\xef\xbb\xbf\nhttp://a/\xc3\xa9\xc2\xa0\n", SITEMAP_OK, SITEMAP_TEXT,
+                  "http://a/\xc3\xa9\n");
+    assert_yields("hello", SITEMAP_NOT_ONE, SITEMAP_UNKNOWN, "");
+    assert_yields("", SITEMAP_NOT_ONE, SITEMAP_UNKNOWN, "");
+    assert_yields("h", SITEMAP_NOT_ONE, SITEMAP_UNKNOWN, "");
+    assert_yields(" \n \xef\xbb\xbf", SITEMAP_NOT_ONE, SITEMAP_UNKNOWN, "");
+}
+
+static void other_documents(void **state) {
+    (void)state;
+    assert_yields("<html><body><loc>http://no/</loc></body></html>", SITEMAP_NOT_ONE,
+                  SITEMAP_UNKNOWN, "");
+    assert_yields("<!DOCTYPE html><p>", SITEMAP_NOT_ONE, SITEMAP_UNKNOWN, "");
+    assert_yields("<", SITEMAP_NOT_ONE, SITEMAP_UNKNOWN, "");
+    assert_yields("<urlset><url><loc>http://a/</loc></url><url><loc>http://no/</lo",
+                  SITEMAP_DAMAGED, SITEMAP_URLSET, "http://a/\n");
+    assert_yields("<urlset><url><loc>http://a/</loc></url><url><loc>http://no/?a&b</loc>",
+                  SITEMAP_DAMAGED, SITEMAP_URLSET, "http://a/\n");
+    assert_yields("<urlset><url><loc>http://a/</loc></url></urlset><x/>", SITEMAP_DAMAGED,
+                  SITEMAP_URLSET, "http://a/\n");
+}
+
+static void encodings(void **state) {
+    static const char body[] = "<urlset><url><loc>http://a/\xe9</loc></url></urlset>";
+    static const char *const labels[][2] = {{"iso-8859-1", "http://a/\xc3\xa9\n"},
+                                            {"windows-1252", "http://a/\xc3\xa9\n"},
+                                            {"windows-1251", "http://a/\xd0\xb9\n"},
+                                            {"koi8-r", "http://a/\xd0\x98\n"}};
+    char text[300], utf16[2000];
+    size_t n = 0;
+    (void)state;
+
+    for (size_t i = 0; i < sizeof labels / sizeof *labels; i++) {
+        snprintf(text, sizeof text, "<?xml version='1.0' encoding='%s'?>%s", labels[i][0], body);
+        assert_yields(text, SITEMAP_OK, SITEMAP_URLSET, labels[i][1]);
+    }
+    assert_yields("<?xml version='1.0' encoding='utf8'?><urlset x='\xf0\x9f\x98\x80'><url>"
+                  "<loc>http://a/\xc3\xa9\xe2\x82\xac</loc></url></urlset>",
+                  SITEMAP_OK, SITEMAP_URLSET, "http://a/\xc3\xa9\xe2\x82\xac\n");
+    assert_yields("<?xml version='1.0' encoding='shift_jis'?><urlset><!-- \x83\x5c --><url>"
+                  "<loc>http://a/</loc></url></urlset>",
+                  SITEMAP_OK, SITEMAP_URLSET, "http://a/\n");
+    assert_yields("<?xml version='1.0' encoding='klingon'?><urlset/>", SITEMAP_NOT_ONE,
+                  SITEMAP_UNKNOWN, "");
+    static const char ascii[] = "<urlset><url><loc>http://a/</loc></url></urlset>";
+    utf16[n++] = '\xff';
+    utf16[n++] = '\xfe';
+    for (const char *p = ascii; *p != '\0'; p++) {
+        utf16[n++] = *p;
+        utf16[n++] = '\0';
+    }
+    assert_yields_bytes(utf16, n, SITEMAP_OK, SITEMAP_URLSET, "http://a/\n");
+}
+
+static void white_space_in_front(void **state) {
+    (void)state;
+    assert_yields(
+        "\xef\xbb\xbf \r\n\t<?xml version='1.0'?><urlset><url><loc>"
+        "\xe2\x80\x80\xe3\x80\x80http://a/\xc2\xa0\xe2\x80\x8b\xef\xbb\xbf</loc></url></urlset>",
+        SITEMAP_OK, SITEMAP_URLSET, "http://a/\n");
+}
+
+static void entities_are_not_expanded(void **state) {
+    (void)state;
+    assert_yields("<!DOCTYPE urlset [<!ENTITY x SYSTEM 'file:///etc/passwd'>"
+                  "<!ENTITY y 'http://no/'><!ENTITY % z SYSTEM 'file:///etc/passwd'> %z;]>"
+                  "<urlset><url><loc>http://a/</loc></url><url><loc>&x;</loc></url>"
+                  "<url><loc>http://no/&x;</loc></url><url><loc>&y;</loc></url>"
+                  "<url><loc>http://no/&y;</loc></url><url><loc>http://b/</loc></url></urlset>",
+                  SITEMAP_OK, SITEMAP_URLSET, "http://a/\nhttp://b/\n");
+    assert_yields("<!DOCTYPE urlset SYSTEM 'http://no/sitemap.dtd'>"
+                  "<urlset><url><loc>http://no/&x;</loc></url></urlset>",
+                  SITEMAP_OK, SITEMAP_URLSET, "");
+    assert_yields(
+        "<urlset><url><loc><xi:include href='file:///etc/passwd' parse='text'/></loc></url>"
+        "</urlset>",
+        SITEMAP_OK, SITEMAP_URLSET, "");
+}
+
+/* A document type declaration with `depth` entities, each made of ten of the one before. */
+static void put_laughs(struct buf *b, int depth) {
+    buf_append_str(b, "<!DOCTYPE feed [<!ENTITY e0 'ha ha ha '>");
+    for (int i = 1; i < depth; i++) {
+        buf_printf(b, "<!ENTITY e%d '", i);
+        for (int k = 0; k < 10; k++)
+            buf_printf(b, "&e%d;", i - 1);
+        buf_append_str(b, "'>");
+    }
+    buf_append_str(b, "]>");
+}
+
+static void laughs_are_bounded(void **state) {
+    struct outcome o = {.stop_after = 0};
+    struct buf b;
+    (void)state;
+
+    buf_init(&b, 1 << 20);
+    put_laughs(&b, 12);
+    buf_append_str(&b, "<urlset><url><loc>http://no/&e11;</loc></url>"
+                       "<url><loc>http://a/</loc></url></urlset>");
+    run(&o, b.data, b.len, SIZE_MAX);
+    assert_int_equal(o.result, SITEMAP_OK);
+    assert_string_equal(o.urls.data, "http://a/\n");
+    buf_release(&o.urls);
+
+    buf_reset(&b);
+    put_laughs(&b, 12);
+    buf_append_str(&b, "<feed><entry><link href='http://no/&e11;'/></entry></feed>");
+    run(&o, b.data, b.len, SIZE_MAX);
+    assert_int_equal(o.result, SITEMAP_DAMAGED);
+    assert_int_equal(o.count, 0);
+    buf_release(&o.urls);
+    buf_release(&b);
+}
+
+static void hostile_shapes(void **state) {
+    struct outcome o = {.stop_after = 0};
+    struct buf b;
+    (void)state;
+
+    buf_init(&b, SITEMAP_BYTES_MAX);
+    buf_append_str(&b, "<urlset>");
+    for (int i = 0; i < 200; i++)
+        buf_append_str(&b, "<a>");
+    run(&o, b.data, b.len, SIZE_MAX);
+    assert_int_equal(o.result, SITEMAP_DAMAGED); /* too deep */
+    buf_release(&o.urls);
+
+    buf_reset(&b);
+    buf_append_str(&b, "<urlset><!--");
+    while (b.len < 3 * SITEMAP_MARKUP_BYTES)
+        buf_append_str(&b, "0123456789abcdef");
+    buf_append_str(&b, "--></urlset>");
+    run(&o, b.data, b.len, SIZE_MAX);
+    assert_int_equal(o.result, SITEMAP_DAMAGED); /* one piece of markup too long */
+    buf_release(&o.urls);
+
+    buf_reset(&b);
+    buf_append_str(&b, "<urlset>");
+    for (int i = 0; b.len < 8 << 20; i++)
+        buf_printf(&b, "<a%d b%d=''/>", i, i);
+    run(&o, b.data, b.len, SIZE_MAX);
+    assert_int_equal(o.result, SITEMAP_DAMAGED); /* names are remembered: out of its memory */
+    buf_release(&o.urls);
+
+    buf_reset(&b);
+    buf_append_str(&b, "<urlset><url><loc>http://a/");
+    while (b.len < 2 << 20)
+        buf_append_str(&b, "0123456789abcdef");
+    buf_append_str(&b, "</loc></url><url><loc>http://b/</loc></url></urlset>");
+    run(&o, b.data, b.len, SIZE_MAX);
+    assert_int_equal(o.result, SITEMAP_OK); /* a URL too long is left out */
+    assert_string_equal(o.urls.data, "http://b/\n");
+    buf_release(&o.urls);
+    buf_release(&b);
+}
+
+static void limits(void **state) {
+    struct outcome o = {.stop_after = 0};
+    struct buf b;
+    (void)state;
+
+    buf_init(&b, SITEMAP_BYTES_MAX + 100);
+    for (int i = 0; i < SITEMAP_URLS_MAX; i++)
+        buf_printf(&b, "http://a/%d\n", i);
+    run(&o, b.data, b.len, SIZE_MAX);
+    assert_int_equal(o.result, SITEMAP_OK);
+    assert_int_equal(o.count, SITEMAP_URLS_MAX);
+    buf_release(&o.urls);
+    buf_append_str(&b, "http://a/\n");
+    run(&o, b.data, b.len, SIZE_MAX);
+    assert_int_equal(o.result, SITEMAP_LIMITED);
+    assert_int_equal(o.count, SITEMAP_URLS_MAX);
+    buf_release(&o.urls);
+
+    buf_reset(&b);
+    buf_append_str(&b, "http://a/\n");
+    while (b.len < SITEMAP_BYTES_MAX)
+        buf_append_char(&b, '\n');
+    run(&o, b.data, b.len, SIZE_MAX);
+    assert_int_equal(o.result, SITEMAP_OK);
+    buf_release(&o.urls);
+    buf_append_char(&b, '\n');
+    run(&o, b.data, b.len, SIZE_MAX);
+    assert_int_equal(o.result, SITEMAP_LIMITED);
+    assert_int_equal(o.count, 1);
+    buf_release(&o.urls);
+    buf_release(&b);
+
+    o.stop_after = 2;
+    run(&o, "http://a/1\nhttp://a/2\nhttp://a/3\n", 33, SIZE_MAX);
+    assert_int_equal(o.result, SITEMAP_STOPPED);
+    assert_int_equal(o.count, 2);
+    buf_release(&o.urls);
+}
+
+static void put_gzip(struct buf *b, const char *p, size_t n) {
+    z_stream z = {.next_in = (unsigned char *)p, .avail_in = (unsigned)n};
+
+    assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    size_t bound = deflateBound(&z, n);
+    assert_true(buf_reserve(b, bound));
+    z.next_out = (unsigned char *)b->data + b->len;
+    z.avail_out = (unsigned)bound;
+    assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+    b->len += bound - z.avail_out;
+    deflateEnd(&z);
+}
+
+static void gzip_files(void **state) {
+    static const char text[] = "<urlset><url><loc>http://a/</loc></url></urlset>";
+    struct buf b;
+    (void)state;
+
+    buf_init(&b, 64 << 20);
+    put_gzip(&b, text, sizeof text - 1);
+    assert_yields_bytes(b.data, b.len, SITEMAP_OK, SITEMAP_URLSET, "http://a/\n");
+    assert_yields_bytes(b.data, b.len - 1, SITEMAP_DAMAGED, SITEMAP_URLSET, "http://a/\n");
+    b.data[b.len - 6] ^= 1;
+    assert_yields_bytes(b.data, b.len, SITEMAP_DAMAGED, SITEMAP_URLSET, "http://a/\n");
+
+    buf_reset(&b);
+    put_gzip(&b, text, 20);
+    put_gzip(&b, text + 20, sizeof text - 1 - 20);
+    buf_append(&b, "\0\0\0\0", 4); /* padding of a tape */
+    assert_yields_bytes(b.data, b.len, SITEMAP_OK, SITEMAP_URLSET, "http://a/\n");
+
+    buf_reset(&b);
+    put_gzip(&b, "http://a/\n", 10);
+    assert_yields_bytes(b.data, b.len, SITEMAP_OK, SITEMAP_TEXT, "http://a/\n");
+    buf_release(&b);
+}
+
+static void gzip_bombs(void **state) {
+    struct outcome o = {.stop_after = 0};
+    struct buf b, twice;
+    size_t size = SITEMAP_BYTES_MAX + 1000;
+    char *zeros = calloc(1, size);
+    (void)state;
+
+    assert_non_null(zeros);
+    buf_init(&b, 64 << 20);
+    buf_init(&twice, 64 << 20);
+    memset(zeros, '\n', size);
+    memcpy(zeros, "http://a/", 9);
+    put_gzip(&b, zeros, size);
+    free(zeros);
+    run(&o, b.data, b.len, SIZE_MAX);
+    assert_int_equal(o.result, SITEMAP_LIMITED);
+    assert_int_equal(o.count, 1);
+    buf_release(&o.urls);
+
+    put_gzip(&twice, b.data, b.len);
+    run(&o, twice.data, twice.len, SIZE_MAX);
+    assert_int_equal(o.result, SITEMAP_NOT_ONE); /* gzip in gzip */
+    buf_release(&o.urls);
+
+    buf_reset(&b);
+    for (int i = 0; i < SITEMAP_GZIP_MEMBERS + 10; i++)
+        put_gzip(&b, "", 0);
+    run(&o, b.data, b.len, SIZE_MAX);
+    assert_int_equal(o.result, SITEMAP_DAMAGED);
+    buf_release(&o.urls);
+    buf_release(&b);
+    buf_release(&twice);
+}
+
+static bool holds(const char *sitemap_url, const char *url) {
+    return sitemap_location_holds(sitemap_url, strlen(sitemap_url), url, strlen(url));
+}
+
+static void location_rule(void **state) {
+    (void)state;
+    assert_true(holds("http://a/b/s.xml", "http://a/b/"));
+    assert_true(holds("http://a/b/s.xml", "http://a/b/c/d?e"));
+    assert_false(holds("http://a/b/s.xml", "http://a/b"));
+    assert_false(holds("http://a/b/s.xml", "http://a/bc"));
+    assert_false(holds("http://a/b/s.xml", "http://a:81/b/c"));
+    assert_true(holds("http://a/s.xml?x=/b/c#/d/", "http://a/e"));
+    assert_false(holds("http://a", "http://a/"));
+    assert_false(holds("mailto:a", "mailto:a"));
+    assert_false(holds("http://a/", "http://ab/"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(urlsets),
+        cmocka_unit_test(extensions_are_not_pages),
+        cmocka_unit_test(only_absolute_http),
+        cmocka_unit_test(feeds),
+        cmocka_unit_test(text_lines),
+        cmocka_unit_test(other_documents),
+        cmocka_unit_test(encodings),
+        cmocka_unit_test(white_space_in_front),
+        cmocka_unit_test(entities_are_not_expanded),
+        cmocka_unit_test(laughs_are_bounded),
+        cmocka_unit_test(hostile_shapes),
+        cmocka_unit_test(limits),
+        cmocka_unit_test(gzip_files),
+        cmocka_unit_test(gzip_bombs),
+        cmocka_unit_test(location_rule),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
