@@ -66,8 +66,20 @@ uint64_t core_number(struct core *c, struct counter *counter) {
 
 /* ---- the course of the crawl ------------------------------------------------------------------------------- */
 
-bool core_in_grace(const struct core *c, int64_t now_ms) {
-    return c->leases.unattached > 0 && now_ms < c->grace_until_ms;
+/* Whoever did not attach, or not with all it held before, may have sent a request up to now: every origin
+ * rests for its delay from here. */
+void core_check_grace(struct core *c, struct now now) {
+    if (!c->in_grace || (c->leases.unattached > 0 && now.mono_ms < c->grace_until_ms))
+        return;
+    c->in_grace = false;
+    for (size_t i = 0; i < c->hosts.count && !c->failed; i++) {
+        struct origin *o = c->hosts.by_id[i];
+        int64_t rested = now.mono_ms + host_delay_ms(&c->hosts, o);
+        if (rested > o->free_at_ms)
+            o->free_at_ms = rested;
+        if (!host_update(&c->hosts, o, now.mono_ms))
+            core_fail(c, "out of memory for the queue of origins");
+    }
 }
 
 void core_begin_stop(struct core *c, struct now now, const char *why) {
@@ -105,7 +117,7 @@ static const char *why_empty(const struct core *c) {
 void core_check_end(struct core *c, struct now now) {
     const char *limit;
 
-    if (c->state != CORE_RUNNING || core_in_grace(c, now.mono_ms))
+    if (c->state != CORE_RUNNING || c->in_grace)
         return;
     limit = limit_reached(c, now);
     if (limit != NULL)
@@ -147,6 +159,7 @@ void core_tick(struct core *c, struct now now) {
     if (c->failed)
         return;
     session_expire(c, now);
+    core_check_grace(c, now);
     cancel_stalled(c, now.mono_ms);
     if (!core_flush(c))
         return;
@@ -209,7 +222,10 @@ static struct session *find_session(struct core *c, const Trawl__Request *r, Tra
         reply->code = TRAWL__CODE__UNKNOWN_SESSION;
         return NULL;
     }
-    if (r->body_case != TRAWL__REQUEST__BODY_ATTACH && (!s->attached || r->term != c->term)) {
+    /* An attachment names the term it means: one that was meant for an earlier restart and comes late tells
+     * of leases that may be over. */
+    bool attach = r->body_case == TRAWL__REQUEST__BODY_ATTACH;
+    if (r->term != c->term || (!s->attached && !attach)) {
         reply->code = TRAWL__CODE__RESTARTED;
         return NULL;
     }
@@ -220,6 +236,9 @@ static struct session *find_session(struct core *c, const Trawl__Request *r, Tra
 static bool repeated(const struct session *s, const Trawl__Request *r) {
     if (s->last_reply.len == 0)
         return false;
+#ifdef MUTANT_COMMIT_TWICE
+    return false;
+#endif
     if (r->body_case == TRAWL__REQUEST__BODY_EXCHANGE)
         return s->attached && s->last_number > 0 && r->exchange->number == s->last_number;
     return r->body_case == TRAWL__REQUEST__BODY_ATTACH && s->attached && s->last_number == 0;
@@ -354,6 +373,9 @@ enum core_when core_request(struct core *c, struct now now, const Trawl__Request
         pack_busy(c, reply);
         return CORE_AT_ONCE;
     }
+#ifdef MUTANT_ACK_BEFORE_SYNC
+    return CORE_AT_ONCE;
+#endif
     return request->body_case == TRAWL__REQUEST__BODY_HEARTBEAT ||
                    request->body_case == TRAWL__REQUEST__BODY_STATUS
                ? CORE_AT_ONCE

@@ -43,7 +43,8 @@ struct core {
     unsigned char key[16]; /* of the fingerprints */
     uint64_t term;
     struct counter seqs, attempts, sessions;
-    int64_t grace_until_ms; /* after a restart: no grant before, unless all have attached */
+    bool in_grace;          /* after a restart: no grant until all have attached, */
+    int64_t grace_until_ms; /* or until then */
 
     struct scope *scope;
     struct seen *seen;
@@ -83,7 +84,8 @@ void core_delete(struct core *c, struct record_key key);
 bool core_flush(struct core *c);
 /* The next number of a counter; extends its reservation when needed. */
 uint64_t core_number(struct core *c, struct counter *counter);
-bool core_in_grace(const struct core *c, int64_t now_ms);
+/* Ends the grace once everybody has attached, or nobody can hold a lease any more. */
+void core_check_grace(struct core *c, struct now now);
 void core_begin_stop(struct core *c, struct now now, const char *why);
 /* Ends the crawl if nothing is left or a limit is reached. */
 void core_check_end(struct core *c, struct now now);
@@ -117,6 +119,8 @@ void frontier_requeue(struct core *c, struct lease_item *it);
 /* Its outcome: leaves the queue for its terminal state. Frees the item. `o` is checked already. */
 void frontier_finish(struct core *c, struct now now, struct lease_item *it, const Trawl__Outcome *o,
                      const struct segment *segment);
+/* The record in `segment` is the committed one. */
+void frontier_record(struct core *c, const struct segment *segment, const Trawl__Outcome *o);
 void frontier_put_origin(struct core *c, const struct origin *o);
 /* Gives an origin up: what is queued of it ends in `state`. */
 void frontier_park(struct core *c, struct now now, struct origin *o, Trawl__State state,

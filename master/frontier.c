@@ -327,7 +327,7 @@ void frontier_requeue(struct core *c, struct lease_item *it) {
     free(it);
 }
 
-static void put_committed(struct core *c, const struct segment *segment, const Trawl__Outcome *o) {
+void frontier_record(struct core *c, const struct segment *segment, const Trawl__Outcome *o) {
     unsigned char value[16];
     struct record_key key = record_committed(segment->id, o->offset);
 
@@ -370,7 +370,7 @@ static void put_outcome(struct core *c, const struct lease_item *it, const struc
         d.segment = segment->id;
         d.offset = out->offset;
         d.record_length = out->record_length;
-        put_committed(c, segment, out);
+        frontier_record(c, segment, out);
     }
     put_done(c, it->fp, &d);
 }

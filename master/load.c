@@ -196,7 +196,8 @@ static void place_origins(struct core *c, struct now now) {
         struct origin *o = c->hosts.by_id[i];
         if (o == NULL)
             continue;
-        o->free_at_ms = now.mono_ms;
+        /* Its last request may have been a moment before the restart. */
+        o->free_at_ms = now.mono_ms + host_delay_ms(&c->hosts, o);
         if (o->parked != TRAWL__STATE__PENDING && o->queued > 0)
             frontier_purge_later(c, o);
         if (!host_update(&c->hosts, o, now.mono_ms))
@@ -217,6 +218,7 @@ bool load_crawl(struct core *c, struct now now, const unsigned char random16[16]
         !load_group(c, now, 'q', load_queued) || !load_group(c, now, 'u', load_done))
         return false;
     place_origins(c, now);
-    c->grace_until_ms = c->leases.unattached > 0 ? now.mono_ms + c->leases.lease_ms : now.mono_ms;
+    c->in_grace = c->leases.unattached > 0;
+    c->grace_until_ms = now.mono_ms + c->leases.lease_ms;
     return core_flush(c);
 }

@@ -329,6 +329,7 @@ void session_attach(struct core *c, struct now now, struct session *s, const Tra
     if (c->arena.failed)
         core_fail(c, "out of memory for a reply");
     lease_session_attach(&c->leases, s);
+    core_check_grace(c, now);
     lease_session_renew(s, now.mono_ms);
     s->last_number = 0;
     reply->body_case = TRAWL__REPLY__BODY_ATTACH;

@@ -294,6 +294,9 @@ static bool attend_visit(struct agent *a, struct visit *v, int64_t now_ms, struc
 static bool fence(struct agent *a, int64_t now_ms) {
     struct heap_item *it;
 
+#ifdef MUTANT_NO_LEASE_CHECK
+    now_ms = 0;
+#endif
     while ((it = heap_min(&a->deadlines)) != NULL && it->key <= now_ms) {
         struct visit *v = VISIT_OF(it, deadline);
         heap_remove(&a->deadlines, it);

@@ -56,6 +56,7 @@ static bool make_attach(struct agent *a, int64_t now_ms) {
 
     arena_reset(&a->message);
     request_init(a, &r, TRAWL__REQUEST__BODY_ATTACH);
+    r.term = a->attach_term;
     r.attach = &m;
     return agent_attach_build(a, &m, now_ms) && request_ready(a, AGENT_CALL, &r, now_ms);
 }
@@ -307,6 +308,7 @@ void agent_take_reply(struct agent *a, int64_t now_ms, enum agent_line line,
         take_ok(a, now_ms, line, reply);
         break;
     case TRAWL__CODE__RESTARTED:
+        a->attach_term = reply->term;
         if (a->state == AGENT_STATE_JOINED) {
             a->state = AGENT_STATE_ATTACHING;
             discard_lines(a);

@@ -188,6 +188,9 @@ static void started(struct agent *a, struct visit *v, int64_t now_ms) {
     v->last_start_ms = now_ms;
     /* The clock counts whole milliseconds: one more, or the gap may be a fraction short. */
     v->next_start_ms = now_ms + v->delay_ms + (v->delay_ms > 0);
+#ifdef MUTANT_NO_DELAY
+    v->next_start_ms = now_ms;
+#endif
     agent_schedule(a, v);
 }
 
@@ -266,10 +269,12 @@ bool agent_next_fetch(struct agent *a, int64_t now_ms, struct agent_fetch *f) {
 
     while (agent_may_start(a) && (it = heap_min(&a->starts)) != NULL && it->key <= now_ms) {
         struct visit *v = (struct visit *)((char *)it - offsetof(struct visit, start));
+#ifndef MUTANT_NO_LEASE_CHECK
         if (now_ms >= v->deadline_ms) {
             heap_remove(&a->starts, it);
             continue;
         }
+#endif
         if (v->robots_state == VISIT_ROBOTS_NEEDED ? start_robots(a, v, now_ms, f)
                                                    : start_page(a, v, now_ms, f))
             return true;

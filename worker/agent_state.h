@@ -56,6 +56,7 @@ struct agent {
     bool draining, hold;
     int64_t drained_ms, heard_ms; /* when told to drain; last answer */
     uint64_t session, term;
+    uint64_t attach_term; /* to attach to */
     uint32_t serial;
     uint64_t number; /* of the last exchange made */
     uint64_t beat;   /* of the last heartbeat made */

@@ -11,6 +11,7 @@
 #include "master/store_mem.h"
 #include "shared/heap.h"
 #include "shared/limits.h"
+#include "shared/map.h"
 #include "tests/sim/web.h"
 #include "worker/agent.h"
 
@@ -70,7 +71,8 @@ struct sim_loop {
     uint32_t serial; /* of segments */
     struct sim_visit *visits;
     struct sim_transfer *transfers;
-    uint64_t call[AGENT_LINES]; /* number of the request under way; 0: none */
+    uint64_t call[AGENT_LINES];           /* number of the request under way; 0: none */
+    const struct buf *asked[AGENT_LINES]; /* its bytes */
     int64_t wake_ms;
     bool left;
 };
@@ -143,8 +145,8 @@ struct world {
     uint64_t master_incarnation;
     struct held_reply *held;
     bool syncing, ended;
-    /* What was acknowledged to a worker: must be in the store for ever after. */
-    bool acknowledged[WEB_ORIGINS_MAX][WEB_PAGES_MAX];
+    /* What was acknowledged to a worker, by fingerprint: must be in the store for ever after. */
+    struct map acknowledged;
 };
 
 static const char *const fault_names[FAULTS] = {
@@ -385,13 +387,19 @@ static void note_request(struct world *w, const Trawl__Request *r, const struct 
         for (size_t i = 0; i < r->exchange->n_visits; i++)
             if (r->exchange->visits[i]->done)
                 note(w, "  gives back %llu", (unsigned long long)r->exchange->visits[i]->attempt);
+    if (reply != NULL && reply->body_case == TRAWL__REPLY__BODY_ATTACH)
+        for (size_t i = 0; i < reply->attach->n_visits; i++)
+            note(w, "  %llu of %.*s with %zu URLs %s",
+                 (unsigned long long)r->attach->visits[i]->attempt,
+                 (int)r->attach->visits[i]->origin.len, r->attach->visits[i]->origin.data,
+                 r->attach->visits[i]->n_items,
+                 reply->attach->visits[i]->lost ? "is lost" : "stands");
     if (reply != NULL && reply->body_case == TRAWL__REPLY__BODY_EXCHANGE)
         for (size_t i = 0; i < reply->exchange->n_grants; i++)
             note(w, "  grants %llu: %.*s, %u connections",
                  (unsigned long long)reply->exchange->grants[i]->attempt,
                  (int)reply->exchange->grants[i]->origin.len,
-                 reply->exchange->grants[i]->origin.data,
-                 reply->exchange->grants[i]->connections);
+                 reply->exchange->grants[i]->origin.data, reply->exchange->grants[i]->connections);
     arena_release(&arena);
 }
 
@@ -535,24 +543,21 @@ static void walk_done(struct world *w, each_done *each) {
     arena_release(&arena);
 }
 
-static bool done_now[WEB_ORIGINS_MAX][WEB_PAGES_MAX];
-
-static void mark_done(struct world *w, const Trawl__DoneUrl *d, const char *url, size_t len) {
-    uint32_t o, p;
-
-    (void)d;
-    if (web_find(&w->web, url, len, &o, &p) && p < WEB_PAGES_MAX)
-        done_now[o][p] = true;
-}
-
 /* Promise 3: what was acknowledged is there after every restart. */
 static void check_acknowledged(struct world *w) {
-    memset(done_now, 0, sizeof done_now);
-    walk_done(w, mark_done);
-    for (uint32_t o = 0; o < WEB_ORIGINS_MAX; o++)
-        for (uint32_t p = 0; p < WEB_PAGES_MAX; p++)
-            if (w->acknowledged[o][p] && !done_now[o][p])
-                fail(w, "acknowledged and lost: page %u of origin %u", p, o);
+    struct buf value;
+
+    buf_init(&value, LIMIT_WIRE_BYTES);
+    for (size_t i = 0; i < w->acknowledged.size; i++) {
+        if (w->acknowledged.slots[i].value == NULL)
+            continue;
+        struct record_key key = record_done(w->acknowledged.slots[i].key);
+        buf_reset(&value);
+        if (store_get(w->store, key.bytes, key.len, &value) != STORE_FOUND)
+            fail(w, "acknowledged and lost: %016llx",
+                 (unsigned long long)w->acknowledged.slots[i].key);
+    }
+    buf_release(&value);
 }
 
 /* ---- segments -------------------------------------------------------------------------------------------------------- */
@@ -698,7 +703,8 @@ static struct sim_visit *shell_of(struct world *w, struct sim_loop *l, struct vi
 
 static void close_connections(struct world *w, struct sim_loop *l, struct sim_visit *s) {
     if (s->open > 0) {
-        note(w, "%s/%u closes %u connections to o%u", l->worker->name, l->number, s->open, s->origin);
+        note(w, "%s/%u closes %u connections to o%u", l->worker->name, l->number, s->open,
+             s->origin);
         web_connection(&w->web, s->origin, -(int)s->open, l->worker->name);
     }
     s->open = 0;
@@ -815,6 +821,7 @@ static void send_line(struct world *w, struct sim_loop *l, const struct agent_ef
     uint64_t number = ++w->calls;
 
     l->call[e->line] = number;
+    l->asked[e->line] = e->request;
     send_request(w, l, l->worker, e->line, number, e->request, NULL);
     struct event *t = schedule(w, CALL_TIMEOUT_MS, EVENT_TIMEOUT);
     t->loop = l;
@@ -1065,14 +1072,31 @@ static void fault_event(struct world *w) {
 
 /* ---- events ------------------------------------------------------------------------------------------------------------------ */
 
-/* The worker sees its answer: what it was promised is noted. */
+static void note_visit(struct world *w, const Trawl__VisitReport *asked,
+                       const Trawl__VisitReply *reply) {
+    for (size_t i = 0, refused = 0; i < asked->n_outcomes; i++) {
+        const Trawl__Outcome *o = asked->outcomes[i];
+        if (refused < reply->n_refused && reply->refused[refused] == i) {
+            refused++;
+            w->result->refused++;
+        } else if (o->segment != 0 && !map_put(&w->acknowledged, o->fp, w)) {
+            abort();
+        }
+    }
+}
+
+/* The worker sees its answer: what it is promised by it is noted. */
 static void note_acknowledged(struct world *w, const struct event *e) {
     struct arena arena;
+    const struct buf *asked = e->loop->asked[e->line];
 
     arena_init(&arena, LIMIT_ARENA_BYTES);
-    Trawl__Reply *r = wire_reply_unpack(&arena, e->bytes.data, e->bytes.len);
-    if (r != NULL && r->code == TRAWL__CODE__REFUSED)
-        w->result->refused++;
+    Trawl__Request *r = wire_request_unpack(&arena, asked->data, asked->len);
+    Trawl__Reply *reply = wire_reply_unpack(&arena, e->bytes.data, e->bytes.len);
+    if (r != NULL && reply != NULL && reply->body_case == TRAWL__REPLY__BODY_EXCHANGE)
+        for (size_t i = 0; i < r->exchange->n_visits && i < reply->exchange->n_visits; i++)
+            if (!reply->exchange->visits[i]->lost)
+                note_visit(w, r->exchange->visits[i], reply->exchange->visits[i]);
     arena_release(&arena);
 }
 
@@ -1251,12 +1275,28 @@ static void check_calm(struct world *w) {
                      w->web.origins[o].asked[p]);
 }
 
+/* What the master says of itself is what the store holds. */
+static void check_figures(struct world *w) {
+    struct core_stats s;
+    uint64_t counted[5] = {0};
+
+    for (uint32_t o = 0; o < w->web.origin_count; o++)
+        for (uint32_t p = 0; p < w->web.origins[o].pages; p++)
+            counted[found[o][p]]++;
+    core_stats(w->core, &s);
+    if (s.pending != 0 || s.fetched != counted[TRAWL__STATE__FETCHED] ||
+        s.redirected != counted[TRAWL__STATE__REDIRECTED] ||
+        s.failed != counted[TRAWL__STATE__FAILED])
+        fail(w, "the figures of the master are not those of the store");
+}
+
 static void check_end(struct world *w) {
     memset(found, 0, sizeof found);
     memset(recorded, 0, sizeof recorded);
     walk_done(w, collect);
     check_complete(w);
     check_archive(w);
+    check_figures(w);
     if (w->options->calm)
         check_calm(w);
 }
@@ -1282,6 +1322,7 @@ static void world_init(struct world *w) {
         abort();
     w->store = store_mem_new();
     heap_init(&w->events);
+    map_init(&w->acknowledged);
     w->worker_count = 1 + rng_below(r, WORKERS_MAX);
     for (uint32_t i = 0; i < w->worker_count; i++) {
         struct sim_worker *s = &w->workers[i];
@@ -1314,6 +1355,7 @@ static void world_release(struct world *w) {
         event_free((struct event *)it);
     }
     heap_release(&w->events);
+    map_release(&w->acknowledged);
     store_close(w->store);
     options_release(&w->crawl);
 }
