@@ -1,0 +1,555 @@
+#include "shared/warc_write.h"
+
+#include "shared/limits.h"
+
+#include <libdeflate.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/random.h>
+#include <time.h>
+#include <zlib.h>
+
+enum {
+    RANDOM_BYTES =
+        256 * WARC_WRITE_ID_BYTES, /* 256 is what getrandom() never cuts short; so in parts */
+    RANDOM_PART_BYTES = 256,
+    FIELDS_BYTES_MAX = 64 * 1024,
+    HEAD_BYTES_MAX = 2 * LIMIT_HEADER_BYTES,
+    STREAM_BYTES = 64 * 1024, /* of zlib's output at a time */
+    INPUT_PART_BYTES = 1 << 30,
+    ZLIB_MEMORY_LEVEL = 8
+};
+
+static const int64_t date_ms_min = -62135596800000; /* 0001-01-01T00:00:00.000Z */
+static const int64_t date_ms_max = 253402300799999; /* 9999-12-31T23:59:59.999Z */
+
+struct warc_write {
+    struct warc_write_sink sink;
+    uint64_t offset;
+    int level;
+
+    struct buf fields; /* the WARC header of the record being written */
+    struct buf head;   /* its HTTP header block, made regular */
+    struct buf whole;  /* header, block and end of a record that is compressed in one go */
+    struct buf packed; /* the gzip member */
+    struct libdeflate_compressor *compressor;
+
+    z_stream stream; /* for big records; made when the first one comes */
+    bool has_stream;
+    unsigned char *stream_out; /* STREAM_BYTES */
+
+    EVP_MD *sha1;
+    EVP_MD_CTX *block_sha1, *payload_sha1;
+
+    uint8_t random[RANDOM_BYTES];
+    size_t random_used;
+
+    time_t date_second; /* what date_text stands for */
+    char date_text[32]; /* "YYYY-MM-DDThh:mm:ss" */
+};
+
+/* A record's parts, ready to be compressed. */
+struct block {
+    const char *head;
+    size_t head_len;
+    const struct warc_write_piece *body;
+    size_t body_count;
+    uint64_t len; /* of head and body */
+};
+
+struct warc_write *warc_write_new(int level, struct warc_write_sink sink) {
+    if (level < 0 || level > WARC_WRITE_LEVEL_MAX)
+        return NULL;
+    struct warc_write *w = calloc(1, sizeof *w);
+    if (w == NULL)
+        return NULL;
+    w->sink = sink;
+    w->level = level;
+    w->random_used = sizeof w->random;
+    buf_init(&w->fields, FIELDS_BYTES_MAX);
+    buf_init(&w->head, HEAD_BYTES_MAX);
+    size_t whole_max = WARC_WRITE_WHOLE_BYTES + FIELDS_BYTES_MAX;
+    buf_init(&w->whole, whole_max);
+    w->compressor = libdeflate_alloc_compressor(level);
+    buf_init(&w->packed, libdeflate_gzip_compress_bound(w->compressor, whole_max));
+    w->sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
+    w->block_sha1 = EVP_MD_CTX_new();
+    w->payload_sha1 = EVP_MD_CTX_new();
+    if (w->compressor == NULL || w->sha1 == NULL || w->block_sha1 == NULL ||
+        w->payload_sha1 == NULL) {
+        warc_write_free(w);
+        return NULL;
+    }
+    return w;
+}
+
+void warc_write_free(struct warc_write *w) {
+    if (w == NULL)
+        return;
+    if (w->has_stream)
+        deflateEnd(&w->stream);
+    free(w->stream_out);
+    EVP_MD_CTX_free(w->payload_sha1);
+    EVP_MD_CTX_free(w->block_sha1);
+    EVP_MD_free(w->sha1);
+    libdeflate_free_compressor(w->compressor);
+    buf_release(&w->packed);
+    buf_release(&w->whole);
+    buf_release(&w->head);
+    buf_release(&w->fields);
+    free(w);
+}
+
+void warc_write_seek(struct warc_write *w, uint64_t offset) {
+    w->offset = offset;
+}
+
+uint64_t warc_write_offset(const struct warc_write *w) {
+    return w->offset;
+}
+
+/* Texts. */
+
+static void base32(const uint8_t *in, char *out) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+
+    for (size_t i = 0; i < WARC_WRITE_DIGEST_BYTES; i += 5, out += 8) {
+        uint64_t bits = 0;
+        for (size_t k = 0; k < 5; k++)
+            bits = bits << 8 | in[i + k];
+        for (size_t k = 0; k < 8; k++)
+            out[k] = digits[bits >> (35 - 5 * k) & 31];
+    }
+}
+
+void warc_write_digest_text(const uint8_t digest[WARC_WRITE_DIGEST_BYTES],
+                            char text[WARC_WRITE_DIGEST_TEXT_SIZE]) {
+    memcpy(text, "sha1:", 5);
+    base32(digest, text + 5);
+    text[WARC_WRITE_DIGEST_TEXT_SIZE - 1] = '\0';
+}
+
+void warc_write_id_text(const uint8_t id[WARC_WRITE_ID_BYTES], char text[WARC_WRITE_ID_TEXT_SIZE]) {
+    static const char digits[] = "0123456789abcdef";
+    char *out = text + 10;
+
+    memcpy(text, "<urn:uuid:", 10);
+    for (size_t i = 0; i < WARC_WRITE_ID_BYTES; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            *out++ = '-';
+        *out++ = digits[id[i] >> 4];
+        *out++ = digits[id[i] & 15];
+    }
+    *out++ = '>';
+    *out = '\0';
+}
+
+const char *warc_write_result_text(enum warc_write_result result) {
+    static const char *const texts[] = {
+        [WARC_WRITE_OK] = "written",
+        [WARC_WRITE_INVALID] = "not fit for a WARC record",
+        [WARC_WRITE_SINK] = "the file could not be written",
+        [WARC_WRITE_NO_MEMORY] = "out of memory",
+        [WARC_WRITE_NO_RANDOM] = "no random bytes",
+    };
+    return texts[result];
+}
+
+/* What a field may hold. */
+
+static bool is_value(const char *value, size_t len) {
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)value[i];
+        if ((c < ' ' && c != '\t') || c == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+static bool is_uri(const char *uri, size_t len) {
+    for (size_t i = 0; i < len; i++)
+        if (uri[i] <= ' ' || uri[i] >= 0x7f)
+            return false;
+    return len > 0 && len <= LIMIT_URL_BYTES;
+}
+
+static bool is_address(const char *ip) {
+    size_t len = strlen(ip);
+
+    return len > 0 && len <= 45 && strspn(ip, "0123456789abcdefABCDEF.:") == len;
+}
+
+static bool is_date(int64_t date_ms) {
+    return date_ms >= date_ms_min && date_ms <= date_ms_max;
+}
+
+static bool is_record(const struct warc_write_record *r) {
+    if (!is_uri(r->uri, r->uri_len) || !is_date(r->date_ms))
+        return false;
+    if (r->ip != NULL && !is_address(r->ip))
+        return false;
+    if (r->type != WARC_WRITE_REVISIT)
+        return r->head_len > 0;
+    if (r->body_count > 0)
+        return false;
+    if (r->payload_digest == NULL && r->profile == WARC_WRITE_IDENTICAL_PAYLOAD)
+        return false;
+    return r->refers_to_uri == NULL ||
+           (is_uri(r->refers_to_uri, r->refers_to_uri_len) && is_date(r->refers_to_date_ms));
+}
+
+bool warc_write_info_field(struct buf *fields, const char *name, const char *value) {
+    size_t name_len = strlen(name);
+
+    if (name_len == 0 || strcspn(name, ": \t") != name_len || !is_value(name, name_len) ||
+        !is_value(value, strlen(value)))
+        return false;
+    return buf_append(fields, name, name_len) && buf_append(fields, ": ", 2) &&
+           buf_append_str(fields, value) && buf_append(fields, "\r\n", 2);
+}
+
+/* The header of the record. */
+
+static bool new_id(struct warc_write *w, uint8_t id[WARC_WRITE_ID_BYTES]) {
+    if (w->random_used == sizeof w->random) {
+        for (size_t at = 0; at < sizeof w->random; at += RANDOM_PART_BYTES)
+            if (getrandom(w->random + at, RANDOM_PART_BYTES, 0) != RANDOM_PART_BYTES)
+                return false;
+        w->random_used = 0;
+    }
+    memcpy(id, w->random + w->random_used, WARC_WRITE_ID_BYTES);
+    w->random_used += WARC_WRITE_ID_BYTES;
+    id[6] = (uint8_t)((id[6] & 0x0f) | 0x40); /* RFC 4122 §4.4: version 4 */
+    id[8] = (uint8_t)((id[8] & 0x3f) | 0x80);
+    return true;
+}
+
+static void add_field(struct warc_write *w, const char *name, const char *value, size_t len) {
+    buf_append_str(&w->fields, name);
+    buf_append(&w->fields, ": ", 2);
+    buf_append(&w->fields, value, len);
+    buf_append(&w->fields, "\r\n", 2);
+}
+
+static void add_text(struct warc_write *w, const char *name, const char *value) {
+    add_field(w, name, value, strlen(value));
+}
+
+static void add_date(struct warc_write *w, const char *name, int64_t date_ms) {
+    int64_t ms = date_ms % 1000;
+    char text[48];
+
+    if (ms < 0)
+        ms += 1000;
+    time_t second = (time_t)((date_ms - ms) / 1000);
+    if (second != w->date_second || w->date_text[0] == '\0') {
+        struct tm tm;
+        gmtime_r(&second, &tm);
+        strftime(w->date_text, sizeof w->date_text, "%Y-%m-%dT%H:%M:%S", &tm);
+        w->date_second = second;
+    }
+    /* strftime() does not pad the year. */
+    snprintf(text, sizeof text, "%.*s%s.%03dZ", (int)(19 - strlen(w->date_text)), "000",
+             w->date_text, (int)ms);
+    add_text(w, name, text);
+}
+
+static void add_id(struct warc_write *w, const char *name, const uint8_t *id) {
+    char text[WARC_WRITE_ID_TEXT_SIZE];
+
+    warc_write_id_text(id, text);
+    add_field(w, name, text, sizeof text - 1);
+}
+
+static void add_digest(struct warc_write *w, const char *name, const uint8_t *digest) {
+    char text[WARC_WRITE_DIGEST_TEXT_SIZE];
+
+    warc_write_digest_text(digest, text);
+    add_field(w, name, text, sizeof text - 1);
+}
+
+static bool begin_fields(struct warc_write *w, const char *type, int64_t date_ms,
+                         struct warc_write_place *place) {
+    *place = (struct warc_write_place){.offset = w->offset};
+    if (!new_id(w, place->record_id))
+        return false;
+    buf_reset(&w->fields);
+    buf_append_str(&w->fields, "WARC/1.1\r\n");
+    add_text(w, "WARC-Type", type);
+    add_id(w, "WARC-Record-ID", place->record_id);
+    add_date(w, "WARC-Date", date_ms);
+    return true;
+}
+
+static void end_fields(struct warc_write *w, const char *content_type, uint64_t block_len) {
+    char text[24];
+
+    add_text(w, "Content-Type", content_type);
+    snprintf(text, sizeof text, "%llu", (unsigned long long)block_len);
+    add_text(w, "Content-Length", text);
+    buf_append(&w->fields, "\r\n", 2);
+}
+
+static void add_revisit(struct warc_write *w, const struct warc_write_record *r) {
+    add_text(w, "WARC-Profile",
+             r->profile == WARC_WRITE_NOT_MODIFIED
+                 ? "http://netpreserve.org/warc/1.1/revisit/server-not-modified"
+                 : "http://netpreserve.org/warc/1.1/revisit/identical-payload-digest");
+    if (r->refers_to_id != NULL)
+        add_id(w, "WARC-Refers-To", r->refers_to_id);
+    if (r->refers_to_uri != NULL) {
+        add_field(w, "WARC-Refers-To-Target-URI", r->refers_to_uri, r->refers_to_uri_len);
+        add_date(w, "WARC-Refers-To-Date", r->refers_to_date_ms);
+    }
+}
+
+/* The digests. */
+
+static bool digest_block(struct warc_write *w, const struct block *b, bool with_payload,
+                         uint8_t *block, uint8_t *payload) {
+    bool ok = EVP_DigestInit_ex2(w->block_sha1, w->sha1, NULL) == 1 &&
+              EVP_DigestUpdate(w->block_sha1, b->head, b->head_len) == 1 &&
+              (!with_payload || EVP_DigestInit_ex2(w->payload_sha1, w->sha1, NULL) == 1);
+
+    for (size_t i = 0; ok && i < b->body_count; i++) {
+        ok = EVP_DigestUpdate(w->block_sha1, b->body[i].bytes, b->body[i].len) == 1;
+        if (ok && with_payload)
+            ok = EVP_DigestUpdate(w->payload_sha1, b->body[i].bytes, b->body[i].len) == 1;
+    }
+    return ok && EVP_DigestFinal_ex(w->block_sha1, block, NULL) == 1 &&
+           (!with_payload || EVP_DigestFinal_ex(w->payload_sha1, payload, NULL) == 1);
+}
+
+/* The HTTP header block. */
+
+static bool is_blank(const char *line, size_t len) {
+    for (size_t i = 0; i < len; i++)
+        if (line[i] != ' ' && line[i] != '\t' && line[i] != '\r' && line[i] != '\v' &&
+            line[i] != '\f')
+            return false;
+    return true;
+}
+
+static bool is_transfer_encoding(const char *line, size_t len) {
+    static const char name[] = "transfer-encoding";
+    size_t name_len = sizeof name - 1;
+
+    if (len <= name_len || strncasecmp(line, name, name_len) != 0)
+        return false;
+    while (name_len < len && (line[name_len] == ' ' || line[name_len] == '\t'))
+        name_len++;
+    return name_len < len && line[name_len] == ':';
+}
+
+static void add_line(struct warc_write *w, const struct warc_write_record *r, const char *line,
+                     size_t len) {
+    if (r->type == WARC_WRITE_RESPONSE && is_transfer_encoding(line, len))
+        buf_append_str(&w->head, "X-Crawler-");
+    buf_append(&w->head, line, len);
+    buf_append(&w->head, "\r\n", 2);
+}
+
+/* Makes w->head of what the server sent, as the header says. */
+static enum warc_write_result regular_head(struct warc_write *w,
+                                           const struct warc_write_record *r) {
+    size_t lines = 0;
+    bool is_over = false;
+
+    if (r->type != WARC_WRITE_REQUEST && (r->head_len < 5 || memcmp(r->head, "HTTP/", 5) != 0))
+        return WARC_WRITE_INVALID;
+    buf_reset(&w->head);
+    for (size_t at = 0; at < r->head_len;) {
+        const char *line = r->head + at;
+        const char *end = memchr(line, '\n', r->head_len - at);
+        size_t len = end != NULL ? (size_t)(end - line) : r->head_len - at;
+
+        at += len + 1;
+        while (len > 0 && line[len - 1] == '\r')
+            len--;
+        if (is_over || (len == 0 && lines == 0))
+            return WARC_WRITE_INVALID;
+        if (!is_blank(line, len)) {
+            add_line(w, r, line, len);
+            lines++;
+        }
+        is_over = len == 0;
+    }
+    if (lines == 1)
+        buf_append_str(&w->head, "X-Crawler-Note: no fields\r\n");
+    buf_append(&w->head, "\r\n", 2);
+    if (!w->head.failed)
+        return WARC_WRITE_OK;
+    return r->head_len > LIMIT_HEADER_BYTES ? WARC_WRITE_INVALID : WARC_WRITE_NO_MEMORY;
+}
+
+/* Compression. */
+
+static enum warc_write_result put(struct warc_write *w, const void *bytes, size_t len,
+                                  struct warc_write_place *place) {
+    if (!w->sink.write(w->sink.arg, bytes, len))
+        return WARC_WRITE_SINK;
+    place->length += len;
+    return WARC_WRITE_OK;
+}
+
+static enum warc_write_result pack_whole(struct warc_write *w, const struct block *b,
+                                         struct warc_write_place *place) {
+    buf_reset(&w->whole);
+    buf_append(&w->whole, w->fields.data, w->fields.len);
+    buf_append(&w->whole, b->head, b->head_len);
+    for (size_t i = 0; i < b->body_count; i++)
+        buf_append(&w->whole, b->body[i].bytes, b->body[i].len);
+    buf_append(&w->whole, "\r\n\r\n", 4);
+    if (w->whole.failed)
+        return WARC_WRITE_NO_MEMORY;
+
+    size_t bound = libdeflate_gzip_compress_bound(w->compressor, w->whole.len);
+    buf_reset(&w->packed);
+    if (!buf_reserve(&w->packed, bound))
+        return WARC_WRITE_NO_MEMORY;
+    size_t len =
+        libdeflate_gzip_compress(w->compressor, w->whole.data, w->whole.len, w->packed.data, bound);
+    return len == 0 ? WARC_WRITE_NO_MEMORY : put(w, w->packed.data, len, place);
+}
+
+static bool ready_stream(struct warc_write *w) {
+    if (w->stream_out == NULL && (w->stream_out = malloc(STREAM_BYTES)) == NULL)
+        return false;
+    if (w->has_stream)
+        return deflateReset(&w->stream) == Z_OK;
+    int level = w->level > Z_BEST_COMPRESSION ? Z_BEST_COMPRESSION : w->level;
+    w->has_stream = deflateInit2(&w->stream, level, Z_DEFLATED, MAX_WBITS + 16, ZLIB_MEMORY_LEVEL,
+                                 Z_DEFAULT_STRATEGY) == Z_OK;
+    return w->has_stream;
+}
+
+/* Gives the stream all of `bytes`; `is_end`: they are the last. */
+static enum warc_write_result pack_part(struct warc_write *w, const void *bytes, size_t len,
+                                        bool is_end, struct warc_write_place *place) {
+    const unsigned char *at = bytes;
+    bool is_last;
+
+    do {
+        size_t part = len < INPUT_PART_BYTES ? len : INPUT_PART_BYTES;
+        is_last = is_end && part == len;
+        w->stream.next_in = (z_const Bytef *)at;
+        w->stream.avail_in = (uInt)part;
+        do {
+            w->stream.next_out = w->stream_out;
+            w->stream.avail_out = STREAM_BYTES;
+            if (deflate(&w->stream, is_last ? Z_FINISH : Z_NO_FLUSH) == Z_STREAM_ERROR)
+                return WARC_WRITE_NO_MEMORY;
+            enum warc_write_result result =
+                put(w, w->stream_out, STREAM_BYTES - w->stream.avail_out, place);
+            if (result != WARC_WRITE_OK)
+                return result;
+        } while (w->stream.avail_out == 0);
+        at += part;
+        len -= part;
+    } while (len > 0);
+    return WARC_WRITE_OK;
+}
+
+static enum warc_write_result pack_stream(struct warc_write *w, const struct block *b,
+                                          struct warc_write_place *place) {
+    if (!ready_stream(w))
+        return WARC_WRITE_NO_MEMORY;
+    enum warc_write_result result = pack_part(w, w->fields.data, w->fields.len, false, place);
+    if (result == WARC_WRITE_OK && b->head_len > 0)
+        result = pack_part(w, b->head, b->head_len, false, place);
+    for (size_t i = 0; result == WARC_WRITE_OK && i < b->body_count; i++)
+        if (b->body[i].len > 0)
+            result = pack_part(w, b->body[i].bytes, b->body[i].len, false, place);
+    return result != WARC_WRITE_OK ? result : pack_part(w, "\r\n\r\n", 4, true, place);
+}
+
+static enum warc_write_result pack(struct warc_write *w, const struct block *b,
+                                   struct warc_write_place *place) {
+    if (w->fields.failed)
+        return WARC_WRITE_NO_MEMORY;
+    enum warc_write_result result =
+        b->len + 4 <= WARC_WRITE_WHOLE_BYTES ? pack_whole(w, b, place) : pack_stream(w, b, place);
+    if (result == WARC_WRITE_OK)
+        w->offset += place->length;
+    return result;
+}
+
+/* Records. */
+
+enum warc_write_result warc_write_info(struct warc_write *w, int64_t date_ms, const char *filename,
+                                       const char *fields, size_t fields_len,
+                                       struct warc_write_place *place) {
+    uint8_t digest[WARC_WRITE_DIGEST_BYTES];
+    struct block b = {.head = fields, .head_len = fields_len, .len = fields_len};
+
+    if (!is_date(date_ms) || (filename != NULL && !is_value(filename, strlen(filename))))
+        return WARC_WRITE_INVALID;
+    if (!begin_fields(w, "warcinfo", date_ms, place))
+        return WARC_WRITE_NO_RANDOM;
+    if (!digest_block(w, &b, false, digest, NULL))
+        return WARC_WRITE_NO_MEMORY;
+    if (filename != NULL)
+        add_text(w, "WARC-Filename", filename);
+    add_digest(w, "WARC-Block-Digest", digest);
+    end_fields(w, "application/warc-fields", b.len);
+    return pack(w, &b, place);
+}
+
+static enum warc_write_result describe(struct warc_write *w, const struct warc_write_record *r,
+                                       const struct block *b, struct warc_write_place *place) {
+    static const char *const types[] = {[WARC_WRITE_RESPONSE] = "response",
+                                        [WARC_WRITE_REQUEST] = "request",
+                                        [WARC_WRITE_REVISIT] = "revisit"};
+    static const char *const reasons[] = {[WARC_WRITE_TRUNCATED_LENGTH] = "length",
+                                          [WARC_WRITE_TRUNCATED_TIME] = "time",
+                                          [WARC_WRITE_TRUNCATED_DISCONNECT] = "disconnect"};
+    uint8_t digest[WARC_WRITE_DIGEST_BYTES];
+    bool is_revisit = r->type == WARC_WRITE_REVISIT;
+
+    if (!begin_fields(w, types[r->type], r->date_ms, place))
+        return WARC_WRITE_NO_RANDOM;
+    if (!digest_block(w, b, !is_revisit, digest, place->payload_digest))
+        return WARC_WRITE_NO_MEMORY;
+    if (is_revisit && r->payload_digest != NULL)
+        memcpy(place->payload_digest, r->payload_digest, sizeof place->payload_digest);
+
+    add_field(w, "WARC-Target-URI", r->uri, r->uri_len);
+    if (r->ip != NULL)
+        add_text(w, "WARC-IP-Address", r->ip);
+    if (r->concurrent_to != NULL)
+        add_id(w, "WARC-Concurrent-To", r->concurrent_to);
+    if (is_revisit)
+        add_revisit(w, r);
+    if (!is_revisit || r->payload_digest != NULL)
+        add_digest(w, "WARC-Payload-Digest", place->payload_digest);
+    add_digest(w, "WARC-Block-Digest", digest);
+    if (r->truncated != WARC_WRITE_WHOLE)
+        add_text(w, "WARC-Truncated", reasons[r->truncated]);
+    end_fields(w,
+               r->type == WARC_WRITE_REQUEST ? "application/http; msgtype=request"
+                                             : "application/http; msgtype=response",
+               b->len);
+    return WARC_WRITE_OK;
+}
+
+enum warc_write_result warc_write_record(struct warc_write *w, const struct warc_write_record *r,
+                                         struct warc_write_place *place) {
+    if (!is_record(r))
+        return WARC_WRITE_INVALID;
+    struct block b = {.body = r->body, .body_count = r->body_count};
+    enum warc_write_result result;
+    if (r->head_len > 0) {
+        if ((result = regular_head(w, r)) != WARC_WRITE_OK)
+            return result;
+        b.head = w->head.data;
+        b.head_len = w->head.len;
+    }
+    b.len = b.head_len;
+    for (size_t i = 0; i < b.body_count; i++)
+        b.len += b.body[i].len;
+    result = describe(w, r, &b, place);
+    return result != WARC_WRITE_OK ? result : pack(w, &b, place);
+}
