@@ -58,7 +58,35 @@ $(B)/tests/%: tests/unit/%.c $(B)/libtrawl.a
 
 unit: $(UNIT_BIN)
 
--include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_BIN:=.d)
+# The simulation: the real core and agent, and nothing else that runs.
+SIM_SRC  := $(wildcard tests/sim/*.c)
+SIM_OBJ  := $(SIM_SRC:%.c=$(B)/%.o)
+
+$(B)/sim: $(SIM_OBJ) $(B)/libtrawl.a
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS)
+
+SEEDS    ?= 20000
+sim: $(B)/sim ## simulate SEEDS=20000 crawls under faults; SEED=n replays one with its trace
+	$(if $(SEED),$(B)/sim $(SEED),scripts/sim.sh $(B)/sim $(SEEDS))
+
+MUTANTS  := NO_FENCING ACK_BEFORE_SYNC NO_LEASE_CHECK NO_DELAY COMMIT_TWICE KEEP_ORPHANS
+mutants: ## plant one known bug at a time: the simulation must catch each
+	scripts/mutants.sh $(MUTANTS)
+
+# Fuzzers need clang.
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=build-fuzz/%)
+TIME     ?= 60
+
+build-fuzz/fuzz_%: tests/fuzz/fuzz_%.c
+	$(MAKE) CC=clang B=build-fuzz SANITIZE=address,undefined CFLAGS=-fsanitize=fuzzer-no-link build-fuzz/libtrawl.a
+	clang -std=c11 -D_GNU_SOURCE $(OPT) -fsanitize=fuzzer,address,undefined -I. -Ibuild-fuzz $(PKG_CFLAGS) \
+	    -o $@ $< build-fuzz/libtrawl.a $(PKG_LIBS)
+
+fuzz: $(FUZZ_BIN) ## run each fuzzer for TIME=60 seconds
+	scripts/fuzz.sh $(TIME) $(FUZZ_BIN)
+
+-include $(LIB_OBJ:.o=.d) $(SIM_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_BIN:=.d)
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,4 +94,4 @@ help: ## this list
 clean: ## remove every build directory
 	rm -rf build build-*
 
-.PHONY: all unit help clean
+.PHONY: all unit sim mutants fuzz help clean

@@ -442,6 +442,16 @@ void core_free(struct core *c) {
     free(c);
 }
 
+void core_listen(struct core *c, core_listener *listener, void *arg) {
+    c->listener = listener;
+    c->listener_arg = arg;
+}
+
+void core_tell(struct core *c, enum core_event event, const char *name, const char *why) {
+    if (c->listener != NULL)
+        c->listener(c->listener_arg, event, name, why);
+}
+
 enum core_state core_state(const struct core *c) {
     return c->state;
 }

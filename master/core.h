@@ -67,6 +67,12 @@ bool core_seed(struct core *c, struct now now, const char *url, size_t len, stru
 /* Ends the crawl cleanly: no new URLs are handed out, workers finish what is in flight, seal and leave. */
 void core_stop(struct core *c, struct now now, const char *why);
 
+/* What a log should have: a worker came, was lost or left by itself; an origin was given up. `name` says
+ * which, `why` is of an origin. Called from within core_request() and core_tick(). */
+enum core_event { CORE_WORKER_JOINED, CORE_WORKER_LOST, CORE_WORKER_LEFT, CORE_ORIGIN_PARKED };
+typedef void core_listener(void *arg, enum core_event event, const char *name, const char *why);
+void core_listen(struct core *c, core_listener *listener, void *arg);
+
 enum core_state {
     CORE_RUNNING,
     CORE_PAUSED,

@@ -67,6 +67,9 @@ struct core {
     uint64_t bytes, commits, retries, refused;
     uint64_t workers_lost, tasks_reassigned, out_of_scope;
 
+    core_listener *listener; /* may be NULL */
+    void *listener_arg;
+
     struct arena arena;  /* of the message being built */
     struct arena record; /* of one stored value */
     struct buf value;    /* scratch */
@@ -82,6 +85,7 @@ void core_put_number(struct core *c, const char *name, uint64_t n);
 void core_delete(struct core *c, struct record_key key);
 /* Writes the batch. False: the core is void. */
 bool core_flush(struct core *c);
+void core_tell(struct core *c, enum core_event event, const char *name, const char *why);
 /* The next number of a counter; extends its reservation when needed. */
 uint64_t core_number(struct core *c, struct counter *counter);
 /* Ends the grace once everybody has attached, or nobody can hold a lease any more. */

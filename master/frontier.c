@@ -489,6 +489,7 @@ void frontier_park(struct core *c, struct now now, struct origin *o, Trawl__Stat
         core_fail(c, "out of memory for an origin");
         return;
     }
+    core_tell(c, CORE_ORIGIN_PARKED, o->name, reason);
     frontier_purge_later(c, o);
     frontier_put_origin(c, o);
     update_host(c, now, o);

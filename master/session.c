@@ -4,7 +4,6 @@
 
 #include "master/core_state.h"
 #include "shared/limits.h"
-#include "shared/log.h"
 
 static Trawl__Options *options_message(struct core *c) {
     const struct options *o = c->options;
@@ -58,10 +57,10 @@ void session_end(struct core *c, struct now now, struct session *s, bool lost) {
         return;
     core_delete(c, record_session(s->id));
     lease_session_free(&c->leases, s);
-    if (lost && w->sessions == 0) {
-        c->workers_lost++;
-        log_warn("lease", "worker %s is lost: its tasks go to others", w->name);
-    }
+    if (w->sessions > 0)
+        return;
+    c->workers_lost += lost;
+    core_tell(c, lost ? CORE_WORKER_LOST : CORE_WORKER_LEFT, w->name, NULL);
 }
 
 void session_expire(struct core *c, struct now now) {
@@ -171,6 +170,8 @@ void session_register(struct core *c, struct now now, const Trawl__Register *r, 
     }
     memcpy(w->instance, r->instance.data, 16);
     w->incarnation = r->incarnation;
+    if (w->sessions == 0)
+        core_tell(c, CORE_WORKER_JOINED, w->name, NULL);
     if (s == NULL)
         s = session_new(c, now, w, r, peer);
     if (s == NULL)
