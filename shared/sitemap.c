@@ -525,6 +525,13 @@ static bool start_gzip(struct sitemap *s) {
     return true;
 }
 
+/* What came before the damage counts, also what expat still holds back. */
+static void end_damaged(struct sitemap *s) {
+    if (s->form == FORM_XML && s->result == SITEMAP_OK)
+        feed_xml(s, "", 0, true);
+    stop(s, s->kind == SITEMAP_UNKNOWN ? SITEMAP_NOT_ONE : SITEMAP_DAMAGED);
+}
+
 /* Behind a member: another, or padding, which is no concern of ours. False: no more is to be read. */
 static bool next_member(struct sitemap *s) {
     if (s->gzip_padding || s->z.avail_in == 0)
@@ -533,7 +540,7 @@ static bool next_member(struct sitemap *s) {
     if (s->gzip_padding)
         return false;
     if (++s->member_count >= SITEMAP_GZIP_MEMBERS) {
-        stop(s, SITEMAP_DAMAGED);
+        end_damaged(s);
         return false;
     }
     inflateReset(&s->z);
@@ -557,7 +564,7 @@ static void feed_gzip(struct sitemap *s, const unsigned char *p, size_t n) {
         if (status == Z_MEM_ERROR)
             stop(s, SITEMAP_NO_MEMORY);
         else if (status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR)
-            stop(s, SITEMAP_DAMAGED);
+            end_damaged(s);
         if (!s->gzip_ended && got < PIECE_BYTES && s->z.avail_in == 0)
             return;
     }
@@ -574,6 +581,11 @@ struct sitemap *sitemap_new(bool (*on_url)(void *ctx, const char *url, size_t le
     s->ctx = ctx;
     buf_init(&s->text, TEXT_BYTES);
     buf_init(&s->guid, TEXT_BYTES);
+    /* So that appending fails for one reason only: what is too long is no URL. */
+    if (!buf_reserve(&s->text, TEXT_BYTES) || !buf_reserve(&s->guid, TEXT_BYTES)) {
+        sitemap_free(s);
+        return NULL;
+    }
     return s;
 }
 
@@ -651,8 +663,8 @@ enum sitemap_result sitemap_finish(struct sitemap *s) {
             s->kind = SITEMAP_UNKNOWN;
         }
     }
-    if (s->is_gzip && !s->gzip_ended && s->result == SITEMAP_OK)
-        s->result = SITEMAP_DAMAGED;
+    if (s->is_gzip && !s->gzip_ended)
+        stop(s, SITEMAP_DAMAGED);
     working = NULL;
     return s->result;
 }

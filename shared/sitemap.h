@@ -56,7 +56,7 @@ enum sitemap_kind {
 
 enum sitemap_result {
     SITEMAP_OK = 0,
-    SITEMAP_NOT_ONE, /* none of the formats */
+    SITEMAP_NOT_ONE, /* none of the formats, or damaged before that shows */
     SITEMAP_DAMAGED, /* cut off, not well-formed, or built to do harm */
     SITEMAP_LIMITED, /* more than SITEMAP_URLS_MAX or SITEMAP_BYTES_MAX: the rest is left out */
     SITEMAP_STOPPED, /* on_url() said so */

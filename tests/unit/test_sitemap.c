@@ -14,6 +14,32 @@
 #include <string.h>
 #include <zlib.h>
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED
+#endif
+#endif
+#else
+#define SANITIZED
+#endif
+
+#ifndef SANITIZED
+/* Every growth of an array goes through here, so that the N-th can be made to fail. */
+void *__libc_realloc(void *p, size_t n);
+void *realloc(void *p, size_t n);
+
+static long reallocs_left = -1; /* before the one that fails; -1: none does */
+
+void *realloc(void *p, size_t n) {
+    if (reallocs_left == 0)
+        return NULL;
+    if (reallocs_left > 0)
+        reallocs_left--;
+    return __libc_realloc(p, n);
+}
+#endif
+
 struct outcome {
     enum sitemap_result result;
     enum sitemap_kind kind;
@@ -396,10 +422,41 @@ static void gzip_bombs(void **state) {
     for (int i = 0; i < SITEMAP_GZIP_MEMBERS + 10; i++)
         put_gzip(&b, "", 0);
     run(&o, b.data, b.len, SIZE_MAX);
-    assert_int_equal(o.result, SITEMAP_DAMAGED);
+    assert_int_equal(o.result, SITEMAP_NOT_ONE);
     buf_release(&o.urls);
     buf_release(&b);
     buf_release(&twice);
+}
+
+static void without_memory(void **state) {
+    (void)state;
+#ifdef SANITIZED
+    skip();
+#else
+    static const char text[] =
+        "<rss><item><link>http://a/</link></item><item><guid>http://b/</guid>"
+        "</item></rss>";
+    enum sitemap_result result = SITEMAP_NO_MEMORY;
+    long n = 0;
+
+    for (; result != SITEMAP_OK; n++) {
+        struct outcome o = {.stop_after = 0};
+        buf_init(&o.urls, 100);
+        assert_true(buf_reserve(&o.urls, 100));
+        reallocs_left = n;
+        struct sitemap *s = sitemap_new(on_url, &o);
+        if (s != NULL) {
+            sitemap_feed(s, text, sizeof text - 1);
+            result = sitemap_finish(s);
+        }
+        reallocs_left = -1;
+        assert_int_equal(o.count == 2, result == SITEMAP_OK);
+        assert_true(result == SITEMAP_OK || result == SITEMAP_NO_MEMORY);
+        sitemap_free(s);
+        buf_release(&o.urls);
+    }
+    assert_true(n > 5);
+#endif
 }
 
 static bool holds(const char *sitemap_url, const char *url) {
@@ -435,6 +492,7 @@ int main(void) {
         cmocka_unit_test(limits),
         cmocka_unit_test(gzip_files),
         cmocka_unit_test(gzip_bombs),
+        cmocka_unit_test(without_memory),
         cmocka_unit_test(location_rule),
     };
 
