@@ -1,10 +1,11 @@
 /*
  * seen: the set of fingerprints of all URLs ever seen, in memory.
  *
- * Exact over 64-bit fingerprints (fingerprint.h). The fingerprint's top bits choose a shard; a shard is
- * an open-addressed table of 8-byte slots that grows on its own, by a quarter, and the shards' sizes are
- * staggered, so that they do not grow together: there is no moment at which the whole set is there
- * twice, and the average load stays high. 9.4 to 10.7 bytes an entry once there are many.
+ * Exact over 64-bit fingerprints (fingerprint.h). The fingerprint's top bits choose one of 256 shards. A shard
+ * is an open-addressed table of 8-byte slots which grows on its own, by a fifth, and the shards' sizes are
+ * staggered, so they grow one after the other: there is no moment at which much of the set is there twice
+ * (a growing shard is: 1/256), and the average load stays at about 0.82: 9.7 bytes an entry, once
+ * there are some ten thousands. Measured: bench/seen.c.
  *
  *     struct seen *s = seen_new();
  *     if (seen_add(s, fp) == SEEN_ADDED) ...
