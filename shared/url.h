@@ -63,7 +63,7 @@ struct url_slice {
 void url_init(struct url *u);
 void url_release(struct url *u);
 /* Parses `input` against `base` (NULL for none). On failure `u` holds no URL (href_len 0). `base`
- * must not be `u`. */
+ * must not be `u`, and `input` must not lie in `u`'s storage. */
 enum url_result url_parse(struct url *u, const char *input, size_t input_len,
                           const struct url *base);
 enum url_result url_copy(struct url *to, const struct url *from);
