@@ -36,6 +36,7 @@ struct agent *agent_new(const struct agent_config *config) {
     for (size_t i = 0; i < AGENT_LINES; i++)
         buf_init(&a->lines[i].request, LIMIT_WIRE_BYTES);
     arena_init(&a->message, LIMIT_ARENA_BYTES);
+    arena_init(&a->inbound, LIMIT_ARENA_BYTES);
     arena_init(&a->options_arena, LIMIT_ARENA_BYTES);
     heap_init(&a->deadlines);
     heap_init(&a->starts);
@@ -72,6 +73,7 @@ void agent_free(struct agent *a) {
     for (size_t i = 0; i < AGENT_LINES; i++)
         buf_release(&a->lines[i].request);
     arena_release(&a->message);
+    arena_release(&a->inbound);
     arena_release(&a->options_arena);
     heap_release(&a->deadlines);
     heap_release(&a->starts);

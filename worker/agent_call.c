@@ -331,19 +331,16 @@ void agent_take_reply(struct agent *a, int64_t now_ms, enum agent_line line,
 
 void agent_reply(struct agent *a, int64_t now_ms, enum agent_line line, const void *bytes,
                  size_t len) {
-    struct arena arena;
-
     if (a->lines[line].state != LINE_UNDER_WAY)
         return;
-    arena_init(&arena, LIMIT_ARENA_BYTES);
-    Trawl__Reply *reply = wire_reply_unpack(&arena, bytes, len);
+    arena_reset(&a->inbound);
+    Trawl__Reply *reply = wire_reply_unpack(&a->inbound, bytes, len);
     if (reply == NULL) {
         agent_no_reply(a, now_ms, line);
     } else {
         a->heard_ms = now_ms;
         agent_take_reply(a, now_ms, line, reply);
     }
-    arena_release(&arena);
 }
 
 /* A heartbeat is made anew: its time counts from when it was made. */

@@ -68,7 +68,8 @@ struct agent {
     const Trawl__Options *options; /* to be handed to the shell once */
 
     struct agent_line_state lines[AGENT_LINES];
-    struct arena message; /* being built or read */
+    struct arena message; /* being built */
+    struct arena inbound; /* being read */
 
     struct visit *visits; /* list */
     size_t visit_count;

@@ -5,6 +5,7 @@
  *     sim SEED             one seed, with its trace of events
  *     sim FROM COUNT       so many seeds, quietly
  */
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,6 +59,10 @@ static bool report(const struct totals *t, uint64_t seeds) {
 
 int main(int argc, char **argv) {
     struct totals t = {.events = 0};
+
+    /* Memory goes back and forth all the time: keep it. */
+    mallopt(M_TRIM_THRESHOLD, 1 << 28);
+    mallopt(M_MMAP_THRESHOLD, 1 << 28);
 
     if (argc == 2)
         return run_seed(strtoull(argv[1], NULL, 10), stdout, &t) ? 0 : 1;
