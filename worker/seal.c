@@ -351,15 +351,15 @@ enum seal_result seal_segment(int dir_fd, const char *name, int fd,
 
 /* ---- recovery ------------------------------------------------------------------------------------ */
 
-/* "NAME.warc.gz.open" to NAME. */
-static bool open_segment_name(const char *file, char name[NAME_BYTES]) {
-    size_t n = strlen(file), suffix = sizeof SEAL_SUFFIX_OPEN - 1;
+/* NAME of "NAMEsuffix". */
+static bool split_suffix(const char *file, const char *suffix, char name[NAME_BYTES]) {
+    size_t n = strlen(file), tail = strlen(suffix);
 
-    if (n <= suffix || n - suffix > LIMIT_SEGMENT_NAME_BYTES ||
-        memcmp(file + n - suffix, SEAL_SUFFIX_OPEN, suffix) != 0)
+    if (n <= tail || n - tail > LIMIT_SEGMENT_NAME_BYTES ||
+        memcmp(file + n - tail, suffix, tail) != 0)
         return false;
-    memcpy(name, file, n - suffix);
-    name[n - suffix] = '\0';
+    memcpy(name, file, n - tail);
+    name[n - tail] = '\0';
     return true;
 }
 
@@ -377,7 +377,8 @@ static enum seal_result recover_one(int dir_fd, const char *file, const struct s
     char name[NAME_BYTES];
     enum seal_result result = SEAL_DONE;
 
-    if (!open_segment_name(file, name))
+    bool fresh = split_suffix(file, SEAL_SUFFIX_NEW, name);
+    if (!fresh && !split_suffix(file, SEAL_SUFFIX_OPEN, name))
         return SEAL_DONE;
     int fd = openat(dir_fd, file, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0) {
@@ -386,7 +387,13 @@ static enum seal_result recover_one(int dir_fd, const char *file, const struct s
         error_set(err, errno, "cannot open %s", file);
         return SEAL_FAILED;
     }
-    if (lock_dead(dir_fd, file, fd)) {
+    if (!lock_dead(dir_fd, file, fd)) {
+        close(fd);
+        return SEAL_DONE;
+    }
+    if (fresh) {
+        (void)unlinkat(dir_fd, file, 0);
+    } else {
         result = seal_segment(dir_fd, name, fd, remote, err);
         if (sealed != NULL)
             *sealed += result == SEAL_DONE;

@@ -35,6 +35,7 @@
 #define SEAL_SUFFIX ".warc.gz"
 #define SEAL_SUFFIX_OPEN ".warc.gz.open"
 #define SEAL_SUFFIX_TMP ".warc.gz.tmp"
+#define SEAL_SUFFIX_NEW ".warc.gz.new" /* being created: nothing committed is in it */
 
 /* How the master is asked: sends a request, waits for the reply. False: no answer, `err` says why. */
 struct seal_remote {
@@ -52,7 +53,7 @@ enum seal_result {
 enum seal_result seal_segment(int dir_fd, const char *name, int fd,
                               const struct seal_remote *remote, struct error *err);
 
-/* Seals every *.warc.gz.open in `dir_fd` whose lock is free: its writer is dead. Goes on after one that
+/* Seals every *.warc.gz.open in `dir_fd` whose lock is free: its writer is dead. Removes such *.warc.gz.new. Goes on after one that
  * fails, and returns that in the end; no answer ends it at once. `sealed` (may be NULL) is increased by each. */
 enum seal_result seal_recover(int dir_fd, const struct seal_remote *remote, unsigned *sealed,
                               struct error *err);

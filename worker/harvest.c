@@ -1,0 +1,205 @@
+#include "worker/harvest.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "shared/limits.h"
+#include "shared/mimetype.h"
+#include "shared/options.h"
+#include "shared/page.h"
+#include "shared/robots.h"
+#include "shared/url.h"
+
+struct harvest {
+    uint32_t follow; /* PAGE_FOLLOW_... */
+    bool robots_ignore;
+    char *token;
+    struct mimetype type;
+    struct page page;
+    struct url document, target;
+    struct url_slice *links;
+    size_t links_size;
+};
+
+struct harvest *harvest_new(void) {
+    struct harvest *h = calloc(1, sizeof *h);
+
+    if (h == NULL)
+        return NULL;
+    h->follow = PAGE_FOLLOW_LINKS;
+    mimetype_init(&h->type);
+    page_init(&h->page);
+    url_init(&h->document);
+    url_init(&h->target);
+    return h;
+}
+
+void harvest_free(struct harvest *h) {
+    if (h == NULL)
+        return;
+    mimetype_release(&h->type);
+    page_release(&h->page);
+    url_release(&h->document);
+    url_release(&h->target);
+    free(h->links);
+    free(h->token);
+    free(h);
+}
+
+bool harvest_set_options(struct harvest *h, const struct harvest_options *options) {
+    char *token = robots_product_token(options->user_agent);
+
+    if (token == NULL)
+        return false;
+    free(h->token);
+    h->token = token;
+    h->follow = options->follow == FOLLOW_ALL ? PAGE_FOLLOW_ALL : PAGE_FOLLOW_LINKS;
+    h->robots_ignore = options->robots_ignore;
+    return true;
+}
+
+/* ---- headers ------------------------------------------------------------------------------------- */
+
+static bool is_redirect(uint32_t status) {
+    return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+static void find_target(struct harvest *h, const struct transfer *t, struct agent_outcome *o) {
+    const char *value;
+    size_t len;
+
+    if (!is_redirect(t->status) || !transfer_header(t, "location", &value, &len) || len == 0 ||
+        url_parse(&h->document, t->url, t->url_len, NULL) != URL_OK ||
+        url_parse(&h->target, value, len, &h->document) != URL_OK || !url_is_http(&h->target))
+        return;
+    url_canonicalise(&h->target);
+    o->redirect = true;
+    o->redirect_to = h->target.href;
+    o->redirect_to_len = h->target.href_len;
+}
+
+void harvest_outcome(struct harvest *h, const struct transfer *t, struct agent_outcome *o) {
+    const char *value;
+    size_t len;
+
+    *o = (struct agent_outcome){
+        .failure = t->failure,
+        .reason = t->failure == AGENT_NO_FAILURE ? NULL : t->reason,
+        .started_ms = t->started_ms,
+        .fetched_at_unix_ms = t->started_unix_ms,
+        .duration_ms = t->duration_ms,
+    };
+    if (t->failure != AGENT_NO_FAILURE)
+        return;
+    o->status = t->status;
+    o->length = t->body.len;
+    o->retry_after_ms = t->retry_after_ms;
+    if (transfer_header(t, "content-type", &value, &len) &&
+        mimetype_parse(&h->type, value, len) == MIMETYPE_OK)
+        o->mime = mimetype_essence(&h->type);
+    find_target(h, t, o);
+}
+
+/* ---- the page ------------------------------------------------------------------------------------ */
+
+/* The body with its content coding undone. */
+static bool decode(struct harvest *h, struct transfer *t, size_t max, const char **body,
+                   size_t *len) {
+    (void)h;
+    if (!body_view(&t->body, body, len))
+        return false;
+    if (*len > max)
+        *len = max;
+    return true;
+}
+
+static bool has_word(const char *p, size_t n, const char *word) {
+    size_t len = strlen(word);
+
+    while (n > 0) {
+        const char *comma = memchr(p, ',', n);
+        size_t part = comma == NULL ? n : (size_t)(comma - p), skip = 0;
+        while (skip < part && (p[skip] == ' ' || p[skip] == '\t'))
+            skip++;
+        size_t end = part;
+        while (end > skip && (p[end - 1] == ' ' || p[end - 1] == '\t'))
+            end--;
+        if (end - skip == len && strncasecmp(p + skip, word, len) == 0)
+            return true;
+        p += comma == NULL ? n : part + 1;
+        n -= comma == NULL ? n : part + 1;
+    }
+    return false;
+}
+
+/* X-Robots-Tag says of any response what <meta name=robots> says of a page. */
+static void header_rules(const struct transfer *t, bool *noindex, bool *nofollow) {
+    const char *value;
+    size_t len;
+
+    *noindex = *nofollow = false;
+    if (!transfer_header(t, "x-robots-tag", &value, &len))
+        return;
+    bool none = has_word(value, len, "none");
+    *noindex = none || has_word(value, len, "noindex");
+    *nofollow = none || has_word(value, len, "nofollow");
+}
+
+static void list_links(struct harvest *h, struct agent_outcome *o) {
+    size_t count = h->page.links.count;
+
+    if (count > h->links_size) {
+        struct url_slice *more = realloc(h->links, count * sizeof *more);
+        if (more == NULL)
+            return;
+        h->links = more;
+        h->links_size = count;
+    }
+    for (size_t i = 0; i < count; i++)
+        h->links[i] = (struct url_slice){page_link_url(&h->page, i), h->page.links.items[i].len};
+    o->links = h->links;
+    o->link_count = count;
+}
+
+static bool may_have_links(const struct harvest *h, const struct agent_outcome *o) {
+    return o->mime == NULL || mimetype_is_html(&h->type) || mimetype_is_css(&h->type);
+}
+
+static bool extract(struct harvest *h, struct transfer *t) {
+    struct page_input in = {.document = &h->document, .follow = h->follow, .agent = h->token};
+
+    if (url_parse(&h->document, t->url, t->url_len, NULL) != URL_OK ||
+        !decode(h, t, SIZE_MAX, &in.body, &in.body_len))
+        return false;
+    if (!transfer_header(t, "content-type", &in.content_type, &in.content_type_len))
+        in.content_type = NULL;
+    /* Without memory it has some of the links, and those count. */
+    (void)page_extract(&h->page, &in);
+    return true;
+}
+
+void harvest_links(struct harvest *h, struct transfer *t, struct agent_outcome *o) {
+    bool noindex, nofollow;
+
+    if (t->status < 200 || t->status > 299)
+        return;
+    header_rules(t, &noindex, &nofollow);
+    if (may_have_links(h, o) && extract(h, t)) {
+        noindex |= h->page.noindex;
+        nofollow |= h->page.nofollow;
+        if (!nofollow || h->robots_ignore)
+            list_links(h, o);
+        o->canonical = (struct url_slice){h->page.canonical.data, h->page.canonical.len};
+    }
+    if (noindex && !h->robots_ignore)
+        o->excluded = "noindex";
+}
+
+bool harvest_robots(struct harvest *h, struct transfer *t, const char **body, size_t *len) {
+    *body = "";
+    *len = 0;
+    if (t->status < 200 || t->status > 299)
+        return true;
+    return decode(h, t, LIMIT_ROBOTS_BYTES, body, len);
+}

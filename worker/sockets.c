@@ -1,0 +1,143 @@
+#include "worker/sockets.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shared/map.h"
+
+struct sockets_entry {
+    int fd, place;               /* in the fence */
+    struct sockets_group *group; /* NULL: it is gone */
+    struct sockets_entry *next, *prev;
+};
+
+struct sockets {
+    struct fence *fence;
+    const struct netaddr_policy *policy;
+    struct map entries; /* by fd */
+};
+
+struct sockets *sockets_new(size_t max, struct error *err) {
+    struct sockets *s = calloc(1, sizeof *s);
+
+    if (s == NULL) {
+        error_set(err, ENOMEM, "sockets");
+        return NULL;
+    }
+    map_init(&s->entries);
+    s->fence = fence_new(max, err);
+    if (s->fence == NULL) {
+        sockets_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+void sockets_free(struct sockets *s) {
+    if (s == NULL)
+        return;
+    fence_free(s->fence);
+    map_release(&s->entries);
+    free(s);
+}
+
+void sockets_set_policy(struct sockets *s, const struct netaddr_policy *policy) {
+    s->policy = policy;
+}
+
+static bool claimed(const struct sockets_group *g, const struct sockaddr *to) {
+    if (to->sa_family == AF_INET)
+        return g->address_len == 4 &&
+               memcmp(g->address, &((const struct sockaddr_in *)to)->sin_addr, 4) == 0;
+    return to->sa_family == AF_INET6 && g->address_len == 16 &&
+           memcmp(g->address, &((const struct sockaddr_in6 *)to)->sin6_addr, 16) == 0;
+}
+
+static void group_add(struct sockets_group *g, struct sockets_entry *e) {
+    e->group = g;
+    e->next = g->first;
+    if (e->next != NULL)
+        e->next->prev = e;
+    g->first = e;
+}
+
+static void group_remove(struct sockets_entry *e) {
+    if (e->group == NULL)
+        return;
+    if (e->prev != NULL)
+        e->prev->next = e->next;
+    else
+        e->group->first = e->next;
+    if (e->next != NULL)
+        e->next->prev = e->prev;
+    e->group = NULL;
+    e->next = e->prev = NULL;
+}
+
+int sockets_open(struct sockets *s, struct sockets_group *g, const struct sockaddr *to, int type,
+                 int protocol, enum sockets_refusal *refusal) {
+    struct sockets_entry *e = NULL;
+    int fd = -1;
+
+    *refusal = SOCKETS_FORBIDDEN;
+    if (!claimed(g, to) || s->policy == NULL || !netaddr_allowed(s->policy, to))
+        return -1;
+    *refusal = SOCKETS_LEASE_OVER;
+    if (g->deadline_ms <= fence_now_ms())
+        return -1;
+    *refusal = SOCKETS_FAILED;
+    fd = socket(to->sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+    e = fd < 0 ? NULL : calloc(1, sizeof *e);
+    if (e == NULL)
+        goto fail;
+    e->fd = fd;
+    e->place = fence_open(s->fence, fd, g->deadline_ms);
+    if (e->place == FENCE_NONE) {
+        errno = ENFILE;
+        goto fail;
+    }
+    if (!map_put(&s->entries, (uint64_t)fd, e)) {
+        fence_close(s->fence, e->place);
+        errno = ENOMEM;
+        goto fail;
+    }
+    group_add(g, e);
+    *refusal = SOCKETS_OPENED;
+    return fd;
+fail:
+    free(e);
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+int sockets_close(struct sockets *s, int fd) {
+    struct sockets_entry *e = map_remove(&s->entries, (uint64_t)fd);
+
+    if (e != NULL) {
+        fence_close(s->fence, e->place);
+        group_remove(e);
+        free(e);
+    }
+    return close(fd);
+}
+
+void sockets_shut(struct sockets_group *g) {
+    for (struct sockets_entry *e = g->first; e != NULL; e = e->next)
+        (void)shutdown(e->fd, SHUT_RDWR);
+}
+
+void sockets_renew(struct sockets *s, struct sockets_group *g, int64_t deadline_ms) {
+    g->deadline_ms = deadline_ms;
+    for (struct sockets_entry *e = g->first; e != NULL; e = e->next)
+        fence_renew(s->fence, e->place, deadline_ms);
+}
+
+void sockets_detach(struct sockets_group *g) {
+    sockets_shut(g);
+    while (g->first != NULL)
+        group_remove(g->first);
+}

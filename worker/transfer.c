@@ -1,0 +1,645 @@
+#include "worker/transfer.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <curl/curl.h>
+#include <errno.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+#include "shared/limits.h"
+#include "worker/fence.h"
+
+enum {
+    CONNECT_TIMEOUT_MS = 10 * 1000,
+    IDLE_CONNECTIONS = 256, /* beside one for each transfer, in curl's pool */
+    PAUSE_MS = 1000,        /* until a full disk is tried again */
+};
+
+struct transfers {
+    struct transfers_config config;
+    CURLM *multi;
+    struct curl_slist *headers;
+    char *user_agent;
+    uint32_t timeout_ms;
+    uint64_t max_body_bytes;
+    uint32_t options_version;
+    int64_t timer_ms, paused_ms;
+    struct transfer *free, *paused, *stillborn;
+    struct transfer *transfers; /* array of config.max */
+    uint32_t made, running;
+    uint64_t bytes_in;
+};
+
+/* ---- states -------------------------------------------------------------------------------------- */
+
+/* The only place that changes a transfer's state. */
+static void become(struct transfer *t, enum transfer_state state) {
+    struct transfers *ts = t->all;
+
+    if (t->state == TRANSFER_PAUSED) {
+        struct transfer **at = &ts->paused;
+        while (*at != t)
+            at = &(*at)->paused_next;
+        *at = t->paused_next;
+    }
+    if (state == TRANSFER_PAUSED) {
+        t->paused_next = ts->paused;
+        ts->paused = t;
+        ts->paused_ms = fence_now_ms() + PAUSE_MS;
+    }
+    t->state = state;
+}
+
+static void target_add(struct transfer_target *target, struct transfer *t) {
+    t->target = target;
+    t->prev = NULL;
+    t->next = target->first;
+    if (t->next != NULL)
+        t->next->prev = t;
+    target->first = t;
+}
+
+static void target_remove(struct transfer *t) {
+    if (t->prev != NULL)
+        t->prev->next = t->next;
+    else
+        t->target->first = t->next;
+    if (t->next != NULL)
+        t->next->prev = t->prev;
+    t->target = NULL;
+    t->next = t->prev = NULL;
+}
+
+/* ---- what curl calls ----------------------------------------------------------------------------- */
+
+static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *to) {
+    struct transfer *t = arg;
+
+    if (purpose != CURLSOCKTYPE_IPCXN || t->target == NULL)
+        return CURL_SOCKET_BAD;
+    int fd = sockets_open(t->all->config.sockets, &t->target->sockets, &to->addr, to->socktype,
+                          to->protocol, &t->refusal);
+    return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
+static int on_close(void *arg, curl_socket_t fd) {
+    struct transfers *ts = arg;
+
+    return sockets_close(ts->config.sockets, fd);
+}
+
+/* Interim responses (1xx) are replaced by what follows; trailers behind the body are left out. */
+static size_t on_header(char *p, size_t one, size_t n, void *arg) {
+    struct transfer *t = arg;
+
+    (void)one;
+    t->all->bytes_in += n;
+    if (n >= 5 && memcmp(p, "HTTP/", 5) == 0 && (t->head_done || t->head.len == 0)) {
+        buf_reset(&t->head);
+        t->head_done = false;
+    }
+    if (t->head_done)
+        return n;
+    if (!buf_append(&t->head, p, n)) {
+        t->head_too_large = t->head.len + n > t->head.cap_max;
+        t->no_memory = !t->head_too_large;
+        return 0;
+    }
+    t->head_done = (n == 2 && p[0] == '\r') || (n == 1 && p[0] == '\n');
+    return n;
+}
+
+static size_t on_body(char *p, size_t one, size_t n, void *arg) {
+    struct transfer *t = arg;
+
+    (void)one;
+    switch (body_append(&t->body, p, n)) {
+    case BODY_OK:
+        t->all->bytes_in += n;
+        return n;
+    case BODY_DISK:
+        become(t, TRANSFER_PAUSED);
+        return CURL_WRITEFUNC_PAUSE;
+    case BODY_CUT:
+        return 0; /* ends the exchange */
+    default:
+        t->no_memory = true;
+        return 0;
+    }
+}
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known) {
+    struct transfers *ts = arg;
+    struct epoll_event ev = {.data.u64 = (uint64_t)ts->config.tag << 32 | (uint32_t)fd};
+
+    (void)easy;
+    if (what == CURL_POLL_REMOVE) {
+        (void)epoll_ctl(ts->config.epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+        return 0;
+    }
+    if (what & CURL_POLL_IN)
+        ev.events |= EPOLLIN;
+    if (what & CURL_POLL_OUT)
+        ev.events |= EPOLLOUT;
+    if (known == NULL ||
+        (epoll_ctl(ts->config.epoll_fd, EPOLL_CTL_MOD, fd, &ev) != 0 && errno == ENOENT)) {
+        (void)epoll_ctl(ts->config.epoll_fd, EPOLL_CTL_ADD, fd, &ev);
+        curl_multi_assign(ts->multi, fd, ts);
+    }
+    return 0;
+}
+
+static int on_timer(CURLM *multi, long timeout_ms, void *arg) {
+    struct transfers *ts = arg;
+
+    (void)multi;
+    ts->timer_ms = timeout_ms < 0 ? INT64_MAX : fence_now_ms() + timeout_ms;
+    return 0;
+}
+
+/* ---- why it failed ------------------------------------------------------------------------------- */
+
+static void fail(struct transfer *t, enum agent_failure failure, const char *reason) {
+    t->failure = failure;
+    snprintf(t->reason, sizeof t->reason, "%s", reason);
+}
+
+static void fail_connect(struct transfer *t, long os_errno) {
+    if (t->refusal == SOCKETS_FORBIDDEN)
+        fail(t, AGENT_FORBIDDEN_ADDRESS, "address not allowed");
+    else if (t->refusal == SOCKETS_LEASE_OVER)
+        fail(t, AGENT_NETWORK, "lease over");
+    else if (t->refusal == SOCKETS_FAILED)
+        fail(t, AGENT_NETWORK, "no sockets left");
+    else if (os_errno == ECONNREFUSED)
+        fail(t, AGENT_NETWORK, "connection refused");
+    else if (os_errno == ECONNRESET)
+        fail(t, AGENT_NETWORK, "connection reset");
+    else if (os_errno == EHOSTUNREACH)
+        fail(t, AGENT_NETWORK, "host unreachable");
+    else if (os_errno == ENETUNREACH)
+        fail(t, AGENT_NETWORK, "network unreachable");
+    else if (os_errno == ETIMEDOUT)
+        fail(t, AGENT_NETWORK, "timeout");
+    else
+        fail(t, AGENT_NETWORK, "cannot connect");
+}
+
+static void fail_certificate(struct transfer *t) {
+    long verify = X509_V_OK;
+
+    curl_easy_getinfo(t->easy, CURLINFO_SSL_VERIFYRESULT, &verify);
+    t->failure = AGENT_HOPELESS;
+    if (verify == X509_V_OK)
+        snprintf(t->reason, sizeof t->reason, "tls: certificate not for this host");
+    else
+        snprintf(t->reason, sizeof t->reason, "tls: certificate: %s",
+                 X509_verify_cert_error_string(verify));
+}
+
+static void fail_write(struct transfer *t) {
+    if (t->body.cut)
+        return; /* a whole response, as far as it is wanted */
+    if (t->head_too_large)
+        fail(t, AGENT_HOPELESS, "protocol: header too large");
+    else
+        fail(t, AGENT_NETWORK, "out of memory");
+}
+
+static void judge(struct transfer *t, CURLcode code) {
+    long os_errno = 0;
+
+    curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
+    switch (code) {
+    case CURLE_OK:
+        if (t->status == 0 || !t->head_done)
+            fail(t, AGENT_HOPELESS, "protocol: no response");
+        break;
+    case CURLE_WRITE_ERROR:
+        fail_write(t);
+        break;
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_COULDNT_RESOLVE_HOST:
+        fail_connect(t, os_errno);
+        break;
+    case CURLE_OPERATION_TIMEDOUT:
+        fail(t, AGENT_NETWORK, "timeout");
+        break;
+    case CURLE_GOT_NOTHING:
+        fail(t, AGENT_NETWORK, "empty reply");
+        break;
+    case CURLE_PARTIAL_FILE:
+        fail(t, AGENT_NETWORK, "body cut short");
+        break;
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+        fail(t, AGENT_NETWORK, "connection reset");
+        break;
+    case CURLE_PEER_FAILED_VERIFICATION:
+        fail_certificate(t);
+        break;
+    case CURLE_SSL_CONNECT_ERROR:
+        if (os_errno == ECONNRESET || os_errno == EPIPE)
+            fail(t, AGENT_NETWORK, "connection reset");
+        else
+            fail(t, AGENT_HOPELESS, "tls: handshake failed");
+        break;
+    case CURLE_SSL_CACERT_BADFILE:
+        fail(t, AGENT_HOPELESS, "tls: no CA certificates");
+        break;
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_WEIRD_SERVER_REPLY:
+        fail(t, AGENT_HOPELESS, "protocol: not HTTP");
+        break;
+    case CURLE_URL_MALFORMAT:
+        fail(t, AGENT_HOPELESS, "url: not supported");
+        break;
+    case CURLE_OUT_OF_MEMORY:
+        fail(t, AGENT_NETWORK, "out of memory");
+        break;
+    default:
+        fail(t, AGENT_NETWORK, curl_easy_strerror(code));
+        t->reason[0] = (char)tolower((unsigned char)t->reason[0]);
+        break;
+    }
+}
+
+/* ---- the end ------------------------------------------------------------------------------------- */
+
+static void finish(struct transfer *t, CURLcode code) {
+    struct transfers *ts = t->all;
+    long status = 0;
+    curl_off_t total_us = 0, retry_after_s = 0;
+
+    curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(t->easy, CURLINFO_TOTAL_TIME_T, &total_us);
+    curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
+    t->status = t->head.len == 0 || status < 0 ? 0 : (uint32_t)status;
+    t->duration_ms = (uint32_t)(total_us / 1000);
+    if (retry_after_s > LIMIT_SERVER_DELAY_MS / 1000)
+        retry_after_s = LIMIT_SERVER_DELAY_MS / 1000;
+    t->retry_after_ms = retry_after_s > 0 ? (uint32_t)retry_after_s * 1000 : 0;
+    judge(t, code);
+    become(t, TRANSFER_FINISHED);
+    ts->running--;
+    ts->config.finished(ts->config.arg, t);
+}
+
+static void collect(struct transfers *ts) {
+    CURLMsg *m;
+    int left;
+
+    while ((m = curl_multi_info_read(ts->multi, &left)) != NULL) {
+        struct transfer *t = NULL;
+        CURLcode code = m->data.result;
+        if (m->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+        curl_multi_remove_handle(ts->multi, m->easy_handle); /* `m` dies with it */
+        finish(t, code);
+    }
+}
+
+void transfers_socket_event(struct transfers *ts, int fd, uint32_t epoll_events) {
+    int running, what = 0;
+
+    if (epoll_events & EPOLLIN)
+        what |= CURL_CSELECT_IN;
+    if (epoll_events & EPOLLOUT)
+        what |= CURL_CSELECT_OUT;
+    if (epoll_events & (EPOLLERR | EPOLLHUP))
+        what |= CURL_CSELECT_ERR;
+    curl_multi_socket_action(ts->multi, fd, what, &running);
+    collect(ts);
+}
+
+static void finish_stillborn(struct transfers *ts) {
+    struct transfer *t;
+
+    while ((t = ts->stillborn) != NULL) {
+        ts->stillborn = t->next_free;
+        become(t, TRANSFER_FINISHED);
+        ts->running--;
+        ts->config.finished(ts->config.arg, t);
+    }
+}
+
+static void resume_paused(struct transfers *ts) {
+    struct transfer *t, *list = NULL;
+
+    while ((t = ts->paused) != NULL) {
+        become(t, TRANSFER_RUNNING);
+        t->next_free = list;
+        list = t;
+    }
+    while ((t = list) != NULL) {
+        list = t->next_free;
+        curl_easy_pause(t->easy, CURLPAUSE_CONT); /* may pause it again */
+    }
+}
+
+void transfers_tick(struct transfers *ts, int64_t now_ms) {
+    int running;
+
+    finish_stillborn(ts);
+    if (ts->paused != NULL && now_ms >= ts->paused_ms)
+        resume_paused(ts);
+    if (now_ms < ts->timer_ms)
+        return;
+    ts->timer_ms = INT64_MAX;
+    curl_multi_socket_action(ts->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    collect(ts);
+}
+
+int64_t transfers_next_ms(const struct transfers *ts) {
+    int64_t next = ts->timer_ms;
+
+    if (ts->stillborn != NULL)
+        return 0;
+    if (ts->paused != NULL && ts->paused_ms < next)
+        next = ts->paused_ms;
+    return next;
+}
+
+/* ---- the beginning ------------------------------------------------------------------------------- */
+
+static bool set_options(struct transfer *t) {
+    struct transfers *ts = t->all;
+    CURL *e = t->easy;
+    uint32_t connect_ms = ts->timeout_ms < CONNECT_TIMEOUT_MS ? ts->timeout_ms : CONNECT_TIMEOUT_MS;
+
+    return curl_easy_setopt(e, CURLOPT_USERAGENT, ts->user_agent) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)ts->timeout_ms) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms) == CURLE_OK;
+}
+
+static bool set_constants(struct transfer *t) {
+    CURL *e = t->easy;
+
+    return curl_easy_setopt(e, CURLOPT_PRIVATE, t) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_HTTP09_ALLOWED, 0L) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_PROXY, "") == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_HTTP_CONTENT_DECODING, 0L) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_HTTPHEADER, t->all->headers) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_open) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, t) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, on_close) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, t->all) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_HEADERDATA, t) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_WRITEDATA, t) == CURLE_OK;
+}
+
+/* An idle transfer with an easy handle that has the current options; NULL: none, or no memory. */
+static struct transfer *take(struct transfers *ts) {
+    struct transfer *t = ts->free;
+
+    if (t == NULL && ts->made < ts->config.max) {
+        t = &ts->transfers[ts->made];
+        t->all = ts;
+        if (t->easy == NULL && (t->easy = curl_easy_init()) == NULL)
+            return NULL;
+        if (!set_constants(t) || !set_options(t)) {
+            curl_easy_cleanup(t->easy);
+            t->easy = NULL;
+            return NULL;
+        }
+        t->options_version = ts->options_version;
+        buf_init(&t->head, LIMIT_HEADER_BYTES);
+        body_init(&t->body, ts->config.bodies);
+        ts->made++;
+        return t;
+    }
+    if (t == NULL || (t->options_version != ts->options_version && !set_options(t)))
+        return NULL;
+    t->options_version = ts->options_version;
+    ts->free = t->next_free;
+    return t;
+}
+
+static uint64_t unix_ms(void) {
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static bool begin(struct transfer *t, const char *path) {
+    struct transfers *ts = t->all;
+
+    return curl_easy_setopt(t->easy, CURLOPT_URL, t->target->base) == CURLE_OK &&
+           curl_easy_setopt(t->easy, CURLOPT_REQUEST_TARGET, path) == CURLE_OK &&
+           curl_easy_setopt(t->easy, CURLOPT_CONNECT_TO, t->target->connect_to) == CURLE_OK &&
+           curl_multi_add_handle(ts->multi, t->easy) == CURLM_OK;
+}
+
+struct transfer *transfer_start(struct transfers *ts, const struct agent_fetch *f,
+                                struct transfer_target *target, int64_t now_ms) {
+    struct transfer *t = take(ts);
+
+    if (t == NULL)
+        return NULL;
+    t->visit = f->visit;
+    t->fetch = f->fetch;
+    t->robots = f->robots;
+    t->url = f->url;
+    t->url_len = f->url_len;
+    t->failure = AGENT_NO_FAILURE;
+    t->reason[0] = '\0';
+    t->status = t->retry_after_ms = t->duration_ms = 0;
+    buf_reset(&t->head);
+    body_reset(&t->body, f->robots ? LIMIT_ROBOTS_BYTES : ts->max_body_bytes);
+    t->head_done = t->head_too_large = t->no_memory = false;
+    t->refusal = SOCKETS_OPENED;
+    t->started_ms = now_ms;
+    t->started_unix_ms = unix_ms();
+    target_add(target, t);
+    become(t, TRANSFER_RUNNING);
+    ts->running++;
+    size_t origin_len = strlen(target->base) - 1;
+    if (fence_now_ms() >= f->deadline_ms)
+        fail(t, AGENT_NETWORK, "lease over");
+    else if (!begin(t, f->url + origin_len))
+        fail(t, AGENT_NETWORK, "out of memory");
+    if (t->failure != AGENT_NO_FAILURE) {
+        t->next_free = ts->stillborn;
+        ts->stillborn = t;
+    }
+    return t;
+}
+
+static void forget_stillborn(struct transfers *ts, const struct transfer *t) {
+    struct transfer **at = &ts->stillborn;
+
+    while (*at != NULL && *at != t)
+        at = &(*at)->next_free;
+    if (*at == t)
+        *at = t->next_free;
+}
+
+void transfer_release(struct transfer *t) {
+    struct transfers *ts = t->all;
+
+    if (t->state != TRANSFER_FINISHED) {
+        forget_stillborn(ts, t);
+        curl_multi_remove_handle(ts->multi, t->easy);
+        ts->running--;
+    }
+    become(t, TRANSFER_IDLE);
+    target_remove(t);
+    body_reset(&t->body, 0);
+    t->visit = NULL;
+    t->shell = NULL;
+    t->next_free = ts->free;
+    ts->free = t;
+}
+
+void transfers_abort(struct transfer_target *target) {
+    sockets_shut(&target->sockets);
+    while (target->first != NULL)
+        transfer_release(target->first);
+}
+
+bool transfer_target_set(struct transfer_target *target, const char *origin, const char *host,
+                         size_t host_len, uint16_t port, const void *address, size_t address_len) {
+    char text[64];
+    struct buf b;
+
+    transfer_target_release(target);
+    if (address_len != 4 && address_len != 16)
+        return false;
+    memcpy(target->sockets.address, address, address_len);
+    target->sockets.address_len = address_len;
+    buf_init(&b, LIMIT_URL_BYTES);
+    buf_printf(&b, "%s/", origin);
+    if (b.failed) {
+        buf_release(&b);
+        return false;
+    }
+    target->base = buf_take(&b);
+    inet_ntop(address_len == 4 ? AF_INET : AF_INET6, address, text, sizeof text);
+    buf_init(&b, LIMIT_URL_BYTES);
+    buf_printf(&b, address_len == 4 ? "%.*s:%u:%s:%u" : "%.*s:%u:[%s]:%u", (int)host_len, host,
+               (unsigned)port, text, (unsigned)port);
+    if (!b.failed)
+        target->connect_to = curl_slist_append(NULL, b.data);
+    buf_release(&b);
+    if (target->connect_to != NULL)
+        return true;
+    transfer_target_release(target);
+    return false;
+}
+
+void transfer_target_release(struct transfer_target *target) {
+    free(target->base);
+    target->base = NULL;
+    curl_slist_free_all(target->connect_to);
+    target->connect_to = NULL;
+}
+
+/* ---- all of them --------------------------------------------------------------------------------- */
+
+struct transfers *transfers_new(const struct transfers_config *config, struct error *err) {
+    struct transfers *ts = calloc(1, sizeof *ts);
+
+    if (ts == NULL) {
+        error_set(err, ENOMEM, "transfers");
+        return NULL;
+    }
+    ts->config = *config;
+    ts->timer_ms = INT64_MAX;
+    ts->transfers = calloc(config->max, sizeof *ts->transfers);
+    ts->multi = curl_multi_init();
+    ts->headers = curl_slist_append(NULL, "Accept-Encoding: gzip, br, zstd, deflate");
+    ts->timeout_ms = 30 * 1000;
+    if (ts->transfers == NULL || ts->multi == NULL || ts->headers == NULL ||
+        curl_multi_setopt(ts->multi, CURLMOPT_SOCKETFUNCTION, on_socket) != CURLM_OK ||
+        curl_multi_setopt(ts->multi, CURLMOPT_SOCKETDATA, ts) != CURLM_OK ||
+        curl_multi_setopt(ts->multi, CURLMOPT_TIMERFUNCTION, on_timer) != CURLM_OK ||
+        curl_multi_setopt(ts->multi, CURLMOPT_TIMERDATA, ts) != CURLM_OK ||
+        curl_multi_setopt(ts->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING) != CURLM_OK ||
+        curl_multi_setopt(ts->multi, CURLMOPT_MAXCONNECTS, (long)config->max + IDLE_CONNECTIONS) !=
+            CURLM_OK) {
+        error_set(err, ENOMEM, "transfers");
+        transfers_free(ts);
+        return NULL;
+    }
+    return ts;
+}
+
+void transfers_free(struct transfers *ts) {
+    if (ts == NULL)
+        return;
+    for (uint32_t i = 0; i < ts->made; i++) {
+        struct transfer *t = &ts->transfers[i];
+        if (t->state != TRANSFER_IDLE)
+            transfer_release(t);
+        curl_easy_cleanup(t->easy);
+        buf_release(&t->head);
+        body_release(&t->body);
+    }
+    if (ts->multi != NULL)
+        curl_multi_cleanup(ts->multi);
+    curl_slist_free_all(ts->headers);
+    free(ts->transfers);
+    free(ts->user_agent);
+    free(ts);
+}
+
+bool transfers_set_options(struct transfers *ts, const char *user_agent, uint32_t timeout_ms,
+                           uint64_t max_body_bytes) {
+    char *copy = strdup(user_agent);
+
+    if (copy == NULL)
+        return false;
+    free(ts->user_agent);
+    ts->user_agent = copy;
+    ts->timeout_ms = timeout_ms > 0 ? timeout_ms : 1;
+    ts->max_body_bytes = max_body_bytes;
+    ts->options_version++;
+    return true;
+}
+
+uint32_t transfers_running(const struct transfers *ts) {
+    return ts->running;
+}
+
+uint64_t transfers_bytes_in(const struct transfers *ts) {
+    return ts->bytes_in;
+}
+
+bool transfer_header(const struct transfer *t, const char *name, const char **value,
+                     size_t *value_len) {
+    const char *p = t->head.data, *end = p + t->head.len;
+    size_t n = strlen(name);
+
+    while (p != NULL && p < end) {
+        const char *eol = memchr(p, '\n', (size_t)(end - p));
+        const char *stop = eol == NULL ? end : eol;
+        if ((size_t)(stop - p) > n && p[n] == ':' && strncasecmp(p, name, n) == 0) {
+            p += n + 1;
+            while (p < stop && (*p == ' ' || *p == '\t'))
+                p++;
+            while (stop > p && (stop[-1] == ' ' || stop[-1] == '\t' || stop[-1] == '\r'))
+                stop--;
+            *value = p;
+            *value_len = (size_t)(stop - p);
+            return true;
+        }
+        p = eol == NULL ? end : eol + 1;
+    }
+    return false;
+}

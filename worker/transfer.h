@@ -1,0 +1,124 @@
+/*
+ * transfer: HTTP exchanges: one fetch from its start to a whole response or a reason why there is none, by
+ * curl's multi interface on the loop's epoll.
+ *
+ *     t = transfer_start(ts, &spec)      ... epoll, transfers_socket_event(), transfers_tick() ...
+ *     config.finished(arg, t)            t->failure, t->status, t->head, t->body
+ *     transfer_release(t)                at once or later; also of one that still runs: it is aborted
+ *
+ * A transfer:
+ *
+ *   IDLE -- start --> RUNNING -- curl is done --> FINISHED -- release --> IDLE
+ *                      ^   | disk full                                     ^
+ *                      |   v                                               |
+ *                     PAUSED ---------------------- release (abort) -------'
+ *
+ * One exchange each: no redirect is followed, no proxy, netrc, alternative service, cookie or credential is used, nothing
+ * is decoded; the connection goes to the address that the visit claimed. Connections stay open in curl's pool for
+ * the visit's next fetch.
+ *
+ * One owner: the loop's thread. `finished` is called from transfers_socket_event() and transfers_tick(), never
+ * from within curl.
+ */
+#ifndef TRAWL_WORKER_TRANSFER_H
+#define TRAWL_WORKER_TRANSFER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shared/buf.h"
+#include "shared/error.h"
+#include "worker/agent.h"
+#include "worker/body.h"
+#include "worker/sockets.h"
+
+struct transfers;
+struct transfer;
+struct curl_slist;
+
+struct transfers_config {
+    int epoll_fd;
+    uint32_t tag; /* event data: (uint64_t)tag << 32 | fd */
+    uint32_t max; /* transfers at once */
+    struct sockets *sockets;
+    struct body_pool *bodies;
+    void (*finished)(void *arg, struct transfer *t);
+    void *arg;
+};
+
+/* NULL: `err`. */
+struct transfers *transfers_new(const struct transfers_config *config, struct error *err);
+/* Aborts what runs and closes every connection. NULL is fine. */
+void transfers_free(struct transfers *ts);
+/* For transfers started from now on. False: no memory. */
+bool transfers_set_options(struct transfers *ts, const char *user_agent, uint32_t timeout_ms,
+                           uint64_t max_body_bytes);
+
+/* Where the fetches of one visit go. The caller's, beside the visit; at rest when zeroed. */
+struct transfer_target {
+    struct sockets_group sockets;
+    char *base;                    /* scheme://host[:port]/ */
+    struct curl_slist *connect_to; /* host:port to address:port */
+    struct transfer *first;        /* that run for it */
+};
+
+/* `origin`: scheme://host[:port]; `host`: as written in it; the claimed address. False: no memory. */
+bool transfer_target_set(struct transfer_target *target, const char *origin, const char *host,
+                         size_t host_len, uint16_t port, const void *address, size_t address_len);
+void transfer_target_release(struct transfer_target *target); /* nothing may run for it */
+
+enum transfer_state { TRANSFER_IDLE, TRANSFER_RUNNING, TRANSFER_PAUSED, TRANSFER_FINISHED };
+
+struct transfer {
+    /* What it is for. */
+    struct visit *visit;
+    uint64_t fetch;
+    bool robots;
+    const char *url; /* the agent's */
+    size_t url_len;
+
+    /* When FINISHED. */
+    enum agent_failure failure;
+    char reason[96];  /* of a failure: short, stable words */
+    uint32_t status;  /* of the final response; 0: none */
+    struct buf head;  /* the status line and headers as received, the empty line included */
+    struct body body; /* as received, transfer coding undone; body.cut: there was more */
+    uint32_t retry_after_ms;
+    int64_t started_ms; /* CLOCK_BOOTTIME */
+    uint64_t started_unix_ms;
+    uint32_t duration_ms;
+
+    /* Its own. */
+    enum transfer_state state;
+    struct transfers *all;
+    struct transfer_target *target;
+    void *easy;
+    uint32_t options_version; /* that the easy handle has */
+    enum sockets_refusal refusal;
+    bool head_done, head_too_large, no_memory;
+    struct transfer *next, *prev; /* of the target */
+    struct transfer *next_free;   /* idle ones; */
+    struct transfer *paused_next; /* paused ones */
+    void *shell;                  /* for the loop's use while FINISHED */
+};
+
+/* A transfer is free for it unless `max` run. NULL: it is not, or no memory. Failures come by `finished`. */
+struct transfer *transfer_start(struct transfers *ts, const struct agent_fetch *f,
+                                struct transfer_target *target, int64_t now_ms);
+void transfer_release(struct transfer *t);
+/* Releases all of the target without a word, and shuts their connections. */
+void transfers_abort(struct transfer_target *target);
+
+/* A field of the response's header (`name` in any case); the first, without the white space around it. False: none. */
+bool transfer_header(const struct transfer *t, const char *name, const char **value,
+                     size_t *value_len);
+
+void transfers_socket_event(struct transfers *ts, int fd, uint32_t epoll_events);
+/* When transfers_tick() is due, on fence_now_ms()'s clock; INT64_MAX: never. */
+int64_t transfers_next_ms(const struct transfers *ts);
+void transfers_tick(struct transfers *ts, int64_t now_ms);
+uint32_t transfers_running(const struct transfers *ts);
+uint64_t transfers_bytes_in(const struct transfers *ts); /* since the start */
+
+#endif
