@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 /*
  * A shard is linear probing with its entries in order: a fingerprint's home grows with its value, and what shares a
@@ -21,8 +20,7 @@ enum {
     HOMES_FIRST = 16,
     MAPPED_BYTES_MIN =
         64 << 10, /* tables of this size are mapped: no holes in the heap when they go */
-    HUGE_PAGE_BYTES = 2 << 20,
-    AHEAD = 16, /* fingerprints whose slots are fetched ahead */
+    AHEAD = 16,   /* fingerprints whose slots are fetched ahead */
 };
 
 struct shard {
@@ -40,33 +38,13 @@ struct seen {
 
 /* ---- a shard --------------------------------------------------------------------------------------------- */
 
-/* Begins at a huge page, and asks for them: a look-up at random costs a TLB miss less. */
-static uint64_t *map_huge(size_t bytes) {
-    char *p = mmap(NULL, bytes + HUGE_PAGE_BYTES, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-    if (p == MAP_FAILED)
-        return NULL;
-    size_t before = -(uintptr_t)p % HUGE_PAGE_BYTES, page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t end = (before + bytes + page - 1) / page * page;
-    if (before > 0)
-        munmap(p, before);
-    if (end < bytes + HUGE_PAGE_BYTES)
-        munmap(p + end, bytes + HUGE_PAGE_BYTES - end);
-    madvise(p + before, bytes, MADV_HUGEPAGE);
-    return (uint64_t *)(p + before);
-}
-
 static uint64_t *slots_alloc(uint64_t size) {
     size_t bytes = size * sizeof(uint64_t);
 
     if (bytes < MAPPED_BYTES_MIN)
         return calloc(1, bytes);
-    if (bytes < HUGE_PAGE_BYTES) {
-        void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        return p == MAP_FAILED ? NULL : p;
-    }
-    return map_huge(bytes);
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
 }
 
 static void slots_free(uint64_t *slots, uint64_t size) {
@@ -216,8 +194,8 @@ static void fetch_ahead(const struct seen *s, uint64_t fp) {
     if (h->homes == 0)
         return;
     const uint64_t *home = &h->slots[home_of(fp, h->homes)];
-    __builtin_prefetch(home, 1);
-    __builtin_prefetch(home + 8, 1);
+    __builtin_prefetch(home);
+    __builtin_prefetch(home + 8);
 }
 
 size_t seen_add_batch(struct seen *s, const uint64_t *fps, size_t n, uint8_t *was_new) {

@@ -1,0 +1,223 @@
+/* The seen-set against a sorted array, its memory, and the fingerprint against OpenSSL's SipHash. */
+#include "master/fingerprint.h"
+#include "master/seen.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#define SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#else
+#define SANITIZED 0
+#endif
+
+static uint64_t next_random(uint64_t *state) { /* splitmix64 */
+    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
+
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+static void adds_once(void **state) {
+    static const uint64_t edges[] = {
+        0,          1,          UINT64_MAX, UINT64_MAX - 1,  1ull << 63,
+        1ull << 56, 1ull << 32, 255,        (1ull << 56) - 1};
+    struct seen *s = seen_new();
+    enum { EDGES = sizeof edges / sizeof *edges };
+
+    (void)state;
+    assert_non_null(s);
+    for (size_t i = 0; i < EDGES; i++)
+        assert_false(seen_has(s, edges[i]));
+    for (size_t i = 0; i < EDGES; i++) {
+        assert_int_equal(seen_add(s, edges[i]), SEEN_ADDED);
+        assert_int_equal(seen_add(s, edges[i]), SEEN_ALREADY);
+        assert_int_equal(seen_count(s), i + 1);
+    }
+    for (size_t i = 0; i < EDGES; i++)
+        assert_true(seen_has(s, edges[i]));
+    assert_false(seen_has(s, 2));
+    seen_free(s);
+    seen_free(NULL);
+}
+
+static void many_come_back(void **state) {
+    enum { COUNT = 1000000 };
+    struct seen *s = seen_new();
+    uint64_t random = 1, others = 2;
+
+    (void)state;
+    for (int i = 0; i < COUNT; i++)
+        assert_int_equal(seen_add(s, next_random(&random)), SEEN_ADDED);
+    assert_int_equal(seen_count(s), COUNT);
+    random = 1;
+    for (int i = 0; i < COUNT; i++) {
+        assert_true(seen_has(s, next_random(&random)));
+        assert_false(seen_has(s, next_random(&others)));
+    }
+    random = 1;
+    for (int i = 0; i < COUNT; i++)
+        assert_int_equal(seen_add(s, next_random(&random)), SEEN_ALREADY);
+    seen_free(s);
+}
+
+/* Not what a keyed hash gives, but nothing may break: all in one shard, all with one home. */
+static void crowds(void **state) {
+    struct seen *s = seen_new();
+
+    (void)state;
+    for (uint64_t i = 0; i < 3000; i++)
+        assert_int_equal(seen_add(s, UINT64_MAX - i), SEEN_ADDED);
+    for (uint64_t i = 1; i < 3000; i++)
+        assert_int_equal(seen_add(s, i), SEEN_ADDED);
+    for (uint64_t i = 1; i < 3000; i++) {
+        assert_true(seen_has(s, i));
+        assert_true(seen_has(s, UINT64_MAX - i));
+    }
+    assert_false(seen_has(s, 3000));
+    assert_false(seen_has(s, UINT64_MAX - 3000));
+    seen_free(s);
+}
+
+static void batches_are_the_same(void **state) {
+    enum { ROUNDS = 300, MAX = 200 };
+    struct seen *one = seen_new(), *many = seen_new();
+    uint64_t random = 3, fps[MAX];
+    uint8_t was_new[MAX];
+
+    (void)state;
+    for (int round = 0; round < ROUNDS; round++) {
+        size_t n = next_random(&random) % MAX;
+
+        for (size_t i = 0; i < n; i++) /* often the same again, also within a batch */
+            fps[i] = (next_random(&random) % 10000) * 0x9e3779b97f4a7c15u;
+        assert_int_equal(seen_add_batch(many, fps, n, was_new), n);
+        for (size_t i = 0; i < n; i++)
+            assert_int_equal(seen_add(one, fps[i]) == SEEN_ADDED, was_new[i]);
+    }
+    assert_int_equal(seen_count(one), seen_count(many));
+    seen_free(one);
+    seen_free(many);
+}
+
+/* Between 10,000 and 3,000,000 entries, at every size: the stated bytes an entry, and no jump. */
+static void memory_is_as_stated(void **state) {
+    struct seen *s = seen_new();
+    uint64_t random = 4, before = seen_memory_bytes(s);
+
+    (void)state;
+    for (uint64_t n = 1; n <= 3000000; n++) {
+        seen_add(s, next_random(&random));
+        uint64_t bytes = seen_memory_bytes(s);
+        if (n > 1000000) {
+            assert_in_range(bytes, n * 94 / 10, n * 107 / 10);
+            assert_true(bytes - before < n / 10);
+        }
+        before = bytes;
+    }
+    seen_free(s);
+}
+
+static void no_memory_is_a_result(void **state) {
+    struct rlimit old, tight;
+    uint64_t random = 5, added = 0, fp = 0;
+    uint8_t was_new;
+
+    (void)state;
+    if (SANITIZED) /* they need address space without limit */
+        skip();
+    struct seen *s = seen_new();
+    assert_int_equal(getrlimit(RLIMIT_AS, &old), 0);
+    tight = old;
+    tight.rlim_cur = 64 << 20;
+    assert_int_equal(setrlimit(RLIMIT_AS, &tight), 0);
+    enum seen_result result;
+    while ((result = seen_add(s, fp = next_random(&random))) == SEEN_ADDED)
+        added++;
+    assert_int_equal(result, SEEN_NO_MEMORY);
+    assert_int_equal(seen_add_batch(s, &fp, 1, &was_new), 0);
+    assert_int_equal(setrlimit(RLIMIT_AS, &old), 0);
+    assert_int_equal(seen_count(s), added);
+    assert_false(seen_has(s, fp));
+    assert_int_equal(seen_add(s, fp), SEEN_ADDED); /* goes on */
+    random = 5;
+    for (uint64_t i = 0; i <= added; i++)
+        assert_true(seen_has(s, next_random(&random)));
+    seen_free(s);
+}
+
+/* The first of the reference's 64 vectors and the paper's own example (appendix A). */
+static void fingerprint_has_the_reference_values(void **state) {
+    unsigned char key[16], input[15];
+
+    (void)state;
+    for (unsigned char i = 0; i < sizeof key; i++)
+        key[i] = i;
+    for (unsigned char i = 0; i < sizeof input; i++)
+        input[i] = i;
+    assert_true(fingerprint(key, "", 0) == 0x726fdb47dd0e0e31u);
+    assert_true(fingerprint(key, input, sizeof input) == 0xa129ca6149be45e5u);
+}
+
+static uint64_t openssl_siphash(EVP_MAC_CTX *ctx, const unsigned char key[16], const void *bytes,
+                                size_t len) {
+    size_t size = 8, out_len;
+    unsigned char out[8];
+    OSSL_PARAM params[] = {OSSL_PARAM_construct_size_t(OSSL_MAC_PARAM_SIZE, &size),
+                           OSSL_PARAM_construct_end()};
+    uint64_t value = 0;
+
+    assert_int_equal(EVP_MAC_init(ctx, key, 16, params), 1);
+    assert_int_equal(EVP_MAC_update(ctx, bytes, len), 1);
+    assert_int_equal(EVP_MAC_final(ctx, out, &out_len, sizeof out), 1);
+    assert_int_equal(out_len, 8);
+    for (int i = 7; i >= 0; i--)
+        value = value << 8 | out[i];
+    return value;
+}
+
+static void fingerprint_agrees_with_openssl(void **state) {
+    enum { LEN_MAX = 300 };
+    EVP_MAC *mac = EVP_MAC_fetch(NULL, "SIPHASH", NULL);
+    EVP_MAC_CTX *ctx = EVP_MAC_CTX_new(mac);
+    unsigned char key[16], bytes[LEN_MAX];
+    uint64_t random = 6;
+
+    (void)state;
+    assert_non_null(ctx);
+    for (size_t len = 0; len <= LEN_MAX; len++) {
+        for (size_t i = 0; i < sizeof key; i++)
+            key[i] = (unsigned char)next_random(&random);
+        for (size_t i = 0; i < len; i++)
+            bytes[i] = (unsigned char)next_random(&random);
+        assert_true(fingerprint(key, bytes, len) == openssl_siphash(ctx, key, bytes, len));
+    }
+    EVP_MAC_CTX_free(ctx);
+    EVP_MAC_free(mac);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(adds_once),
+        cmocka_unit_test(many_come_back),
+        cmocka_unit_test(crowds),
+        cmocka_unit_test(batches_are_the_same),
+        cmocka_unit_test(memory_is_as_stated),
+        cmocka_unit_test(no_memory_is_a_result),
+        cmocka_unit_test(fingerprint_has_the_reference_values),
+        cmocka_unit_test(fingerprint_agrees_with_openssl),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
