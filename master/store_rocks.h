@@ -23,8 +23,8 @@
 
 enum {
     STORE_ROCKS_CACHE_BYTES = 64 << 20,
-    STORE_ROCKS_BUFFER_BYTES = 32 << 20,
-    STORE_ROCKS_BUFFERS = 3,
+    STORE_ROCKS_BUFFER_BYTES = 16 << 20,
+    STORE_ROCKS_BUFFERS = 6,
 };
 
 enum store_rocks_mode {
