@@ -55,6 +55,8 @@ enum {
     LIMIT_RPC_CONNECTIONS = 4096,
     /* Names whose addresses one fetch loop remembers. */
     LIMIT_DNS_NAMES = 16384,
+    /* A page with its content coding undone; more is not parsed. */
+    LIMIT_DECODED_BYTES = 32 << 20,
 };
 
 #endif

@@ -4,12 +4,16 @@
 #include <string.h>
 #include <strings.h>
 
+#include "shared/content.h"
 #include "shared/limits.h"
 #include "shared/mimetype.h"
 #include "shared/options.h"
 #include "shared/page.h"
 #include "shared/robots.h"
 #include "shared/url.h"
+
+/* What stays allocated from page to page. */
+enum { DECODED_KEEP_BYTES = 1 << 20 };
 
 struct harvest {
     uint32_t follow; /* PAGE_FOLLOW_... */
@@ -20,6 +24,8 @@ struct harvest {
     struct url document, target;
     struct url_slice *links;
     size_t links_size;
+    struct buf codings; /* Content-Encoding */
+    struct buf decoded;
 };
 
 struct harvest *harvest_new(void) {
@@ -28,6 +34,8 @@ struct harvest *harvest_new(void) {
     if (h == NULL)
         return NULL;
     h->follow = PAGE_FOLLOW_LINKS;
+    buf_init(&h->codings, LIMIT_HEADER_BYTES);
+    buf_init(&h->decoded, LIMIT_DECODED_BYTES);
     mimetype_init(&h->type);
     page_init(&h->page);
     url_init(&h->document);
@@ -42,6 +50,8 @@ void harvest_free(struct harvest *h) {
     page_release(&h->page);
     url_release(&h->document);
     url_release(&h->target);
+    buf_release(&h->codings);
+    buf_release(&h->decoded);
     free(h->links);
     free(h->token);
     free(h);
@@ -69,7 +79,7 @@ static void find_target(struct harvest *h, const struct transfer *t, struct agen
     const char *value;
     size_t len;
 
-    if (!is_redirect(t->status) || !transfer_header(t, "location", &value, &len) || len == 0 ||
+    if (!is_redirect(t->status) || !transfer_header(t, "location", 0, &value, &len) || len == 0 ||
         url_parse(&h->document, t->url, t->url_len, NULL) != URL_OK ||
         url_parse(&h->target, value, len, &h->document) != URL_OK || !url_is_http(&h->target))
         return;
@@ -95,7 +105,7 @@ void harvest_outcome(struct harvest *h, const struct transfer *t, struct agent_o
     o->status = t->status;
     o->length = t->body.len;
     o->retry_after_ms = t->retry_after_ms;
-    if (transfer_header(t, "content-type", &value, &len) &&
+    if (transfer_header(t, "content-type", 0, &value, &len) &&
         mimetype_parse(&h->type, value, len) == MIMETYPE_OK)
         o->mime = mimetype_essence(&h->type);
     find_target(h, t, o);
@@ -103,15 +113,37 @@ void harvest_outcome(struct harvest *h, const struct transfer *t, struct agent_o
 
 /* ---- the page ------------------------------------------------------------------------------------ */
 
-/* The body with its content coding undone. */
+/* The body with its content coding undone, cut at `max`. A damaged one gives what there is of it. */
 static bool decode(struct harvest *h, struct transfer *t, size_t max, const char **body,
                    size_t *len) {
-    (void)h;
-    if (!body_view(&t->body, body, len))
+    const char *raw, *value;
+    size_t raw_len, value_len;
+
+    if (!body_view(&t->body, &raw, &raw_len))
         return false;
+    buf_reset(&h->codings);
+    for (unsigned i = 0; transfer_header(t, "content-encoding", i, &value, &value_len); i++) {
+        buf_append_str(&h->codings, i == 0 ? "" : ",");
+        buf_append(&h->codings, value, value_len);
+    }
+    *body = raw;
+    *len = raw_len;
+    if (h->codings.len > 0) {
+        if (h->codings.failed || content_decode(h->codings.data, h->codings.len, raw, raw_len,
+                                                &h->decoded, NULL) == CONTENT_UNSUPPORTED)
+            return false;
+        *body = h->decoded.len == 0 ? "" : h->decoded.data;
+        *len = h->decoded.len;
+    }
     if (*len > max)
         *len = max;
     return true;
+}
+
+/* One page that was large does not keep its memory for good. */
+static void drop_decoded(struct harvest *h) {
+    if (h->decoded.size > DECODED_KEEP_BYTES)
+        buf_release(&h->decoded);
 }
 
 static bool has_word(const char *p, size_t n, const char *word) {
@@ -139,11 +171,11 @@ static void header_rules(const struct transfer *t, bool *noindex, bool *nofollow
     size_t len;
 
     *noindex = *nofollow = false;
-    if (!transfer_header(t, "x-robots-tag", &value, &len))
-        return;
-    bool none = has_word(value, len, "none");
-    *noindex = none || has_word(value, len, "noindex");
-    *nofollow = none || has_word(value, len, "nofollow");
+    for (unsigned i = 0; transfer_header(t, "x-robots-tag", i, &value, &len); i++) {
+        bool none = has_word(value, len, "none");
+        *noindex |= none || has_word(value, len, "noindex");
+        *nofollow |= none || has_word(value, len, "nofollow");
+    }
 }
 
 static void list_links(struct harvest *h, struct agent_outcome *o) {
@@ -172,10 +204,11 @@ static bool extract(struct harvest *h, struct transfer *t) {
     if (url_parse(&h->document, t->url, t->url_len, NULL) != URL_OK ||
         !decode(h, t, SIZE_MAX, &in.body, &in.body_len))
         return false;
-    if (!transfer_header(t, "content-type", &in.content_type, &in.content_type_len))
+    if (!transfer_header(t, "content-type", 0, &in.content_type, &in.content_type_len))
         in.content_type = NULL;
     /* Without memory it has some of the links, and those count. */
     (void)page_extract(&h->page, &in);
+    drop_decoded(h);
     return true;
 }
 
@@ -201,5 +234,6 @@ bool harvest_robots(struct harvest *h, struct transfer *t, const char **body, si
     *len = 0;
     if (t->status < 200 || t->status > 299)
         return true;
+    drop_decoded(h);
     return decode(h, t, LIMIT_ROBOTS_BYTES, body, len);
 }

@@ -275,13 +275,15 @@ static void judge(struct transfer *t, CURLcode code) {
 static void finish(struct transfer *t, CURLcode code) {
     struct transfers *ts = t->all;
     long status = 0;
-    curl_off_t total_us = 0, retry_after_s = 0;
+    curl_off_t total_us = 0, ready_us = 0, retry_after_s = 0;
 
     curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(t->easy, CURLINFO_TOTAL_TIME_T, &total_us);
+    curl_easy_getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &ready_us);
     curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
     t->status = t->head.len == 0 || status < 0 ? 0 : (uint32_t)status;
     t->duration_ms = (uint32_t)(total_us / 1000);
+    t->started_ms += ready_us / 1000; /* connecting took so long */
     if (retry_after_s > LIMIT_SERVER_DELAY_MS / 1000)
         retry_after_s = LIMIT_SERVER_DELAY_MS / 1000;
     t->retry_after_ms = retry_after_s > 0 ? (uint32_t)retry_after_s * 1000 : 0;
@@ -621,25 +623,34 @@ uint64_t transfers_bytes_in(const struct transfers *ts) {
     return ts->bytes_in;
 }
 
-bool transfer_header(const struct transfer *t, const char *name, const char **value,
-                     size_t *value_len) {
-    const char *p = t->head.data, *end = p + t->head.len;
-    size_t n = strlen(name);
+/* The line at `*p`, without its end; moves `*p` behind it. */
+static bool next_line(const char **p, const char *end, const char **line, size_t *len) {
+    if (*p == NULL || *p >= end)
+        return false;
+    const char *eol = memchr(*p, '\n', (size_t)(end - *p));
+    *line = *p;
+    *len = (size_t)((eol == NULL ? end : eol) - *p);
+    *p = eol == NULL ? end : eol + 1;
+    return true;
+}
 
-    while (p != NULL && p < end) {
-        const char *eol = memchr(p, '\n', (size_t)(end - p));
-        const char *stop = eol == NULL ? end : eol;
-        if ((size_t)(stop - p) > n && p[n] == ':' && strncasecmp(p, name, n) == 0) {
-            p += n + 1;
-            while (p < stop && (*p == ' ' || *p == '\t'))
-                p++;
-            while (stop > p && (stop[-1] == ' ' || stop[-1] == '\t' || stop[-1] == '\r'))
-                stop--;
-            *value = p;
-            *value_len = (size_t)(stop - p);
-            return true;
-        }
-        p = eol == NULL ? end : eol + 1;
+bool transfer_header(const struct transfer *t, const char *name, unsigned nth, const char **value,
+                     size_t *value_len) {
+    const char *p = t->head.data, *end = p + t->head.len, *line;
+    size_t name_len = strlen(name), len;
+
+    while (next_line(&p, end, &line, &len)) {
+        if (len <= name_len || line[name_len] != ':' || strncasecmp(line, name, name_len) != 0 ||
+            nth-- > 0)
+            continue;
+        const char *from = line + name_len + 1, *to = line + len;
+        while (from < to && (*from == ' ' || *from == '\t'))
+            from++;
+        while (to > from && (to[-1] == ' ' || to[-1] == '\t' || to[-1] == '\r'))
+            to--;
+        *value = from;
+        *value_len = (size_t)(to - from);
+        return true;
     }
     return false;
 }

@@ -85,7 +85,7 @@ struct transfer {
     struct buf head;  /* the status line and headers as received, the empty line included */
     struct body body; /* as received, transfer coding undone; body.cut: there was more */
     uint32_t retry_after_ms;
-    int64_t started_ms; /* CLOCK_BOOTTIME */
+    int64_t started_ms; /* CLOCK_BOOTTIME: when the request went out, as far as is known */
     uint64_t started_unix_ms;
     uint32_t duration_ms;
 
@@ -110,8 +110,9 @@ void transfer_release(struct transfer *t);
 /* Releases all of the target without a word, and shuts their connections. */
 void transfers_abort(struct transfer_target *target);
 
-/* A field of the response's header (`name` in any case); the first, without the white space around it. False: none. */
-bool transfer_header(const struct transfer *t, const char *name, const char **value,
+/* The value of a field of the response's header (`name` in any case), without the white space around it: of the
+ * `nth` field of that name, from 0. False: there are not so many. */
+bool transfer_header(const struct transfer *t, const char *name, unsigned nth, const char **value,
                      size_t *value_len);
 
 void transfers_socket_event(struct transfers *ts, int fd, uint32_t epoll_events);
