@@ -43,8 +43,10 @@ static uint64_t *slots_alloc(uint64_t size) {
 
     if (bytes < MAPPED_BYTES_MIN)
         return calloc(1, bytes);
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return p == MAP_FAILED ? NULL : p;
+    uint64_t *slots = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (slots == MAP_FAILED)
+        slots = NULL;
+    return slots;
 }
 
 static void slots_free(uint64_t *slots, uint64_t size) {
