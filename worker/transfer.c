@@ -238,8 +238,10 @@ static void judge(struct transfer *t, CURLcode code) {
         fail(t, AGENT_NETWORK, "body cut short");
         break;
     case CURLE_SEND_ERROR:
-    case CURLE_RECV_ERROR:
-        fail(t, AGENT_NETWORK, "connection reset");
+    case CURLE_RECV_ERROR: /* a broken transfer coding, too */
+        fail(t, AGENT_NETWORK,
+             os_errno == ECONNRESET || os_errno == EPIPE ? "connection reset"
+                                                         : "connection broken");
         break;
     case CURLE_PEER_FAILED_VERIFICATION:
         fail_certificate(t);
@@ -260,8 +262,11 @@ static void judge(struct transfer *t, CURLcode code) {
     case CURLE_URL_MALFORMAT:
         fail(t, AGENT_HOPELESS, "url: not supported");
         break;
-    case CURLE_OUT_OF_MEMORY:
-        fail(t, AGENT_NETWORK, "out of memory");
+    case CURLE_OUT_OF_MEMORY: /* so curl calls a header line over its own limit */
+        if (t->head_done)
+            fail(t, AGENT_NETWORK, "out of memory");
+        else
+            fail(t, AGENT_HOPELESS, "protocol: header too large");
         break;
     default:
         fail(t, AGENT_NETWORK, curl_easy_strerror(code));
@@ -283,7 +288,8 @@ static void finish(struct transfer *t, CURLcode code) {
     curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
     t->status = t->head.len == 0 || status < 0 ? 0 : (uint32_t)status;
     t->duration_ms = (uint32_t)(total_us / 1000);
-    t->started_ms += ready_us / 1000; /* connecting took so long */
+    /* From now backwards: curl does not begin at once, and connecting took its time. */
+    t->started_ms = fence_now_ms() - (total_us - ready_us) / 1000;
     if (retry_after_s > LIMIT_SERVER_DELAY_MS / 1000)
         retry_after_s = LIMIT_SERVER_DELAY_MS / 1000;
     t->retry_after_ms = retry_after_s > 0 ? (uint32_t)retry_after_s * 1000 : 0;
