@@ -1,8 +1,8 @@
 /*
  * worker: see worker.h.
  *
- * Threads: the main thread waits for signals (signalfd) and for loops that end (eventfd). Signals are blocked
- * before the first thread is made, so that all inherit that. A loop belongs to its own thread.
+ * Threads: the main thread waits on one eventfd, to which the handler of SIGINT and SIGTERM (in whichever thread
+ * it runs) and loops that end write. A loop belongs to its own thread.
  */
 #include "worker/worker.h"
 
@@ -14,6 +14,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,6 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -49,7 +49,7 @@ struct worker {
     char name[LIMIT_WORKER_NAME_BYTES + 1];
     unsigned char instance[INSTANCE_BYTES];
     uint64_t incarnation;
-    int dir_fd, home_fd, archive_fd, lock_fd, signal_fd, done_fd;
+    int dir_fd, home_fd, archive_fd, lock_fd, wake_fd;
     struct rpc_client *client;
     struct loop **loops;
     uint32_t loop_count;
@@ -209,19 +209,33 @@ static bool open_directory(struct worker *w) {
 
 /* ---- signals ------------------------------------------------------------------------------------- */
 
+/* All that the handler knows. It counts, so that a second signal ends the process whatever the main thread is
+ * waiting for. */
+static atomic_int signal_count;
+static atomic_int signal_fd;
+
+static void on_signal(int number) {
+    int saved = errno;
+    uint64_t one = 1;
+
+    (void)number;
+    if (atomic_fetch_add(&signal_count, 1) > 0)
+        _exit(EXIT_INTERRUPTED);
+    (void)!write(atomic_load(&signal_fd), &one, sizeof one);
+    errno = saved;
+}
+
 static bool take_over_signals(struct worker *w) {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
-    sigset_t set;
+    struct sigaction take = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
 
-    sigaction(SIGPIPE, &ignore, NULL);
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
+    w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (w->wake_fd < 0)
         return failed(w, "take over signals for", "");
-    w->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    w->done_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    return (w->signal_fd >= 0 && w->done_fd >= 0) || failed(w, "take over signals for", "");
+    atomic_store(&signal_fd, w->wake_fd);
+    return (sigaction(SIGPIPE, &ignore, NULL) == 0 && sigaction(SIGINT, &take, NULL) == 0 &&
+            sigaction(SIGTERM, &take, NULL) == 0) ||
+           failed(w, "take over signals for", "");
 }
 
 static void drain_loops(struct worker *w) {
@@ -230,8 +244,6 @@ static void drain_loops(struct worker *w) {
 }
 
 static void stop(struct worker *w) {
-    if (w->stopping)
-        _exit(EXIT_INTERRUPTED);
     w->stopping = true;
     log_info("worker", "stopping: what is in flight is finished first");
     drain_loops(w);
@@ -239,16 +251,13 @@ static void stop(struct worker *w) {
 
 /* Waits for a signal, the end of a loop or the time. */
 static void await(struct worker *w, int timeout_ms) {
-    struct pollfd p[] = {{.fd = w->signal_fd, .events = POLLIN},
-                         {.fd = w->done_fd, .events = POLLIN}};
-    struct signalfd_siginfo info;
+    struct pollfd p = {.fd = w->wake_fd, .events = POLLIN};
     uint64_t count;
 
-    (void)poll(p, 2, timeout_ms);
-    while (read(w->signal_fd, &info, sizeof info) == sizeof info)
+    (void)poll(&p, 1, timeout_ms);
+    (void)!read(w->wake_fd, &count, sizeof count);
+    if (atomic_load(&signal_count) > 0 && !w->stopping)
         stop(w);
-    while (read(w->done_fd, &count, sizeof count) == sizeof count)
-        ;
 }
 
 /* ---- the master ---------------------------------------------------------------------------------- */
@@ -314,7 +323,7 @@ static bool start_loops(struct worker *w) {
         .incarnation = w->incarnation,
         .loops = w->config->threads,
         .transfers = w->config->transfers,
-        .done_fd = w->done_fd,
+        .done_fd = w->wake_fd,
     };
 
     w->loops = calloc(w->config->threads, sizeof(struct loop *));
@@ -401,8 +410,9 @@ static bool run(struct worker *w) {
     return recover_last(w, ok);
 }
 
+/* The eventfd stays: a late signal may still write to it. */
 static void close_all(struct worker *w) {
-    const int fds[] = {w->signal_fd, w->done_fd, w->lock_fd, w->home_fd, w->archive_fd, w->dir_fd};
+    const int fds[] = {w->lock_fd, w->home_fd, w->archive_fd, w->dir_fd};
 
     if (!rpc_client_free(w->client))
         log_warn("worker", "the connection to the master hangs in closing");
@@ -421,8 +431,7 @@ int worker_run(const struct worker_config *config, struct error *err) {
         .home_fd = -1,
         .archive_fd = -1,
         .lock_fd = -1,
-        .signal_fd = -1,
-        .done_fd = -1,
+        .wake_fd = -1,
     };
 
     w.err->text[0] = '\0';

@@ -32,8 +32,8 @@ struct worker_config {
                                     ones always may */
 };
 
-/* Runs the worker in this process, to its end; blocks SIGINT and SIGTERM in the calling thread and takes them
- * itself. Start the log before (shared/log.h). Returns the exit code: 0 when the crawl is done or it was
+/* Runs the worker in this process, to its end; takes SIGINT and SIGTERM over and ignores
+ * SIGPIPE. Start the log before (shared/log.h). Returns the exit code: 0 when the crawl is done or it was
  * told to stop, 1 with `err` set. To be called once, by the main thread, before it has made others. */
 int worker_run(const struct worker_config *config, struct error *err);
 

@@ -1,0 +1,141 @@
+/* loop_finish: from a finished exchange to its record and its outcome, also when the disk is full. */
+#include <errno.h>
+
+#include "shared/log.h"
+#include "worker/fence.h"
+#include "worker/loop_state.h"
+
+enum {
+    STALL_PAUSE_MS = 1000,   /* until a disk that refused is tried again */
+    STALL_LEAVING_MS = 5000, /* how long that may last when the loop is to end */
+};
+
+static void stalled_add(struct loop *l, struct transfer *t) {
+    t->shell = NULL;
+    if (l->stalled == NULL)
+        l->stalled = t;
+    else
+        l->stalled_last->shell = t;
+    l->stalled_last = t;
+}
+
+void loop_finish_forget(struct loop *l, const struct transfer_target *target) {
+    struct transfer *t = l->stalled, *next;
+
+    l->stalled = l->stalled_last = NULL;
+    for (; t != NULL; t = next) {
+        next = t->shell;
+        if (t->target != target)
+            stalled_add(l, t);
+    }
+}
+
+static enum segment_result store(struct loop *l, struct transfer *t, struct agent_outcome *o,
+                                 struct segment_place *place) {
+    struct segment_response r = {
+        .url = t->url,
+        .url_len = t->url_len,
+        .at_unix_ms = t->started_unix_ms,
+        .address = t->target->sockets.address,
+        .address_len = t->target->sockets.address_len,
+        .head = t->head.data,
+        .head_len = t->head.len,
+        .cut = t->body.cut,
+    };
+    struct error err = {0};
+    enum segment_result result = SEGMENT_AGAIN;
+
+    if (body_view(&t->body, &r.body, &r.body_len))
+        result = archive_append(l->archive, agent_session(l->agent), &r, place, &o->segment, &err);
+    else
+        error_set(&err, errno, "cannot read a body");
+    switch (result) {
+    case SEGMENT_OK:
+        o->digest = place->digest;
+        o->offset = place->offset;
+        o->record_length = place->length;
+        break;
+    case SEGMENT_INVALID:
+        o->failure = AGENT_HOPELESS;
+        o->reason = "protocol: bad header";
+        break;
+    case SEGMENT_AGAIN:
+        if (!l->holding)
+            log_warn("loop", "%s; nothing is fetched until it can be written", err.text);
+        l->stall_error = err;
+        break;
+    case SEGMENT_FAILED:
+        loop_fail(l, err.text);
+        break;
+    }
+    return result;
+}
+
+/* False: the disk refuses the record, the transfer is to be kept. */
+static bool finish_page(struct loop *l, struct transfer *t) {
+    struct agent_outcome o;
+    struct segment_place place;
+
+    harvest_outcome(l->harvest, t, &o);
+    if (agent_disposition(l->agent, t->fetch, t->status, t->failure) == AGENT_ARCHIVE) {
+        enum segment_result result = store(l, t, &o, &place);
+        if (result == SEGMENT_AGAIN || result == SEGMENT_FAILED)
+            return false;
+        if (result == SEGMENT_OK)
+            harvest_links(l->harvest, t, &o);
+    }
+    agent_fetched(l->agent, fence_now_ms(), t->fetch, &o);
+    transfer_release(t);
+    return true;
+}
+
+static void finish_robots(struct loop *l, struct transfer *t) {
+    struct agent_outcome o;
+    const char *body = "";
+    size_t len = 0;
+
+    harvest_outcome(l->harvest, t, &o);
+    if (t->failure == AGENT_NO_FAILURE && !harvest_robots(l->harvest, t, &body, &len)) {
+        o.failure = AGENT_HOPELESS;
+        o.reason = "protocol: bad content coding";
+    }
+    agent_fetched_robots(l->agent, fence_now_ms(), t->fetch, &o, body, len);
+    transfer_release(t);
+}
+
+void loop_finish(struct loop *l, struct transfer *t) {
+    if (t->failure != AGENT_NO_FAILURE && log_enabled(LOG_DEBUG))
+        log_event(LOG_DEBUG, "loop", "no response", log_bytes("url", t->url, t->url_len),
+                  log_str("reason", t->reason));
+    if (t->robots) {
+        finish_robots(l, t);
+        return;
+    }
+    if (!l->holding && finish_page(l, t))
+        return;
+    if (!l->holding) {
+        l->holding = true;
+        agent_hold(l->agent, true);
+        l->stalled_since_ms = fence_now_ms();
+        l->stall_again_ms = l->stalled_since_ms + STALL_PAUSE_MS;
+    }
+    stalled_add(l, t);
+}
+
+void loop_finish_retry(struct loop *l, int64_t now_ms) {
+    if (!l->holding || now_ms < l->stall_again_ms)
+        return;
+    while (l->stalled != NULL) {
+        struct transfer *t = l->stalled, *next = t->shell;
+        if (!finish_page(l, t)) {
+            l->stall_again_ms = now_ms + STALL_PAUSE_MS;
+            if (l->draining && now_ms - l->stalled_since_ms > STALL_LEAVING_MS)
+                loop_fail(l, l->stall_error.text);
+            return;
+        }
+        l->stalled = next;
+    }
+    l->holding = false;
+    agent_hold(l->agent, false);
+    log_info("loop", "the archive can be written again");
+}
