@@ -1,0 +1,66 @@
+/*
+ * args: the options of all commands, from one table: it reads the command line and crawl.conf, and prints the
+ * help. A wrong value is told with the option, the value and what is accepted.
+ *
+ * What counts, from weak to strong: the default, DIR/crawl.conf (what the crawl was started with), --config
+ * FILE, the command line. A list that is given in a stronger place replaces the weaker one whole.
+ */
+#ifndef TRAWL_CLI_ARGS_H
+#define TRAWL_CLI_ARGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "shared/error.h"
+#include "shared/log.h"
+#include "shared/options.h"
+
+enum args_command {
+    ARGS_CRAWL = 1 << 0,
+    ARGS_MASTER = 1 << 1,
+    ARGS_WORKER = 1 << 2,
+    ARGS_STATUS = 1 << 3,
+    ARGS_CTL = 1 << 4,
+    ARGS_EXPORT = 1 << 5,
+    ARGS_VERIFY = 1 << 6,
+};
+
+enum args_format { FORMAT_JSONL, FORMAT_CSV, FORMAT_CDXJ, FORMAT_LINKS };
+
+struct args {
+    enum args_command command;
+    struct options crawl;
+    bool ip_connections_given;
+    char *dir, *seeds_file, *listen, *http, *config, *contact;
+    char *tls_cert, *tls_key, *tls_ca;
+    bool insecure;
+    uint32_t workers, threads, transfers; /* workers, threads 0: by the number of cores */
+    char *master, *name;
+    uint32_t connect_timeout_ms;
+    bool quiet, verbose, json;
+    enum log_format log_format;
+    enum args_format format;
+    bool help, man;
+    struct string_list words; /* what is not an option: URLs, a directory, verbs */
+};
+
+enum args_result { ARGS_OK, ARGS_WRONG, ARGS_FAILED };
+
+/* Reads argv[1..] for `command`, with the configuration files. WRONG: bad usage (exit 2), FAILED: a file cannot
+ * be read (exit 1); `err` has the line. */
+enum args_result args_read(struct args *a, enum args_command command, int argc, char **argv,
+                           struct error *err);
+void args_release(struct args *a);
+
+/* Writes DIR/crawl.conf: the effective options of the crawl, enough to resume. */
+bool args_save(const struct args *a, struct error *err);
+/* Is there a crawl in DIR already? */
+bool args_crawl_exists(const struct args *a);
+
+void args_help(enum args_command command, FILE *to);
+/* The same as a man page. */
+void args_man(enum args_command command, FILE *to);
+
+#endif

@@ -1,0 +1,360 @@
+/* cmd_crawl: `trawl crawl` and `trawl master`: the same master, with worker processes of its own or without. */
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "cli/export.h"
+#include "cli/progress.h"
+#include "cli/spawn.h"
+#include "master/master.h"
+#include "shared/log.h"
+#include "shared/parse.h"
+#include "shared/url.h"
+
+enum {
+    POLL_MS = 100,
+    TROUBLE_MS = 5000,         /* so long the crawldb may be unwritable before the crawl stops */
+    LOW_DISK_BYTES = 16 << 20, /* with so little left and no progress, the disk is full */
+    SEAL_MS = 60000,           /* so long workers have to seal and leave at the end */
+    SEED_LINE_BYTES = 16384,
+};
+
+struct crawl {
+    struct args *a;
+    struct master *master;
+    struct server *server;
+    struct spawn *spawn; /* NULL: `trawl master` */
+    struct progress progress;
+    sigset_t signals;
+    unsigned interrupts;
+    int64_t trouble_since_ms; /* 0: none */
+    int64_t progress_ms;      /* when the last commit was seen */
+    uint64_t commits;
+};
+
+static int64_t clock_ms(void) {
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* ---- seeds ------------------------------------------------------------------------------------------------- */
+
+static bool check_seed(const char *text, const char *where, struct error *err) {
+    struct url u;
+    bool ok;
+
+    url_init(&u);
+    ok = url_parse(&u, text, strlen(text), NULL) == URL_OK && url_is_http(&u);
+    url_release(&u);
+    if (!ok)
+        error_set(err, 0,
+                  "%s%.200s: not a URL to crawl; accepted is http://HOST/... or https://HOST/...",
+                  where, text);
+    return ok;
+}
+
+static char *trim(char *line) {
+    size_t len;
+
+    while (*line == ' ' || *line == '\t')
+        line++;
+    len = strcspn(line, "\r\n");
+    while (len > 0 && (line[len - 1] == ' ' || line[len - 1] == '\t'))
+        len--;
+    line[len] = '\0';
+    return line;
+}
+
+/* Adds the file's URLs to the words. 0, or an exit code. */
+static int read_seeds(struct args *a, struct error *err) {
+    char line[SEED_LINE_BYTES], where[300];
+    unsigned number = 0;
+    int code = 0;
+    FILE *f = strcmp(a->seeds_file, "-") == 0 ? stdin : fopen(a->seeds_file, "re");
+
+    if (f == NULL) {
+        error_set(err, errno, "cannot read %s", a->seeds_file);
+        return 1;
+    }
+    while (code == 0 && fgets(line, sizeof line, f) != NULL) {
+        char *text = trim(line);
+        number++;
+        if (text[0] == '\0' || text[0] == '#')
+            continue;
+        snprintf(where, sizeof where, "%.250s:%u: ", a->seeds_file, number);
+        if (!check_seed(text, where, err))
+            code = 2;
+        else if (!string_list_add(&a->words, text))
+            code = 1;
+    }
+    if (f != stdin)
+        fclose(f);
+    return code;
+}
+
+static int gather_seeds(struct args *a, struct error *err) {
+    for (size_t i = 0; i < a->words.count; i++)
+        if (!check_seed(a->words.items[i], "", err))
+            return 2;
+    if (a->seeds_file != NULL) {
+        int code = read_seeds(a, err);
+        if (code != 0)
+            return code;
+    }
+    if (a->words.count > 0 || a->crawl.keep || args_crawl_exists(a))
+        return 0;
+    error_set(err, 0, "no URL to begin with, and no crawl to resume in %s", a->dir);
+    return 2;
+}
+
+static int check_listen(const struct args *a, struct error *err) {
+    struct parse_address address;
+
+    (void)parse_rpc_address(a->listen, PARSE_LISTEN, &address);
+    if (address.tls) {
+        error_set(err, 0, "--listen %s: TLS is not in this version; accepted is tcp://HOST:PORT",
+                  a->listen);
+        return 2;
+    }
+    if (address.is_loopback || a->insecure)
+        return 0;
+    error_set(err, 0,
+              "--listen %s: beyond this machine anybody could join; accepted is loopback, or "
+              "--insecure to take the risk (TLS with --tls-cert comes later)",
+              a->listen);
+    return 2;
+}
+
+/* ---- starting ------------------------------------------------------------------------------------------------- */
+
+static uint32_t cores(void) {
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return 1;
+    return (uint32_t)CPU_COUNT(&set);
+}
+
+static bool start_log(const struct args *a, struct error *err) {
+    char path[4096];
+    struct log_config log = {.path = path,
+                             .format = a->log_format,
+                             .level = a->quiet     ? LOG_WARN
+                                      : a->verbose ? LOG_DEBUG
+                                                   : LOG_INFO};
+
+    snprintf(path, sizeof path, "%s/logs/master.log", a->dir);
+    return log_init(&log, err);
+}
+
+static bool start_master(struct crawl *c, struct error *err) {
+    struct args *a = c->a;
+    struct master_config config = {.dir = a->dir, .options = &a->crawl, .listen = a->listen};
+
+    c->master = master_open(a->dir, err);
+    if (c->master == NULL || !start_log(a, err) || !args_save(a, err) ||
+        !master_start(c->master, &config, err))
+        return false;
+    c->server = master_server(c->master);
+    for (size_t i = 0; i < a->words.count; i++)
+        if (!server_seed(c->server, a->words.items[i], strlen(a->words.items[i]), err))
+            return false;
+    return true;
+}
+
+static bool start_workers(struct crawl *c, struct error *err) {
+    struct args *a = c->a;
+    uint32_t n = a->workers > 0 ? a->workers : cores();
+    struct spawn_config config = {.dir = a->dir,
+                                  .master = server_address(c->server),
+                                  .workers = n,
+                                  .threads = a->threads > 0 ? a->threads : (cores() + n - 1) / n,
+                                  .transfers = a->transfers,
+                                  .verbose = a->verbose,
+                                  .json_logs = a->log_format == LOG_JSON};
+
+    if (a->command == ARGS_MASTER) {
+        fprintf(stderr, "trawl: workers connect to %s\n", server_address(c->server));
+        return true;
+    }
+    c->spawn = spawn_new(&config, err);
+    return c->spawn != NULL;
+}
+
+/* ---- running ---------------------------------------------------------------------------------------------------- */
+
+static bool disk_is_full(const struct crawl *c, int64_t now) {
+    struct statvfs fs;
+
+    if (statvfs(c->a->dir, &fs) != 0 || now - c->progress_ms < TROUBLE_MS)
+        return false;
+    return (uint64_t)fs.f_bavail * fs.f_frsize < LOW_DISK_BYTES;
+}
+
+/* Something keeps the crawl from going on: told once it has lasted. */
+static bool in_trouble(struct crawl *c, struct error *err) {
+    int64_t now = clock_ms();
+
+    if (disk_is_full(c, now) && c->interrupts == 0) {
+        error_set(err, ENOSPC, "cannot write to %s", c->a->dir);
+        return true;
+    }
+    if (!server_troubled(c->server, err)) {
+        c->trouble_since_ms = 0;
+        return false;
+    }
+    if (c->trouble_since_ms == 0)
+        c->trouble_since_ms = now;
+    return now - c->trouble_since_ms > TROUBLE_MS;
+}
+
+static void show(struct crawl *c) {
+    struct core_stats s;
+
+    if (!server_stats(c->server, &s))
+        return;
+    if (s.commits != c->commits || s.pending == 0 || s.in_flight == 0) {
+        c->commits = s.commits;
+        c->progress_ms = clock_ms();
+    }
+    progress_show(&c->progress, &s);
+}
+
+/* A signal, if one came within POLL_MS. */
+static bool interrupted(struct crawl *c) {
+    const struct timespec t = {.tv_nsec = POLL_MS * 1000000L};
+
+    return sigtimedwait(&c->signals, NULL, &t) > 0;
+}
+
+static bool heed_signal(struct crawl *c) {
+    if (!interrupted(c))
+        return true;
+    if (++c->interrupts > 1)
+        return false;
+    progress_end(&c->progress);
+    fprintf(stderr, "trawl: stopping; what is in flight is finished (again to leave at once)\n");
+    server_stop(c->server, "stopped");
+    return true;
+}
+
+/* 0: the crawl has ended; else the exit code. */
+static int run(struct crawl *c, struct error *err) {
+    while (!server_wait(c->server, 0)) {
+        if (!heed_signal(c))
+            return 130;
+        if (c->spawn != NULL)
+            spawn_watch(c->spawn, true);
+        show(c);
+        if (in_trouble(c, err))
+            return 1;
+    }
+    return 0;
+}
+
+static void count_segment(void *arg, const char *segment, const char *worker) {
+    (void)segment;
+    (void)worker;
+    ++*(size_t *)arg;
+}
+
+static size_t unsealed(struct crawl *c) {
+    size_t n = 0;
+
+    server_unsealed(c->server, count_segment, &n);
+    return n;
+}
+
+static bool wait_workers(struct crawl *c) {
+    int64_t until = clock_ms() + SEAL_MS;
+
+    while (spawn_alive(c->spawn) > 0 && clock_ms() < until) {
+        if (interrupted(c) && ++c->interrupts > 1)
+            return false;
+        spawn_watch(c->spawn, false);
+    }
+    return true;
+}
+
+/* Workers leave by themselves; what a dead one left open is sealed by one more. */
+static bool finish_workers(struct crawl *c) {
+    if (!wait_workers(c))
+        return false;
+    for (int tries = 0; tries < 3 && unsealed(c) > 0; tries++)
+        if (!spawn_one(c->spawn, NULL) || !wait_workers(c))
+            return false;
+    return true;
+}
+
+static void tell_unsealed(void *arg, const char *segment, const char *worker) {
+    (void)arg;
+    fprintf(stderr,
+            "trawl: segment %s of worker %s is not sealed: start the master and that worker again "
+            "to seal it, or `trawl ctl forget %s` if its disk is gone\n",
+            segment, worker, worker);
+}
+
+static int end(struct crawl *c, struct error *err) {
+    struct core_stats s = {0};
+    char why[64];
+
+    if (c->spawn != NULL && !finish_workers(c) && c->interrupts > 1)
+        return 130;
+    progress_end(&c->progress);
+    server_unsealed(c->server, tell_unsealed, NULL);
+    (void)server_stats(c->server, &s);
+    snprintf(why, sizeof why, "%s",
+             server_why(c->server) == NULL ? "ended" : server_why(c->server));
+    master_close(c->master);
+    c->master = NULL;
+    if (!export_index(c->a->dir, err))
+        return 1;
+    progress_summary(&c->progress, &s, why, c->a->dir);
+    return 0;
+}
+
+static void block_signals(struct crawl *c) {
+    sigemptyset(&c->signals);
+    sigaddset(&c->signals, SIGINT);
+    sigaddset(&c->signals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &c->signals, NULL);
+}
+
+int command_crawl(struct args *a) {
+    struct crawl c = {.a = a};
+    struct error err = {0};
+    int code = check_listen(a, &err);
+
+    if (code == 0)
+        code = gather_seeds(a, &err);
+    if (code != 0)
+        return command_fail(code, &err);
+    if (a->crawl.robots_ignore)
+        fprintf(stderr, "trawl: robots.txt is ignored: for your own sites only\n");
+    block_signals(&c);
+    progress_init(&c.progress, a->quiet);
+    c.progress_ms = clock_ms();
+    code = start_master(&c, &err) && start_workers(&c, &err) ? run(&c, &err) : 1;
+    if (code == 0)
+        code = end(&c, &err);
+    progress_end(&c.progress);
+    if (code == 1)
+        command_fail(1, &err);
+    if (c.spawn != NULL && code == 1)
+        spawn_signal(c.spawn, SIGTERM);
+    spawn_free(c.spawn);
+    if (code == 130)
+        _exit(130);
+    master_close(c.master);
+    log_close();
+    return code;
+}

@@ -1,0 +1,213 @@
+/* cmd_status: `trawl status` and `trawl ctl`: one request to a running master. */
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "proto/rpc.h"
+#include "proto/wire.h"
+#include "shared/limits.h"
+
+enum { CALL_TIMEOUT_MS = 10000 };
+
+/* --master, else what the crawl in --dir says of itself, else the default. */
+static void find_master(const struct args *a, char address[300]) {
+    char path[4096];
+    FILE *f;
+
+    snprintf(address, 300, "%s", a->master == NULL ? "tcp://127.0.0.1:7700" : a->master);
+    if (a->master != NULL)
+        return;
+    snprintf(path, sizeof path, "%s/master.addr", a->dir);
+    f = fopen(path, "re");
+    if (f == NULL)
+        return;
+    if (fgets(address, 300, f) != NULL)
+        address[strcspn(address, "\n")] = '\0';
+    fclose(f);
+}
+
+/* NULL: `err` says why. The reply lives in `arena`. */
+static Trawl__Reply *ask(const struct args *a, Trawl__Request *request, struct arena *arena,
+                         struct error *err) {
+    char address[300];
+    struct buf bytes, answer;
+    Trawl__Reply *reply = NULL;
+
+    find_master(a, address);
+    buf_init(&bytes, LIMIT_WIRE_BYTES);
+    buf_init(&answer, LIMIT_WIRE_BYTES);
+    request->version = WIRE_VERSION;
+    struct rpc_client *client = rpc_client_new(address, RPC_DIAL_NOW, err);
+    if (client == NULL || !wire_pack(&bytes, &request->base))
+        goto out;
+    if (!rpc_call_sync(client, bytes.data, bytes.len, CALL_TIMEOUT_MS, &answer, err))
+        goto out;
+    reply = wire_reply_unpack(arena, answer.data, answer.len);
+    if (reply == NULL)
+        error_set(err, 0, "%s does not answer like a master of this version", address);
+    else if (reply->code != TRAWL__CODE__OK)
+        error_set(err, 0, "%s", reply->error);
+    if (reply != NULL && reply->code != TRAWL__CODE__OK)
+        reply = NULL;
+out:
+    (void)rpc_client_free(client);
+    buf_release(&bytes);
+    buf_release(&answer);
+    return reply;
+}
+
+/* ---- status --------------------------------------------------------------------------------------------------- */
+
+static long long number(const json_t *object, const char *key) {
+    return (long long)json_integer_value(json_object_get(object, key));
+}
+
+static const char *text(const json_t *object, const char *key) {
+    const char *s = json_string_value(json_object_get(object, key));
+
+    return s == NULL ? "" : s;
+}
+
+static void print_workers(const json_t *workers) {
+    size_t i;
+    const json_t *w;
+
+    printf("%-20s %6s %7s %10s %9s %10s\n", "worker", "loops", "leases", "transfers", "fetched",
+           "silent ms");
+    json_array_foreach(workers, i, w) printf(
+        "%-20s %6lld %7lld %10lld %9lld %10lld%s\n", text(w, "name"), number(w, "loops"),
+        number(w, "leases"), number(w, "transfers"), number(w, "fetched"), number(w, "silent_ms"),
+        json_is_true(json_object_get(w, "draining")) ? "  draining" : "");
+}
+
+static void print_origins(const json_t *origins) {
+    size_t i;
+    const json_t *o;
+
+    printf("\n%-40s %9s %9s %7s  %s\n", "busiest origins", "queued", "fetched", "errors", "now");
+    json_array_foreach(origins, i, o)
+        printf("%-40.40s %9lld %9lld %7lld  %s\n", text(o, "origin"), number(o, "queued"),
+               number(o, "fetched"), number(o, "errors"), text(o, "place"));
+}
+
+static void print_status(const json_t *root) {
+    const json_t *urls = json_object_get(root, "urls");
+
+    printf("%s for %.1f s%s%s\n", text(root, "state"), (double)number(root, "running_ms") / 1000,
+           text(root, "why")[0] == '\0' ? "" : ": ", text(root, "why"));
+    printf("URLs     %lld known: %lld fetched, %lld redirected, %lld excluded, %lld failed, %lld "
+           "pending (%lld in flight)\n",
+           number(urls, "known"), number(urls, "fetched"), number(urls, "redirected"),
+           number(urls, "excluded"), number(urls, "failed"), number(urls, "pending"),
+           number(urls, "in_flight"));
+    printf("bodies   %lld bytes\norigins  %lld known, %lld ready\n", number(root, "bytes"),
+           number(root, "origins"), number(root, "origins_ready"));
+    printf("leases   %lld; %lld workers lost, %lld tasks reassigned\n\n", number(root, "leases"),
+           number(root, "workers_lost"), number(root, "tasks_reassigned"));
+    print_workers(json_object_get(root, "workers"));
+    print_origins(json_object_get(root, "busiest"));
+}
+
+int command_status(const struct args *a) {
+    struct arena arena;
+    struct error err = {0};
+    Trawl__Request r = TRAWL__REQUEST__INIT;
+    Trawl__Status m = TRAWL__STATUS__INIT;
+    int code = 1;
+
+    arena_init(&arena, LIMIT_ARENA_BYTES);
+    r.body_case = TRAWL__REQUEST__BODY_STATUS;
+    r.status = &m;
+    Trawl__Reply *reply = ask(a, &r, &arena, &err);
+    json_t *root = reply == NULL || reply->body_case != TRAWL__REPLY__BODY_STATUS
+                       ? NULL
+                       : json_loads(reply->status->json, 0, NULL);
+    if (root == NULL) {
+        command_fail(1, &err);
+        goto out;
+    }
+    if (a->json)
+        puts(reply->status->json);
+    else
+        print_status(root);
+    json_decref(root);
+    code = 0;
+out:
+    arena_release(&arena);
+    return code;
+}
+
+/* ---- ctl ------------------------------------------------------------------------------------------------------ */
+
+static const struct {
+    const char *name;
+    Trawl__Verb verb;
+    bool worker, urls;
+} verbs[] = {
+    {"pause", TRAWL__VERB__PAUSE, false, false}, {"resume", TRAWL__VERB__RESUME, false, false},
+    {"stop", TRAWL__VERB__STOP, false, false},   {"add", TRAWL__VERB__ADD, false, true},
+    {"drain", TRAWL__VERB__DRAIN, true, false},  {"forget", TRAWL__VERB__FORGET, true, false},
+};
+
+enum { VERBS = sizeof verbs / sizeof verbs[0] };
+
+static bool read_verb(const struct args *a, Trawl__Control *m, ProtobufCBinaryData *urls,
+                      struct error *err) {
+    const char *name = a->words.count == 0 ? "" : a->words.items[0];
+    size_t i = 0, rest = a->words.count == 0 ? 0 : a->words.count - 1;
+
+    while (i < VERBS && strcmp(verbs[i].name, name) != 0)
+        i++;
+    if (i == VERBS) {
+        error_set(err, 0,
+                  "ctl %.60s: accepted is pause, resume, stop, add URL..., drain WORKER or forget "
+                  "WORKER",
+                  name);
+        return false;
+    }
+    if (verbs[i].urls ? rest == 0 : rest != verbs[i].worker) {
+        error_set(err, 0, "ctl %s: %s", name,
+                  verbs[i].urls     ? "needs one URL or more"
+                  : verbs[i].worker ? "needs the name of one worker"
+                                    : "takes nothing more");
+        return false;
+    }
+    m->verb = verbs[i].verb;
+    if (verbs[i].worker)
+        m->worker = a->words.items[1];
+    for (size_t k = 0; verbs[i].urls && k < rest; k++)
+        urls[k] = (ProtobufCBinaryData){.data = (uint8_t *)a->words.items[k + 1],
+                                        .len = strlen(a->words.items[k + 1])};
+    m->urls = urls;
+    m->n_urls = verbs[i].urls ? rest : 0;
+    return true;
+}
+
+int command_ctl(const struct args *a) {
+    struct arena arena;
+    struct error err = {0};
+    Trawl__Request r = TRAWL__REQUEST__INIT;
+    Trawl__Control m = TRAWL__CONTROL__INIT;
+    ProtobufCBinaryData *urls = calloc(a->words.count + 1, sizeof *urls);
+    int code = 2;
+
+    arena_init(&arena, LIMIT_ARENA_BYTES);
+    if (urls == NULL || !read_verb(a, &m, urls, &err))
+        goto out;
+    r.body_case = TRAWL__REQUEST__BODY_CONTROL;
+    r.control = &m;
+    Trawl__Reply *reply = ask(a, &r, &arena, &err);
+    code = reply != NULL && reply->body_case == TRAWL__REPLY__BODY_CONTROL ? 0 : 1;
+    if (code == 0)
+        puts(reply->control->message);
+out:
+    if (code != 0)
+        command_fail(code, &err);
+    free(urls);
+    arena_release(&arena);
+    return code;
+}

@@ -1,0 +1,266 @@
+/*
+ * cmd_verify: `trawl verify DIR [WORKER-DIR...]`: promise 2, audited. Every committed record must be in a sealed
+ * segment, once, at its place, for its URL, with its digest; no sealed segment may hold any other. Read with
+ * warc_read, which shares no code with the writer.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "cli/command.h"
+#include "cli/rows.h"
+#include "shared/warc_read.h"
+#include "shared/warc_write.h"
+
+enum { TOLD_MAX = 20 };
+
+/* A record that must be there. */
+struct expected {
+    uint64_t offset, length, url_hash;
+    unsigned char digest[WARC_WRITE_DIGEST_BYTES];
+    bool found;
+};
+
+struct file {
+    char *name; /* of the segment */
+    struct expected *records;
+    size_t count, size;
+    bool sealed, seen;
+};
+
+struct audit {
+    struct file *files;
+    size_t count;
+    uint64_t records, problems;
+};
+
+static void problem(struct audit *v, const char *file, uint64_t offset, const char *what) {
+    if (++v->problems <= TOLD_MAX)
+        printf("%s at %llu: %s\n", file, (unsigned long long)offset, what);
+    else if (v->problems == TOLD_MAX + 1)
+        printf("... and more\n");
+}
+
+/* ---- what must be there ------------------------------------------------------------------------------------ */
+
+static bool load_files(struct audit *v, const struct rows *r) {
+    v->count = rows_segment_count(r);
+    v->files = calloc(v->count + 1, sizeof *v->files);
+    for (size_t i = 0; v->files != NULL && i < v->count; i++) {
+        struct rows_segment s = rows_segment_at(r, i);
+        v->files[i].name = strdup(s.name);
+        /* A segment without any committed record was deleted when it was sealed. */
+        v->files[i].sealed = s.sealed;
+        v->files[i].seen = s.sealed && s.size == 0;
+        if (v->files[i].name == NULL)
+            return false;
+    }
+    return v->files != NULL;
+}
+
+static struct file *find_file(const struct audit *v, const char *name) {
+    for (size_t i = 0; i < v->count; i++)
+        if (strcmp(v->files[i].name, name) == 0)
+            return &v->files[i];
+    return NULL;
+}
+
+static bool expect(struct audit *v, const struct row *row) {
+    struct file *f = find_file(v, row->segment);
+
+    if (f == NULL)
+        return false;
+    if (f->count == f->size) {
+        size_t size = f->size == 0 ? 256 : f->size * 2;
+        struct expected *records = realloc(f->records, size * sizeof *records);
+        if (records == NULL)
+            return false;
+        f->records = records;
+        f->size = size;
+    }
+    struct expected *e = &f->records[f->count++];
+    *e = (struct expected){.offset = row->offset,
+                           .length = row->length,
+                           .url_hash = XXH3_64bits(row->url, row->url_len)};
+    if (row->done->digest.len == sizeof e->digest)
+        memcpy(e->digest, row->done->digest.data, sizeof e->digest);
+    v->records++;
+    return true;
+}
+
+static int by_offset(const void *a, const void *b) {
+    uint64_t x = ((const struct expected *)a)->offset, y = ((const struct expected *)b)->offset;
+
+    return (x > y) - (x < y);
+}
+
+static bool load(struct audit *v, const char *dir, struct error *err) {
+    struct rows *r = rows_open(dir, err);
+    struct row row;
+    bool ok;
+
+    if (r == NULL)
+        return false;
+    ok = load_files(v, r);
+    while (ok && rows_next(r, &row))
+        if (row.segment != NULL)
+            ok = expect(v, &row);
+    if (!ok)
+        error_set(err, 0, "out of memory");
+    ok = rows_close(r, ok ? err : NULL) && ok;
+    for (size_t i = 0; ok && i < v->count; i++)
+        if (v->files[i].count > 0)
+            qsort(v->files[i].records, v->files[i].count, sizeof(struct expected), by_offset);
+    return ok;
+}
+
+/* ---- what is there -------------------------------------------------------------------------------------------- */
+
+static bool digest_agrees(const struct warc_read *r, const struct expected *e) {
+    char text[WARC_WRITE_DIGEST_TEXT_SIZE];
+    const char *stated = warc_read_field(r, "WARC-Payload-Digest");
+
+    warc_write_digest_text(e->digest, text);
+    return stated != NULL && strcmp(stated, text) == 0;
+}
+
+static void check_expected(struct audit *v, const char *path, const struct warc_read *r,
+                           const struct warc_read_record *record, struct expected *e) {
+    const char *url = warc_read_field(r, "WARC-Target-URI");
+
+    if (e->found)
+        problem(v, path, record->offset, "twice in the archive");
+    e->found = true;
+    if (url == NULL || XXH3_64bits(url, strlen(url)) != e->url_hash)
+        problem(v, path, record->offset, "the record of another URL than was committed");
+    if (!digest_agrees(r, e))
+        problem(v, path, record->offset, "another payload digest than was committed");
+}
+
+static void check_record(struct audit *v, const char *path, struct file *f, struct warc_read *r,
+                         const struct warc_read_record *record) {
+    struct warc_read_report report = {0};
+    struct expected key = {.offset = record->offset}, *e;
+    bool capture = strcmp(record->type, "response") == 0 || strcmp(record->type, "revisit") == 0;
+
+    e = f->count == 0 ? NULL : bsearch(&key, f->records, f->count, sizeof key, by_offset);
+    if (e != NULL)
+        check_expected(v, path, r, record, e);
+    else if (capture)
+        problem(v, path, record->offset, "a record that was not committed");
+    (void)warc_read_check(r, &report);
+    for (unsigned bit = 0; bit < 32; bit++)
+        if ((report.problems & (1u << bit)) != 0)
+            problem(v, path, record->offset, warc_read_problem_text(1u << bit));
+    if (e != NULL && record->length != e->length)
+        problem(v, path, record->offset, "another length than was committed");
+}
+
+static void check_file(struct audit *v, const char *path, struct file *f) {
+    const struct warc_read_record *record;
+    struct warc_read *r = warc_read_new();
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    enum warc_read_result result = WARC_READ_NO_MEMORY;
+
+    if (fd < 0 || r == NULL) {
+        problem(v, path, 0, fd < 0 ? strerror(errno) : "out of memory");
+        goto out;
+    }
+    warc_read_open_fd(r, fd, 0);
+    while ((result = warc_read_next(r, &record)) == WARC_READ_RECORD)
+        check_record(v, path, f, r, record);
+    if (result != WARC_READ_END)
+        problem(v, path, warc_read_error_offset(r), warc_read_error(r));
+out:
+    warc_read_free(r);
+    if (fd >= 0)
+        close(fd);
+}
+
+/* The segment's name, from its path; false: the path has another ending. */
+static bool segment_name(const char *path, char name[300]) {
+    const char *base = strrchr(path, '/');
+    static const char ending[] = ".warc.gz";
+
+    base = base == NULL ? path : base + 1;
+    size_t len = strlen(base), end = sizeof ending - 1;
+    if (len <= end || len - end >= 300 || strcmp(base + len - end, ending) != 0)
+        return false;
+    memcpy(name, base, len - end);
+    name[len - end] = '\0';
+    return true;
+}
+
+static void check_archive(struct audit *v, const char *dir) {
+    char pattern[4200], name[300];
+    glob_t found;
+
+    snprintf(pattern, sizeof pattern, "%s/archive/*.warc.gz", dir);
+    if (glob(pattern, 0, NULL, &found) != 0)
+        return;
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        struct file *f = segment_name(found.gl_pathv[i], name) ? find_file(v, name) : NULL;
+        if (f == NULL) {
+            problem(v, found.gl_pathv[i], 0, "a segment that the crawldb does not know");
+            continue;
+        }
+        if (!f->sealed)
+            problem(v, found.gl_pathv[i], 0, "sealed, and the crawldb does not know that");
+        f->seen = true;
+        check_file(v, found.gl_pathv[i], f);
+    }
+    globfree(&found);
+}
+
+static void check_missing(struct audit *v) {
+    for (size_t i = 0; i < v->count; i++) {
+        const struct file *f = &v->files[i];
+        if (!f->seen) {
+            if (f->count > 0)
+                problem(v, f->name, 0,
+                        f->sealed ? "not here: name its worker's directory too, or ctl forget it"
+                                  : "not sealed: start the master and its worker again");
+            continue;
+        }
+        for (size_t k = 0; k < f->count; k++)
+            if (!f->records[k].found)
+                problem(v, f->name, f->records[k].offset, "a committed record is missing");
+    }
+}
+
+static void audit_free(struct audit *v) {
+    for (size_t i = 0; i < v->count && v->files != NULL; i++) {
+        free(v->files[i].name);
+        free(v->files[i].records);
+    }
+    free(v->files);
+}
+
+int command_verify(const struct args *a) {
+    struct audit v = {.count = 0};
+    struct error err = {0};
+    int code = 1;
+
+    if (a->words.count < 1) {
+        error_set(&err, 0, "verify needs a directory: trawl verify DIR [WORKER-DIR...]");
+        return command_fail(2, &err);
+    }
+    if (!load(&v, a->words.items[0], &err)) {
+        command_fail(1, &err);
+        goto out;
+    }
+    for (size_t i = 0; i < a->words.count; i++)
+        check_archive(&v, a->words.items[i]);
+    check_missing(&v);
+    printf("%llu committed records in %zu segments, %llu problems\n", (unsigned long long)v.records,
+           v.count, (unsigned long long)v.problems);
+    code = v.problems == 0 ? 0 : 1;
+out:
+    audit_free(&v);
+    return code;
+}

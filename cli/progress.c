@@ -1,0 +1,114 @@
+#include "cli/progress.h"
+
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LIVE_EVERY_MS = 250, PLAIN_EVERY_MS = 5000 };
+
+static int64_t clock_ms(void) {
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+void progress_init(struct progress *p, bool quiet) {
+    *p = (struct progress){.quiet = quiet,
+                           .live = isatty(STDERR_FILENO) == 1,
+                           .started_ms = clock_ms(),
+                           .first_pages = UINT64_MAX};
+    p->shown_ms = p->started_ms;
+}
+
+static void duration(int64_t ms, char out[32]) {
+    int64_t s = ms / 1000;
+
+    if (s < 60)
+        snprintf(out, 32, "%.1f s", (double)ms / 1000);
+    else if (s < 3600)
+        snprintf(out, 32, "%lld:%02lld min", (long long)s / 60, (long long)s % 60);
+    else
+        snprintf(out, 32, "%lld:%02lld:%02lld h", (long long)s / 3600, (long long)s / 60 % 60,
+                 (long long)s % 60);
+}
+
+static void bytes(uint64_t n, char out[32]) {
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+    double value = (double)n;
+    int unit = 0;
+
+    while (value >= 1024 && unit < 4) {
+        value /= 1024;
+        unit++;
+    }
+    snprintf(out, 32, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+}
+
+static uint64_t pages(const struct core_stats *s) {
+    return s->fetched + s->redirected + s->failed;
+}
+
+/* Half of the newest second, half of what was: steady and still quick. */
+static double smooth(double before, uint64_t now, uint64_t last, int64_t ms) {
+    double rate = now < last ? 0 : (double)(now - last) * 1000 / (double)ms;
+
+    return before == 0 ? rate : before * 0.7 + rate * 0.3;
+}
+
+static void note_first(struct progress *p, const struct core_stats *s) {
+    if (p->first_pages != UINT64_MAX)
+        return;
+    p->first_pages = p->last_pages = pages(s);
+    p->first_bytes = p->last_bytes = s->bytes;
+}
+
+void progress_show(struct progress *p, const struct core_stats *s) {
+    int64_t now = clock_ms(), since = now - p->shown_ms;
+    char elapsed[32];
+
+    note_first(p, s);
+    if (p->quiet || since < (p->live ? LIVE_EVERY_MS : PLAIN_EVERY_MS))
+        return;
+    p->pages_rate = smooth(p->pages_rate, pages(s), p->last_pages, since);
+    p->bytes_rate = smooth(p->bytes_rate, s->bytes, p->last_bytes, since);
+    p->shown_ms = now;
+    p->last_pages = pages(s);
+    p->last_bytes = s->bytes;
+    duration(now - p->started_ms, elapsed);
+    fprintf(stderr,
+            "%s%llu fetched, %llu queued, %.0f pages/s, %.2f MB/s, %u workers, %llu errors, %s%s",
+            p->live ? "\r\033[K" : "trawl: ", (unsigned long long)s->fetched,
+            (unsigned long long)s->pending, p->pages_rate, p->bytes_rate / 1e6, s->workers,
+            (unsigned long long)s->failed, elapsed, p->live ? "" : "\n");
+    fflush(stderr);
+}
+
+void progress_end(struct progress *p) {
+    if (p->live && !p->quiet)
+        fputs("\r\033[K", stderr);
+}
+
+void progress_summary(const struct progress *p, const struct core_stats *s, const char *why,
+                      const char *dir) {
+    int64_t ms = clock_ms() - p->started_ms;
+    uint64_t before = p->first_pages == UINT64_MAX ? 0 : p->first_pages;
+    uint64_t done = pages(s) - before;
+    char elapsed[32], size[32];
+
+    duration(ms, elapsed);
+    bytes(s->bytes, size);
+    printf("%s after %s\n", why == NULL ? "ended" : why, elapsed);
+    printf("  URLs      %llu known: %llu fetched, %llu redirected, %llu excluded, %llu failed, "
+           "%llu pending\n",
+           (unsigned long long)s->known, (unsigned long long)s->fetched,
+           (unsigned long long)s->redirected, (unsigned long long)s->excluded,
+           (unsigned long long)s->failed, (unsigned long long)s->pending);
+    printf("  rate      %.1f pages/s\n", ms > 0 ? (double)done * 1000 / (double)ms : 0.0);
+    printf("  bodies    %s\n", size);
+    printf("  origins   %llu\n", (unsigned long long)s->origins);
+    printf("  workers   %llu lost, %llu tasks reassigned\n", (unsigned long long)s->workers_lost,
+           (unsigned long long)s->tasks_reassigned);
+    printf("  results   %s/archive/*.warc.gz, trawl export %s\n", dir, dir);
+    fflush(stdout);
+}

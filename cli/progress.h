@@ -1,0 +1,30 @@
+/*
+ * progress: what a person sees of a running crawl: one live line on a terminal, a plain line every few seconds
+ * elsewhere, and the summary at the end. Progress goes to standard error, the summary to standard output.
+ */
+#ifndef TRAWL_CLI_PROGRESS_H
+#define TRAWL_CLI_PROGRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "master/core.h"
+
+struct progress {
+    bool quiet, live;
+    int64_t started_ms, shown_ms;      /* monotonic */
+    uint64_t first_pages, first_bytes; /* of earlier runs */
+    uint64_t last_pages, last_bytes;
+    double pages_rate, bytes_rate; /* smoothed, a second */
+};
+
+void progress_init(struct progress *p, bool quiet);
+/* Call often; it shows when it is time. */
+void progress_show(struct progress *p, const struct core_stats *s);
+/* Ends the live line. */
+void progress_end(struct progress *p);
+/* `why`: what ended the crawl. */
+void progress_summary(const struct progress *p, const struct core_stats *s, const char *why,
+                      const char *dir);
+
+#endif

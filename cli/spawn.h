@@ -1,0 +1,36 @@
+/*
+ * spawn: the worker processes of `trawl crawl`: started, watched, started again when they die, let go.
+ *
+ * A worker that dies soon after its start is started again after a pause that doubles, 100 ms to 10 s. Workers
+ * get SIGTERM from the kernel if this process dies. One owner: the main thread, which must outlive them.
+ */
+#ifndef TRAWL_CLI_SPAWN_H
+#define TRAWL_CLI_SPAWN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shared/error.h"
+
+struct spawn;
+
+struct spawn_config {
+    const char *dir, *master; /* the master's address */
+    uint32_t workers, threads, transfers;
+    bool verbose, json_logs;
+};
+
+/* Starts all workers. NULL: `err` says why. */
+struct spawn *spawn_new(const struct spawn_config *config, struct error *err);
+/* Reaps the dead; starts again those whose time has come, if `restart`. */
+void spawn_watch(struct spawn *s, bool restart);
+uint32_t spawn_alive(const struct spawn *s);
+/* How often a worker died that had not been let go. */
+uint64_t spawn_deaths(const struct spawn *s);
+void spawn_signal(struct spawn *s, int signal);
+/* Starts one of those that are gone, to seal what was left open. */
+bool spawn_one(struct spawn *s, struct error *err);
+/* Kills whatever still runs. */
+void spawn_free(struct spawn *s);
+
+#endif

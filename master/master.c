@@ -1,0 +1,156 @@
+#include "master/master.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "master/store_rocks.h"
+
+/* Replies that wait for a sync hold their context: as many as there may be sessions at work at once. */
+enum { CONTEXTS = 256, PATH_BYTES = 4096 };
+
+struct master {
+    char *dir;
+    int lock_fd;
+    struct store *store;
+    struct server *server;
+};
+
+static void path_in(const struct master *m, const char *name, char path[PATH_BYTES]) {
+    snprintf(path, PATH_BYTES, "%s/%s", m->dir, name);
+}
+
+static bool make_dir(const char *path, struct error *err) {
+    struct stat st;
+
+    if (mkdir(path, 0777) == 0)
+        return true;
+    if (errno == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return true;
+    error_set(err, errno == EEXIST ? ENOTDIR : errno, "cannot make %s", path);
+    return false;
+}
+
+/* Makes the directory and those above it. */
+static bool make_dirs(const char *path, struct error *err) {
+    char part[PATH_BYTES];
+    size_t len = strlen(path);
+
+    if (len == 0 || len >= sizeof part) {
+        error_set(err, ENAMETOOLONG, "%.100s", path);
+        return false;
+    }
+    for (size_t i = 1; i < len; i++) {
+        if (path[i] != '/')
+            continue;
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (access(part, F_OK) != 0 && !make_dir(part, err))
+            return false;
+    }
+    return make_dir(path, err);
+}
+
+static void tell_holder(const char *dir, int fd, struct error *err) {
+    char pid[16] = "";
+    ssize_t n = pread(fd, pid, sizeof pid - 1, 0);
+
+    pid[n > 0 ? n : 0] = '\0';
+    pid[strcspn(pid, "\n")] = '\0';
+    error_set(err, 0, "%s is in use by another crawl (pid %s)", dir, pid[0] == '\0' ? "?" : pid);
+}
+
+static bool take_lock(struct master *m, struct error *err) {
+    char path[PATH_BYTES];
+
+    path_in(m, "state.lock", path);
+    m->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (m->lock_fd < 0) {
+        error_set(err, errno, "cannot open %s", path);
+        return false;
+    }
+    if (flock(m->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        tell_holder(m->dir, m->lock_fd, err);
+        return false;
+    }
+    if (ftruncate(m->lock_fd, 0) != 0 || dprintf(m->lock_fd, "%ld\n", (long)getpid()) < 0) {
+        error_set(err, errno, "cannot write %s", path);
+        return false;
+    }
+    return true;
+}
+
+struct master *master_open(const char *dir, struct error *err) {
+    static const char *const parts[] = {"archive", "logs"};
+    char path[PATH_BYTES];
+    struct master *m = calloc(1, sizeof *m);
+
+    if (m == NULL || (m->dir = strdup(dir)) == NULL) {
+        error_set(err, 0, "out of memory");
+        free(m);
+        return NULL;
+    }
+    m->lock_fd = -1;
+    if (!make_dirs(dir, err) || !take_lock(m, err))
+        goto fail;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        path_in(m, parts[i], path);
+        if (!make_dir(path, err))
+            goto fail;
+    }
+    path_in(m, "state", path);
+    m->store = store_rocks_open(path, STORE_ROCKS_OPEN_OR_CREATE, err);
+    if (m->store != NULL)
+        return m;
+fail:
+    master_close(m);
+    return NULL;
+}
+
+static bool write_address(const struct master *m, struct error *err) {
+    char path[PATH_BYTES];
+    FILE *f;
+
+    path_in(m, "master.addr", path);
+    f = fopen(path, "we");
+    if (f != NULL && fprintf(f, "%s\n", server_address(m->server)) > 0 && fclose(f) == 0)
+        return true;
+    error_set(err, errno, "cannot write %s", path);
+    return false;
+}
+
+bool master_start(struct master *m, const struct master_config *config, struct error *err) {
+    struct server_config server = {.options = config->options,
+                                   .store = m->store,
+                                   .listen = config->listen,
+                                   .contexts = CONTEXTS};
+
+    m->server = server_new(&server, err);
+    return m->server != NULL && write_address(m, err);
+}
+
+struct server *master_server(struct master *m) {
+    return m->server;
+}
+
+void master_close(struct master *m) {
+    char path[PATH_BYTES];
+
+    if (m == NULL)
+        return;
+    if (m->server != NULL) {
+        path_in(m, "master.addr", path);
+        unlink(path);
+    }
+    server_free(m->server);
+    store_close(m->store);
+    if (m->lock_fd >= 0)
+        close(m->lock_fd);
+    free(m->dir);
+    free(m);
+}

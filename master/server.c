@@ -1,0 +1,381 @@
+#include "master/server.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "master/commit.h"
+#include "proto/rpc.h"
+#include "shared/limits.h"
+#include "shared/log.h"
+
+enum { MEND_PAUSE_MS = 1000 };
+
+struct server {
+    const struct options *options;
+    struct store *store;
+    struct rpc_server *rpc;
+    struct committer *committer;
+    pthread_t ticker;
+    bool ticking;
+
+    pthread_mutex_t lock; /* guards what follows, and the core */
+    pthread_cond_t changed;
+    struct core *core; /* NULL: being made anew */
+    bool broken;       /* the core is void, or a sync failed: to be mended */
+    struct error trouble;
+    bool ending; /* the server is being freed */
+    bool stop;   /* the user wants the crawl to end */
+    char why[64];
+};
+
+static int64_t clock_ms(clockid_t clock) {
+    struct timespec t;
+
+    clock_gettime(clock, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static struct now now(void) {
+    return (struct now){.mono_ms = clock_ms(CLOCK_BOOTTIME), .unix_ms = clock_ms(CLOCK_REALTIME)};
+}
+
+/* ---- requests ------------------------------------------------------------------------------------------ */
+
+static void send_code(struct rpc_call *call, Trawl__Code code, const char *error) {
+    Trawl__Reply r = TRAWL__REPLY__INIT;
+    struct buf bytes;
+
+    buf_init(&bytes, LIMIT_WIRE_BYTES);
+    r.version = WIRE_VERSION;
+    r.code = code;
+    r.error = (char *)error;
+    if (wire_pack(&bytes, &r.base))
+        rpc_server_reply(call, bytes.data, bytes.len);
+    else
+        rpc_server_drop(call);
+    buf_release(&bytes);
+}
+
+static void send_reply(void *arg, void *call, const struct buf *reply) {
+    (void)arg;
+    rpc_server_reply(call, reply->data, reply->len);
+}
+
+static void send_busy(void *arg, void *call) {
+    (void)arg;
+    send_code(call, TRAWL__CODE__BUSY, "the crawldb cannot be written now");
+}
+
+/* The lock is held. */
+static void break_down(struct server *s) {
+    if (!s->broken)
+        log_error("master", "the crawldb failed: %s", s->trouble.text);
+    s->broken = true;
+    pthread_cond_broadcast(&s->changed);
+}
+
+static void sync_failed(void *arg) {
+    struct server *s = arg;
+
+    pthread_mutex_lock(&s->lock);
+    (void)store_failed(s->store, &s->trouble);
+    break_down(s);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void on_event(void *arg, enum core_event event, const char *name, const char *why) {
+    (void)arg;
+    switch (event) {
+    case CORE_WORKER_JOINED:
+        log_info("master", "worker %s has joined", name);
+        break;
+    case CORE_WORKER_LEFT:
+        log_info("master", "worker %s has left", name);
+        break;
+    case CORE_WORKER_LOST:
+        log_warn("master", "worker %s is lost: its tasks go to others", name);
+        break;
+    case CORE_ORIGIN_PARKED:
+        log_warn("master", "%s is given up: %s", name, why);
+        break;
+    }
+}
+
+/* Takes the request through the core. False: the core is not there. */
+static bool ask_core(struct server *s, const Trawl__Request *request, const char *peer,
+                     struct buf *reply, enum core_when *when) {
+    bool there;
+
+    pthread_mutex_lock(&s->lock);
+    there = s->core != NULL && !s->broken;
+    if (there) {
+        *when = core_request(s->core, now(), request, peer, reply);
+        if (core_failed(s->core, &s->trouble))
+            break_down(s);
+        /* The ticker sleeps until what was due before this request. */
+        if (core_state(s->core) != CORE_RUNNING)
+            pthread_cond_broadcast(&s->changed);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return there;
+}
+
+static void handle(void *arg, struct rpc_call *call, const void *bytes, size_t len,
+                   const char *peer) {
+    struct server *s = arg;
+    struct arena arena;
+    struct buf reply;
+    enum core_when when = CORE_AT_ONCE;
+
+    arena_init(&arena, LIMIT_ARENA_BYTES);
+    buf_init(&reply, LIMIT_WIRE_BYTES);
+    Trawl__Request *request = wire_request_unpack(&arena, bytes, len);
+    if (request == NULL)
+        send_code(call, TRAWL__CODE__BAD_REQUEST, "not a request of this protocol");
+    else if (!ask_core(s, request, peer, &reply, &when))
+        send_busy(s, call);
+    else if (when == CORE_AT_ONCE)
+        rpc_server_reply(call, reply.data, reply.len);
+    else if (!committer_add(s->committer, call, &reply))
+        rpc_server_drop(call);
+    buf_release(&reply);
+    arena_release(&arena);
+}
+
+/* ---- the ticker ------------------------------------------------------------------------------------------ */
+
+static struct core *core_make(struct server *s, struct error *err) {
+    unsigned char random16[16];
+
+    if (getrandom(random16, sizeof random16, 0) != sizeof random16) {
+        error_set(err, errno, "no random numbers");
+        return NULL;
+    }
+    struct core *c = core_new(s->options, s->store, now(), random16, err);
+    if (c != NULL)
+        core_listen(c, on_event, s);
+    return c;
+}
+
+/* One try at getting store and core to work again. The lock is held, and given up in between. */
+static void mend(struct server *s) {
+    struct error err = {0};
+    struct core *fresh = NULL;
+
+    core_free(s->core);
+    s->core = NULL;
+    pthread_mutex_unlock(&s->lock);
+    committer_pause(s->committer);
+    if (store_reopen(s->store, &err))
+        fresh = core_make(s, &err);
+    committer_resume(s->committer);
+    pthread_mutex_lock(&s->lock);
+    if (fresh == NULL) {
+        s->trouble = err;
+        return;
+    }
+    s->core = fresh;
+    s->broken = false;
+    if (s->stop)
+        core_stop(s->core, now(), s->why);
+    log_info("master", "the crawldb works again");
+}
+
+static void wait_until(struct server *s, int64_t mono_ms) {
+    struct timespec t = {.tv_sec = mono_ms / 1000, .tv_nsec = mono_ms % 1000 * 1000000};
+
+    (void)pthread_cond_clockwait(&s->changed, &s->lock, CLOCK_MONOTONIC, &t);
+}
+
+/* A pause on the condition's clock, which stands still while the machine sleeps. */
+static void rest(struct server *s, int64_t pause_ms) {
+    wait_until(s, clock_ms(CLOCK_MONOTONIC) + pause_ms);
+}
+
+static void tick(struct server *s) {
+    struct now at = now();
+
+    core_tick(s->core, at);
+    if (core_failed(s->core, &s->trouble)) {
+        break_down(s);
+        return;
+    }
+    if (core_why(s->core) != NULL && s->why[0] == '\0')
+        snprintf(s->why, sizeof s->why, "%s", core_why(s->core));
+    if (core_state(s->core) == CORE_ENDED)
+        pthread_cond_broadcast(&s->changed);
+    int64_t pause = core_next_ms(s->core, at) - at.mono_ms;
+    rest(s, pause < 1 ? 1 : pause > 1000 ? 1000 : pause);
+}
+
+static void *ticker(void *arg) {
+    struct server *s = arg;
+
+    pthread_mutex_lock(&s->lock);
+    while (!s->ending) {
+        if (s->core != NULL && !s->broken) {
+            tick(s);
+            continue;
+        }
+        mend(s);
+        if (s->broken && !s->ending)
+            rest(s, MEND_PAUSE_MS);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+/* ---- life -------------------------------------------------------------------------------------------------- */
+
+struct server *server_new(const struct server_config *config, struct error *err) {
+    struct server *s = calloc(1, sizeof *s);
+    struct committer_config commit = {.store = config->store,
+                                      .send = send_reply,
+                                      .busy = send_busy,
+                                      .failed = sync_failed,
+                                      .arg = s};
+    struct rpc_server_config rpc = {
+        .address = config->listen, .contexts = config->contexts, .handle = handle, .arg = s};
+
+    if (s == NULL) {
+        error_set(err, 0, "out of memory");
+        return NULL;
+    }
+    s->options = config->options;
+    s->store = config->store;
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->changed, NULL);
+    s->core = core_make(s, err);
+    if (s->core == NULL)
+        goto fail;
+    s->committer = committer_new(&commit);
+    if (s->committer == NULL) {
+        error_set(err, 0, "cannot start a thread");
+        goto fail;
+    }
+    s->rpc = rpc_server_new(&rpc, err);
+    if (s->rpc == NULL)
+        goto fail;
+    if (pthread_create(&s->ticker, NULL, ticker, s) != 0) {
+        error_set(err, 0, "cannot start a thread");
+        goto fail;
+    }
+    s->ticking = true;
+    return s;
+
+fail:
+    server_free(s);
+    return NULL;
+}
+
+void server_free(struct server *s) {
+    bool stopped = true;
+
+    if (s == NULL)
+        return;
+    pthread_mutex_lock(&s->lock);
+    s->ending = true;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+    if (s->ticking)
+        pthread_join(s->ticker, NULL);
+    if (s->rpc != NULL)
+        stopped = rpc_server_stop(s->rpc);
+    committer_free(s->committer);
+    /* If nng hangs, its threads may still be in here: what they use is left to the end of the process. */
+    if (!stopped)
+        return;
+    rpc_server_free(s->rpc);
+    core_free(s->core);
+    pthread_cond_destroy(&s->changed);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+}
+
+const char *server_address(const struct server *s) {
+    return rpc_server_address(s->rpc);
+}
+
+bool server_seed(struct server *s, const char *url, size_t len, struct error *err) {
+    uint64_t synced;
+    bool ok;
+
+    pthread_mutex_lock(&s->lock);
+    ok = s->core != NULL && core_seed(s->core, now(), url, len, err);
+    if (s->core == NULL)
+        error_set(err, 0, "%s", s->trouble.text);
+    pthread_mutex_unlock(&s->lock);
+    return ok && store_sync(s->store, &synced, err);
+}
+
+void server_stop(struct server *s, const char *why) {
+    pthread_mutex_lock(&s->lock);
+    s->stop = true;
+    snprintf(s->why, sizeof s->why, "%s", why);
+    if (s->core != NULL)
+        core_stop(s->core, now(), s->why);
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+}
+
+bool server_wait(struct server *s, unsigned timeout_ms) {
+    int64_t until = clock_ms(CLOCK_MONOTONIC) + timeout_ms;
+    bool ended;
+
+    pthread_mutex_lock(&s->lock);
+    for (;;) {
+        ended = s->core != NULL && core_state(s->core) == CORE_ENDED;
+        if (ended || clock_ms(CLOCK_MONOTONIC) >= until)
+            break;
+        wait_until(s, until);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return ended;
+}
+
+bool server_troubled(struct server *s, struct error *err) {
+    bool troubled;
+
+    pthread_mutex_lock(&s->lock);
+    troubled = s->broken || s->core == NULL;
+    if (troubled && err != NULL)
+        *err = s->trouble;
+    pthread_mutex_unlock(&s->lock);
+    return troubled;
+}
+
+bool server_stats(struct server *s, struct core_stats *stats) {
+    bool there;
+
+    pthread_mutex_lock(&s->lock);
+    there = s->core != NULL;
+    if (there)
+        core_stats(s->core, stats);
+    pthread_mutex_unlock(&s->lock);
+    return there;
+}
+
+bool server_status_json(struct server *s, struct buf *out) {
+    bool ok;
+
+    pthread_mutex_lock(&s->lock);
+    ok = s->core != NULL && core_status_json(s->core, now(), out);
+    pthread_mutex_unlock(&s->lock);
+    return ok;
+}
+
+const char *server_why(struct server *s) {
+    return s->why[0] == '\0' ? NULL : s->why;
+}
+
+void server_unsealed(struct server *s,
+                     void (*line)(void *arg, const char *segment, const char *worker), void *arg) {
+    pthread_mutex_lock(&s->lock);
+    if (s->core != NULL)
+        core_unsealed(s->core, line, arg);
+    pthread_mutex_unlock(&s->lock);
+}
