@@ -88,10 +88,39 @@ fuzz: $(FUZZ_BIN) ## run each fuzzer for TIME=60 seconds
 
 -include $(LIB_OBJ:.o=.d) $(SIM_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_BIN:=.d)
 
+deps: ## install the packages (Debian or Ubuntu; root or sudo)
+	scripts/deps.sh build
+
+demo: ## crawl a small bundled web with three workers, one of which is killed
+	scripts/deps.sh build test
+	$(MAKE) all
+	B=$(B) scripts/demo.sh
+
+test: ## install what is missing, build, run every test
+	scripts/deps.sh build test
+	$(MAKE) WERROR=1 all unit
+	B=$(B) scripts/run-tests.sh
+
+lint: ## formatting, layers, banned functions, static analysis
+	scripts/deps.sh build lint
+	scripts/lint.sh
+
+bench: ## side by side with wget2 and others
+	scripts/deps.sh build test bench
+	$(MAKE) all
+	B=$(B) scripts/bench.sh
+
+install: all ## PREFIX=/usr/local, DESTDIR=
+	install -D -m 755 $(B)/trawl $(DESTDIR)$(PREFIX)/bin/trawl
+	for c in crawl master worker status ctl export verify; do \
+	    mkdir -p $(DESTDIR)$(PREFIX)/share/man/man1; \
+	    $(B)/trawl $$c --man >$(DESTDIR)$(PREFIX)/share/man/man1/trawl-$$c.1; \
+	done
+
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 clean: ## remove every build directory
 	rm -rf build build-*
 
-.PHONY: all unit sim mutants fuzz help clean
+.PHONY: all unit sim mutants fuzz deps demo test lint bench install help clean
