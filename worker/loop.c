@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "shared/log.h"
 #include "worker/fence.h"
 #include "worker/loop_state.h"
 
@@ -194,6 +195,7 @@ static void note_beat(struct loop *l, bool ok) {
         renew_leases(l);
     if (l->silent_beats < SILENT_BEATS)
         return;
+    log_warn("loop", "no answer from the master; trying on over a new connection");
     l->silent_beats = 0;
     rpc_client_reconnect(l->config.client);
 }

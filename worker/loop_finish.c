@@ -107,6 +107,8 @@ void loop_finish(struct loop *l, struct transfer *t) {
     if (t->failure != AGENT_NO_FAILURE && log_enabled(LOG_DEBUG))
         log_event(LOG_DEBUG, "loop", "no response", log_bytes("url", t->url, t->url_len),
                   log_str("reason", t->reason));
+    if (t->failure == AGENT_NETWORK && t->status == 0)
+        loop_visit_doubt(l, t->visit);
     if (t->robots) {
         finish_robots(l, t);
         return;

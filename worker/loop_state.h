@@ -78,6 +78,8 @@ struct loop_visit *loop_visit_get(struct loop *l, struct visit *visit);
 void loop_visit_resolve(struct loop *l, struct visit *visit, int64_t now_ms);
 /* Its transfers go to its claimed address. False: no memory. */
 bool loop_visit_aim(struct loop_visit *v);
+/* Nobody answered there: the next visit looks its address up anew. */
+void loop_visit_doubt(struct loop *l, const struct visit *visit);
 /* Its transfers and lookups end without a word, its connections are shut. */
 void loop_visit_stop(struct loop *l, struct loop_visit *v);
 /* The same; and nothing is left of it. */

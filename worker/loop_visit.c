@@ -140,3 +140,10 @@ bool loop_visit_aim(struct loop_visit *v) {
     return transfer_target_set(&v->target, visit_origin(v->visit), v->host, v->host_len, v->port,
                                address, len);
 }
+
+void loop_visit_doubt(struct loop *l, const struct visit *visit) {
+    const struct loop_visit *v = visit_shell(visit);
+
+    if (v != NULL)
+        dns_forget(l->dns, v->host, v->host_len);
+}

@@ -423,7 +423,7 @@ static void close_all(struct worker *w) {
 }
 
 int worker_run(const struct worker_config *config, struct error *err) {
-    struct error own;
+    struct error own = {0};
     struct worker w = {
         .config = config,
         .err = err == NULL ? &own : err,
