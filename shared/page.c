@@ -175,7 +175,6 @@ static enum page_link_kind kind_of_rel_word(const char *word, size_t n) {
         {"me", PAGE_LINK_DOCUMENT},
         {"prerender", PAGE_LINK_DOCUMENT},
         {"privacy-policy", PAGE_LINK_DOCUMENT},
-        {"search", PAGE_LINK_DOCUMENT},
         {"section", PAGE_LINK_DOCUMENT},
         {"shortlink", PAGE_LINK_DOCUMENT},
         {"start", PAGE_LINK_DOCUMENT},

@@ -153,6 +153,7 @@ static struct agent_fetch_state *fetch_new(struct agent *a, struct visit *v, str
     a->next_fetch++;
     a->transfers++;
     v->transfers++;
+    v->unsent++;
     return f;
 }
 
@@ -160,6 +161,7 @@ static void fetch_free(struct agent *a, struct agent_fetch_state *f) {
     map_remove(&a->fetches, f->id);
     a->transfers--;
     f->visit->transfers--;
+    f->visit->unsent -= !f->sent;
     free(f);
 }
 
@@ -192,6 +194,16 @@ static void started(struct agent *a, struct visit *v, int64_t now_ms) {
     v->next_start_ms = now_ms;
 #endif
     agent_schedule(a, v);
+}
+
+void agent_sent(struct agent *a, int64_t now_ms, uint64_t fetch) {
+    struct agent_fetch_state *f = map_get(&a->fetches, fetch);
+
+    if (f == NULL || f->sent)
+        return;
+    f->sent = true;
+    f->visit->unsent--;
+    started(a, f->visit, now_ms);
 }
 
 static bool start_robots(struct agent *a, struct visit *v, int64_t now_ms, struct agent_fetch *f) {

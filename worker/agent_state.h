@@ -43,6 +43,7 @@ struct agent_fetch_state {
     uint64_t id;
     struct visit *visit;
     struct visit_url *url; /* NULL: the visit's own robots.txt */
+    bool sent;
 };
 
 struct agent {

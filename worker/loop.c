@@ -167,6 +167,12 @@ static void take_effects(struct loop *l) {
         take_effect(l, &e, now_ms);
 }
 
+static void on_sent(void *arg, struct transfer *t, int64_t now_ms) {
+    struct loop *l = arg;
+
+    agent_sent(l->agent, now_ms, t->fetch);
+}
+
 static void on_finished(void *arg, struct transfer *t) {
     loop_finish(arg, t);
 }
@@ -333,6 +339,7 @@ static bool set_up_transfers(struct loop *l) {
         .sockets = l->sockets,
         .bodies = &l->bodies,
         .finished = on_finished,
+        .sent = on_sent,
         .arg = l,
     };
 

@@ -275,6 +275,22 @@ static void judge(struct transfer *t, CURLcode code) {
     }
 }
 
+/* Between connecting and writing the request: the last moment to see that the lease is over, and the moment
+ * that the origin's delay counts from. */
+static int on_ready(void *arg, char *remote, char *local, int remote_port, int local_port) {
+    struct transfer *t = arg;
+    int64_t now_ms = fence_now_ms();
+
+    (void)remote;
+    (void)local;
+    (void)remote_port;
+    (void)local_port;
+    if (now_ms >= visit_deadline_ms(t->visit))
+        return CURL_PREREQFUNC_ABORT;
+    t->all->config.sent(t->all->config.arg, t, now_ms);
+    return CURL_PREREQFUNC_OK;
+}
+
 /* ---- the end ------------------------------------------------------------------------------------- */
 
 static void finish(struct transfer *t, CURLcode code) {
@@ -405,6 +421,8 @@ static bool set_constants(struct transfer *t) {
            curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, t) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, on_close) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, t->all) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_ready) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_PREREQDATA, t) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_HEADERDATA, t) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&

@@ -101,6 +101,9 @@ size_t visit_outstanding(const struct visit *v) {
 bool visit_startable(const struct visit *v) {
     if (v->ending || v->address_state != VISIT_ADDRESS_BOOKED || v->transfers >= v->connections)
         return false;
+    /* The delay counts from when a request was sent: nothing starts while one waits for its connection. */
+    if (v->delay_ms > 0 && v->unsent > 0)
+        return false;
     if (v->robots_state == VISIT_ROBOTS_NEEDED)
         return v->transfers == 0;
     return v->robots_state == VISIT_ROBOTS_KNOWN && v->queue.count > 0;

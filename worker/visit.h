@@ -85,6 +85,7 @@ struct visit {
 
     struct visit_list queue, running;
     uint32_t transfers; /* running fetches, robots.txt included */
+    uint32_t unsent;    /* of these: not yet on their way to the server */
     int64_t next_start_ms, last_start_ms;
     uint32_t failures; /* in a row */
 

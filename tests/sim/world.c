@@ -737,6 +737,7 @@ static void start_fetch(struct world *w, struct sim_loop *l, const struct agent_
         web_connection(&w->web, t->origin, 1, who);
     }
     web_request(&w->web, w->now_ms, t->origin, t->page, who, &w->rng, &t->answer);
+    agent_sent(l->agent, worker_now(w, s), f->fetch);
     if (fault(w, FAULT_SERVER_BROKE, 10))
         t->answer.duration_ms += 2000;
     t->next = l->transfers;
