@@ -119,6 +119,13 @@ static int gather_seeds(struct args *a, struct error *err) {
 static int check_listen(const struct args *a, struct error *err) {
     struct parse_address address;
 
+    if (parse_host_port(a->http, PARSE_LISTEN, &address) && !address.is_loopback && !a->insecure) {
+        error_set(err, 0,
+                  "--http %s: beyond this machine anybody could read it; accepted is loopback, or "
+                  "--insecure to take the risk",
+                  a->http);
+        return 2;
+    }
     (void)parse_rpc_address(a->listen, PARSE_LISTEN, &address);
     if (address.tls) {
         error_set(err, 0, "--listen %s: TLS is not in this version; accepted is tcp://HOST:PORT",
@@ -158,16 +165,23 @@ static bool start_log(const struct args *a, struct error *err) {
 
 static bool start_master(struct crawl *c, struct error *err) {
     struct args *a = c->a;
-    struct master_config config = {.dir = a->dir, .options = &a->crawl, .listen = a->listen};
+    const struct master_config config = {.dir = a->dir,
+                                         .options = &a->crawl,
+                                         .listen = a->listen,
+                                         .http = strcmp(a->http, "off") == 0 ? NULL : a->http};
 
     c->master = master_open(a->dir, err);
     if (c->master == NULL || !start_log(a, err) || !args_save(a, err) ||
-        !master_start(c->master, &config, err))
+        !master_load(c->master, &config, err))
         return false;
     c->server = master_server(c->master);
     for (size_t i = 0; i < a->words.count; i++)
         if (!server_seed(c->server, a->words.items[i], strlen(a->words.items[i]), err))
             return false;
+    if (!master_start(c->master, err))
+        return false;
+    if (master_http_address(c->master) != NULL && !a->quiet)
+        fprintf(stderr, "trawl: status page at http://%s/\n", master_http_address(c->master));
     return true;
 }
 
@@ -305,15 +319,14 @@ static void tell_unsealed(void *arg, const char *segment, const char *worker) {
 
 static int end(struct crawl *c, struct error *err) {
     struct core_stats s = {0};
-    char why[64];
+    char why[SERVER_WHY_BYTES];
 
     if (c->spawn != NULL && !finish_workers(c) && c->interrupts > 1)
         return 130;
     progress_end(&c->progress);
     server_unsealed(c->server, tell_unsealed, NULL);
     (void)server_stats(c->server, &s);
-    snprintf(why, sizeof why, "%s",
-             server_why(c->server) == NULL ? "ended" : server_why(c->server));
+    server_why(c->server, why);
     master_close(c->master);
     c->master = NULL;
     if (!export_index(c->a->dir, err))

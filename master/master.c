@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "master/http.h"
 #include "master/store_rocks.h"
 
 /* Replies that wait for a sync hold their context: as many as there may be sessions at work at once. */
@@ -19,6 +20,8 @@ struct master {
     int lock_fd;
     struct store *store;
     struct server *server;
+    const char *http_wanted; /* NULL: none */
+    struct http *http;
 };
 
 static void path_in(const struct master *m, const char *name, char path[PATH_BYTES]) {
@@ -124,14 +127,29 @@ static bool write_address(const struct master *m, struct error *err) {
     return false;
 }
 
-bool master_start(struct master *m, const struct master_config *config, struct error *err) {
+bool master_load(struct master *m, const struct master_config *config, struct error *err) {
     struct server_config server = {.options = config->options,
                                    .store = m->store,
                                    .listen = config->listen,
                                    .contexts = CONTEXTS};
 
+    m->http_wanted = config->http;
     m->server = server_new(&server, err);
-    return m->server != NULL && write_address(m, err);
+    return m->server != NULL;
+}
+
+/* The page's address first: if it is taken, no worker has been let in in vain. */
+bool master_start(struct master *m, struct error *err) {
+    if (m->http_wanted != NULL) {
+        m->http = http_new(m->http_wanted, m->server, err);
+        if (m->http == NULL)
+            return false;
+    }
+    return server_start(m->server, err) && write_address(m, err);
+}
+
+const char *master_http_address(const struct master *m) {
+    return m->http == NULL ? NULL : http_address(m->http);
 }
 
 struct server *master_server(struct master *m) {
@@ -147,6 +165,7 @@ void master_close(struct master *m) {
         path_in(m, "master.addr", path);
         unlink(path);
     }
+    http_free(m->http);
     server_free(m->server);
     store_close(m->store);
     if (m->lock_fd >= 0)

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -16,6 +17,8 @@ enum { MEND_PAUSE_MS = 1000 };
 
 struct server {
     const struct options *options;
+    const char *listen;
+    unsigned contexts;
     struct store *store;
     struct rpc_server *rpc;
     struct committer *committer;
@@ -29,7 +32,7 @@ struct server {
     struct error trouble;
     bool ending; /* the server is being freed */
     bool stop;   /* the user wants the crawl to end */
-    char why[64];
+    char why[SERVER_WHY_BYTES];
 };
 
 static int64_t clock_ms(clockid_t clock) {
@@ -105,44 +108,61 @@ static void on_event(void *arg, enum core_event event, const char *name, const c
     }
 }
 
-/* Takes the request through the core. False: the core is not there. */
-static bool ask_core(struct server *s, const Trawl__Request *request, const char *peer,
-                     struct buf *reply, enum core_when *when) {
-    bool there;
+enum asked { ASKED_BUSY, ASKED_READY, ASKED_WAITS, ASKED_DROPPED };
 
-    pthread_mutex_lock(&s->lock);
-    there = s->core != NULL && !s->broken;
-    if (there) {
-        *when = core_request(s->core, now(), request, peer, reply);
-        if (core_failed(s->core, &s->trouble))
-            break_down(s);
-        /* The ticker sleeps until what was due before this request. */
-        if (core_state(s->core) != CORE_RUNNING)
-            pthread_cond_broadcast(&s->changed);
+/* Takes the request through the core, and the reply to the committer if it has to wait. The lock is held. */
+static enum asked ask_core(struct server *s, const Trawl__Request *request, struct rpc_call *call,
+                           const char *peer, struct buf *reply) {
+    if (s->core == NULL || s->broken)
+        return ASKED_BUSY;
+    enum core_when when = core_request(s->core, now(), request, peer, reply);
+    if (core_failed(s->core, &s->trouble)) {
+        break_down(s);
+        return ASKED_BUSY;
     }
+    /* The ticker sleeps until what was due before this request. */
+    if (core_state(s->core) != CORE_RUNNING)
+        pthread_cond_broadcast(&s->changed);
+    if (when == CORE_AT_ONCE)
+        return ASKED_READY;
+    return committer_add(s->committer, call, reply) ? ASKED_WAITS : ASKED_DROPPED;
+}
+
+static void answer(struct server *s, const Trawl__Request *request, struct rpc_call *call,
+                   const char *peer) {
+    struct buf reply;
+
+    buf_init(&reply, LIMIT_WIRE_BYTES);
+    pthread_mutex_lock(&s->lock);
+    enum asked asked = ask_core(s, request, call, peer, &reply);
     pthread_mutex_unlock(&s->lock);
-    return there;
+    switch (asked) {
+    case ASKED_BUSY:
+        send_busy(s, call);
+        break;
+    case ASKED_READY:
+        rpc_server_reply(call, reply.data, reply.len);
+        break;
+    case ASKED_WAITS:
+        break;
+    case ASKED_DROPPED:
+        rpc_server_drop(call);
+        break;
+    }
+    buf_release(&reply);
 }
 
 static void handle(void *arg, struct rpc_call *call, const void *bytes, size_t len,
                    const char *peer) {
     struct server *s = arg;
     struct arena arena;
-    struct buf reply;
-    enum core_when when = CORE_AT_ONCE;
 
     arena_init(&arena, LIMIT_ARENA_BYTES);
-    buf_init(&reply, LIMIT_WIRE_BYTES);
     Trawl__Request *request = wire_request_unpack(&arena, bytes, len);
     if (request == NULL)
         send_code(call, TRAWL__CODE__BAD_REQUEST, "not a request of this protocol");
-    else if (!ask_core(s, request, peer, &reply, &when))
-        send_busy(s, call);
-    else if (when == CORE_AT_ONCE)
-        rpc_server_reply(call, reply.data, reply.len);
-    else if (!committer_add(s->committer, call, &reply))
-        rpc_server_drop(call);
-    buf_release(&reply);
+    else
+        answer(s, request, call, peer);
     arena_release(&arena);
 }
 
@@ -238,8 +258,6 @@ struct server *server_new(const struct server_config *config, struct error *err)
                                       .busy = send_busy,
                                       .failed = sync_failed,
                                       .arg = s};
-    struct rpc_server_config rpc = {
-        .address = config->listen, .contexts = config->contexts, .handle = handle, .arg = s};
 
     if (s == NULL) {
         error_set(err, 0, "out of memory");
@@ -247,29 +265,38 @@ struct server *server_new(const struct server_config *config, struct error *err)
     }
     s->options = config->options;
     s->store = config->store;
+    s->listen = config->listen;
+    s->contexts = config->contexts;
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->changed, NULL);
     s->core = core_make(s, err);
     if (s->core == NULL)
         goto fail;
     s->committer = committer_new(&commit);
-    if (s->committer == NULL) {
-        error_set(err, 0, "cannot start a thread");
-        goto fail;
-    }
-    s->rpc = rpc_server_new(&rpc, err);
-    if (s->rpc == NULL)
-        goto fail;
-    if (pthread_create(&s->ticker, NULL, ticker, s) != 0) {
-        error_set(err, 0, "cannot start a thread");
-        goto fail;
-    }
-    s->ticking = true;
-    return s;
-
+    if (s->committer != NULL)
+        return s;
+    error_set(err, 0, "cannot start a thread");
 fail:
     server_free(s);
     return NULL;
+}
+
+bool server_start(struct server *s, struct error *err) {
+    const struct rpc_server_config rpc = {
+        .address = s->listen, .contexts = s->contexts, .handle = handle, .arg = s};
+    uint64_t synced;
+
+    if (!store_sync(s->store, &synced, err))
+        return false;
+    s->rpc = rpc_server_new(&rpc, err);
+    if (s->rpc == NULL)
+        return false;
+    if (pthread_create(&s->ticker, NULL, ticker, s) != 0) {
+        error_set(err, 0, "cannot start a thread");
+        return false;
+    }
+    s->ticking = true;
+    return true;
 }
 
 void server_free(struct server *s) {
@@ -301,15 +328,7 @@ const char *server_address(const struct server *s) {
 }
 
 bool server_seed(struct server *s, const char *url, size_t len, struct error *err) {
-    uint64_t synced;
-    bool ok;
-
-    pthread_mutex_lock(&s->lock);
-    ok = s->core != NULL && core_seed(s->core, now(), url, len, err);
-    if (s->core == NULL)
-        error_set(err, 0, "%s", s->trouble.text);
-    pthread_mutex_unlock(&s->lock);
-    return ok && store_sync(s->store, &synced, err);
+    return core_seed(s->core, now(), url, len, err);
 }
 
 void server_stop(struct server *s, const char *why) {
@@ -368,8 +387,10 @@ bool server_status_json(struct server *s, struct buf *out) {
     return ok;
 }
 
-const char *server_why(struct server *s) {
-    return s->why[0] == '\0' ? NULL : s->why;
+void server_why(struct server *s, char why[SERVER_WHY_BYTES]) {
+    pthread_mutex_lock(&s->lock);
+    memcpy(why, s->why, SERVER_WHY_BYTES);
+    pthread_mutex_unlock(&s->lock);
 }
 
 void server_unsealed(struct server *s,
