@@ -41,6 +41,7 @@ struct core {
     bool failed;
 
     unsigned char key[16]; /* of the fingerprints */
+    char crawl[17];        /* names the crawl: part of its segments' names */
     uint64_t term;
     struct counter seqs, attempts, sessions;
     bool in_grace;          /* after a restart: no grant until all have attached, */

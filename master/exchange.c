@@ -42,7 +42,8 @@ static bool take_outcome(struct core *c, struct now now, struct lease *l, const 
         return true;
     }
 #endif
-    if (it == NULL || it->lease != l || !outcome_well_formed(x, o))
+    if (it == NULL || it->lease != l || !outcome_well_formed(x, o) ||
+        (o->segment != 0 && segment == NULL))
         return false;
 #ifndef MUTANT_NO_FENCING
     if (segment != NULL && segment->closed)

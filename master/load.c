@@ -1,8 +1,10 @@
 /* load: what the core knows at its start, read from the crawldb. Everything in memory can be rebuilt from
  * there: a restart is nothing else. */
+#include <stdio.h>
 #include <string.h>
 
 #include "master/core_state.h"
+#include "master/fingerprint.h"
 #include "shared/limits.h"
 
 /* Calls `entry` for each record of a group. */
@@ -207,6 +209,8 @@ static void place_origins(struct core *c, struct now now) {
 
 bool load_crawl(struct core *c, struct now now, const unsigned char random16[16]) {
     load_key(c, random16);
+    snprintf(c->crawl, sizeof c->crawl, "%016llx",
+             (unsigned long long)fingerprint(c->key, "crawl", 5));
     c->term = get_number(c, "term") + 1;
     core_put_number(c, "term", c->term);
     load_counter(c, &c->seqs, "next_seq");

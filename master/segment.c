@@ -71,16 +71,19 @@ static void put(struct core *c, const struct segment *s, const Trawl__SegmentSea
     core_put(c, record_segment(s->id), &v.base);
 }
 
-static bool name_valid(const char *name) {
+/* Names are WORKER-CRAWL-SESSION-SERIAL. One of another crawl must not be asked about here: the answer, that
+ * nothing in it is committed, would be its end. */
+static bool name_valid(const struct core *c, const char *name) {
     size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
 
-    return n > 0 && n <= LIMIT_SEGMENT_NAME_BYTES && name[n] == '\0' && name[0] != '.';
+    return n > 0 && n <= LIMIT_SEGMENT_NAME_BYTES && name[n] == '\0' && name[0] != '.' &&
+           strstr(name, c->crawl) != NULL;
 }
 
 struct segment *segment_get(struct core *c, const char *name, const char *worker) {
     struct segment *s = segment_find(c, name);
 
-    if (s != NULL || !name_valid(name))
+    if (s != NULL || !name_valid(c, name))
         return s;
     s = add(c, c->next_segment, name, worker);
     if (s == NULL)
@@ -172,8 +175,8 @@ static struct segment *for_request(struct core *c, const char *name, Trawl__Repl
 
     *m = arena_alloc(&c->arena, sizeof **m);
     if (s == NULL || *m == NULL) {
-        reply->code = TRAWL__CODE__BAD_REQUEST;
-        reply->error = "not a segment's name";
+        reply->code = TRAWL__CODE__REFUSED;
+        reply->error = "it is a segment of another crawl";
         return NULL;
     }
     trawl__segment_reply__init(*m);

@@ -6,6 +6,7 @@
 #include <strings.h>
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 enum { ZSTD_WINDOW_LOG_MAX = 23 };
 
@@ -205,7 +206,10 @@ static enum content_result step_zstd(struct stage *s, const unsigned char *in, s
     step->used = input.pos;
     step->given = output.pos;
     step->is_end = why == 0;
-    return ZSTD_isError(why) ? CONTENT_CORRUPT : CONTENT_OK;
+    if (!ZSTD_isError(why))
+        return CONTENT_OK;
+    return ZSTD_getErrorCode(why) == ZSTD_error_memory_allocation ? CONTENT_NO_MEMORY
+                                                                  : CONTENT_CORRUPT;
 }
 
 static enum content_result take_step(struct stage *s, const unsigned char *in, size_t len,

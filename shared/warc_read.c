@@ -173,6 +173,7 @@ static void unpack(struct warc_read *r) {
         r->out_len = sizeof r->out - r->z.avail_out;
         r->member_over = why == Z_STREAM_END;
         r->member_damaged = why != Z_STREAM_END && why != Z_OK && why != Z_BUF_ERROR;
+        r->no_memory = r->no_memory || why == Z_MEM_ERROR;
     }
 }
 
@@ -491,7 +492,9 @@ unsigned warc_read_finish(struct warc_read *r) {
             r->problems |= WARC_READ_BAD_GZIP;
     }
     r->record.length = file_offset(r) - r->record.offset;
-    if (r->in_failed || !passed || (r->problems & WARC_READ_BAD_GZIP) != 0) {
+    if (r->no_memory) {
+        fail_no_memory(r);
+    } else if (r->in_failed || !passed || (r->problems & WARC_READ_BAD_GZIP) != 0) {
         r->error_offset = r->record.offset;
         fail(r, r->in_failed ? "cannot be read"
                 : passed     ? "the gzip member is damaged"
@@ -632,6 +635,7 @@ bool warc_read_http_is_chunked(const struct warc_read_http *http) {
 struct digest {
     const char *value; /* NULL: none is stated, or its algorithm is unknown */
     EVP_MD_CTX *ctx;
+    bool failed; /* no memory */
 };
 
 static const EVP_MD *algorithm(const char *name, size_t len) {
@@ -658,7 +662,7 @@ static bool digest_begin(struct digest *d, const char *stated) {
     const char *colon = stated != NULL ? strchr(stated, ':') : NULL;
     const EVP_MD *md = colon != NULL ? algorithm(stated, (size_t)(colon - stated)) : NULL;
 
-    *d = (struct digest){NULL, NULL};
+    *d = (struct digest){.value = NULL};
     if (md == NULL)
         return true;
     d->value = colon + 1;
@@ -667,8 +671,8 @@ static bool digest_begin(struct digest *d, const char *stated) {
 }
 
 static void digest_add(struct digest *d, const void *bytes, size_t len) {
-    if (d->ctx != NULL)
-        EVP_DigestUpdate(d->ctx, bytes, len);
+    if (d->ctx != NULL && EVP_DigestUpdate(d->ctx, bytes, len) != 1)
+        d->failed = true;
 }
 
 static bool is_hex_of(const char *text, const unsigned char *bytes, size_t len) {
@@ -696,14 +700,16 @@ static bool is_base32_of(const char *text, const unsigned char *bytes, size_t le
     return true;
 }
 
-static bool digest_matches(const struct digest *d) {
+static bool digest_matches(struct digest *d) {
     unsigned char bytes[EVP_MAX_MD_SIZE];
     unsigned len = 0;
 
     if (d->ctx == NULL)
         return true;
-    if (EVP_DigestFinal_ex(d->ctx, bytes, &len) != 1)
+    if (EVP_DigestFinal_ex(d->ctx, bytes, &len) != 1) {
+        d->failed = true;
         return false;
+    }
     if (strlen(d->value) == 2 * (size_t)len)
         return is_hex_of(d->value, bytes, len);
     return is_base32_of(d->value, bytes, len);
@@ -874,7 +880,9 @@ enum warc_read_result warc_read_check(struct warc_read *r, struct warc_read_repo
     if (result == WARC_READ_RECORD) {
         check_digests(r, &c, report);
         report->problems |= warc_read_finish(r);
-        if (r->in_failed)
+        if (r->no_memory || c.block.failed || c.payload.failed || c.stored.failed)
+            result = WARC_READ_NO_MEMORY;
+        else if (r->in_failed)
             result = WARC_READ_IO;
     }
     EVP_MD_CTX_free(c.stored.ctx);

@@ -33,7 +33,7 @@
  *
  * Memory: records up to WARC_WRITE_WHOLE_BYTES are gathered and compressed whole by libdeflate. Bigger ones
  * go through zlib's stream in pieces, at a quarter of the speed, with no copy of the body anywhere. In a
- * steady state nothing is allocated.
+ * steady state nothing is allocated, but for a small block that OpenSSL 3 takes for each digest.
  *
  * One owner each; different writers may be used by different threads.
  */

@@ -196,14 +196,15 @@ static void started(struct agent *a, struct visit *v, int64_t now_ms) {
     agent_schedule(a, v);
 }
 
-void agent_sent(struct agent *a, int64_t now_ms, uint64_t fetch) {
+bool agent_sent(struct agent *a, int64_t now_ms, uint64_t fetch) {
     struct agent_fetch_state *f = map_get(&a->fetches, fetch);
 
-    if (f == NULL || f->sent)
-        return;
+    if (f == NULL || (f->sent && now_ms < f->visit->next_start_ms))
+        return false;
+    f->visit->unsent -= !f->sent;
     f->sent = true;
-    f->visit->unsent--;
     started(a, f->visit, now_ms);
+    return true;
 }
 
 static bool start_robots(struct agent *a, struct visit *v, int64_t now_ms, struct agent_fetch *f) {

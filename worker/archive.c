@@ -137,8 +137,9 @@ void archive_rotate(struct archive *a) {
 
 static enum segment_result open_next(struct archive *a, uint64_t session, struct error *err) {
     char name[LIMIT_SEGMENT_NAME_BYTES + 1];
-    int n = snprintf(name, sizeof name, "%s-%012llu-%05u", a->config.worker,
-                     (unsigned long long)session, (unsigned)a->serial);
+    int n = snprintf(name, sizeof name, "%s-%s-%012llu-%05u", a->config.worker,
+                     a->crawl == NULL ? "" : a->crawl, (unsigned long long)session,
+                     (unsigned)a->serial);
     struct segment_config config = {
         .dir_fd = a->config.dir_fd,
         .name = name,

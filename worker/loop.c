@@ -167,10 +167,10 @@ static void take_effects(struct loop *l) {
         take_effect(l, &e, now_ms);
 }
 
-static void on_sent(void *arg, struct transfer *t, int64_t now_ms) {
+static bool on_sent(void *arg, struct transfer *t, int64_t now_ms) {
     struct loop *l = arg;
 
-    agent_sent(l->agent, now_ms, t->fetch);
+    return agent_sent(l->agent, now_ms, t->fetch);
 }
 
 static void on_finished(void *arg, struct transfer *t) {

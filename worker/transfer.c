@@ -262,6 +262,9 @@ static void judge(struct transfer *t, CURLcode code) {
     case CURLE_URL_MALFORMAT:
         fail(t, AGENT_HOPELESS, "url: not supported");
         break;
+    case CURLE_ABORTED_BY_CALLBACK: /* on_ready() */
+        fail(t, AGENT_NETWORK, "lease over");
+        break;
     case CURLE_OUT_OF_MEMORY: /* so curl calls a header line over its own limit */
         if (t->head_done)
             fail(t, AGENT_NETWORK, "out of memory");
@@ -287,8 +290,8 @@ static int on_ready(void *arg, char *remote, char *local, int remote_port, int l
     (void)local_port;
     if (now_ms >= visit_deadline_ms(t->visit))
         return CURL_PREREQFUNC_ABORT;
-    t->all->config.sent(t->all->config.arg, t, now_ms);
-    return CURL_PREREQFUNC_OK;
+    return t->all->config.sent(t->all->config.arg, t, now_ms) ? CURL_PREREQFUNC_OK
+                                                              : CURL_PREREQFUNC_ABORT;
 }
 
 /* ---- the end ------------------------------------------------------------------------------------- */

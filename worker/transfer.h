@@ -44,8 +44,8 @@ struct transfers_config {
     struct sockets *sockets;
     struct body_pool *bodies;
     void (*finished)(void *arg, struct transfer *t);
-    /* Its request is about to be written, on a connection that stands. */
-    void (*sent)(void *arg, struct transfer *t, int64_t now_ms);
+    /* Its request is about to be written, on a connection that stands. False: it must not. */
+    bool (*sent)(void *arg, struct transfer *t, int64_t now_ms);
     void *arg;
 };
 

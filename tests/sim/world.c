@@ -35,8 +35,8 @@ struct sim_record {
 };
 
 struct sim_segment {
-    char name[64];
-    bool sealed, gone;
+    char name[96];
+    bool sealed;
     uint64_t size, durable; /* bytes; durable: survive the machine */
     struct sim_record *records;
     size_t count, room;
@@ -69,6 +69,7 @@ struct sim_loop {
     uint64_t incarnation; /* of this loop's memory: events of an older one are void */
     struct sim_segment *segment;
     uint32_t serial; /* of segments */
+    char crawl[24];
     struct sim_visit *visits;
     struct sim_transfer *transfers;
     uint64_t call[AGENT_LINES];           /* number of the request under way; 0: none */
@@ -567,7 +568,7 @@ static struct sim_segment *segment_new(struct sim_loop *l) {
 
     if (s == NULL)
         abort();
-    snprintf(s->name, sizeof s->name, "%s-%06llu-%u-%04u", l->worker->name,
+    snprintf(s->name, sizeof s->name, "%s-%s-%06llu-%u-%04u", l->worker->name, l->crawl,
              (unsigned long long)agent_session(l->agent), l->number, ++l->serial);
     s->size = HEAD_BYTES;
     s->next = l->worker->disk;
@@ -737,7 +738,7 @@ static void start_fetch(struct world *w, struct sim_loop *l, const struct agent_
         web_connection(&w->web, t->origin, 1, who);
     }
     web_request(&w->web, w->now_ms, t->origin, t->page, who, &w->rng, &t->answer);
-    agent_sent(l->agent, worker_now(w, s), f->fetch);
+    (void)agent_sent(l->agent, worker_now(w, s), f->fetch);
     if (fault(w, FAULT_SERVER_BROKE, 10))
         t->answer.duration_ms += 2000;
     t->next = l->transfers;
@@ -885,6 +886,7 @@ static void obey(struct world *w, struct sim_loop *l, const struct agent_effect 
         fail(w, "%s is refused: %s", l->worker->name, e->text);
         break;
     case AGENT_OPTIONS:
+        snprintf(l->crawl, sizeof l->crawl, "%s", e->options->crawl);
         break;
     }
 }
