@@ -19,7 +19,7 @@
  * gzip headers with extra fields; a missing end of the record; plain and compressed records in one file.
  * What is tolerated shows in the problems of warc_read_finish() and warc_read_check(). A record needs a
  * Content-Length, else nothing is readable from there on. Of a gzip member that holds more than one record
- * the first one is read: WARC 1.1 annex D asks for one record a member.
+ * the first one is read: WARC 1.1 annex A recommends one record a member.
  *
  * Memory is bounded whatever the file claims: two windows of WARC_READ_WINDOW_BYTES, a header of
  * WARC_READ_HEADER_BYTES, zlib's 40 KiB. No record is ever held whole.

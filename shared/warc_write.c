@@ -528,6 +528,8 @@ static enum warc_write_result describe(struct warc_write *w, const struct warc_w
     add_digest(w, "WARC-Block-Digest", digest);
     if (r->truncated != WARC_WRITE_WHOLE)
         add_text(w, "WARC-Truncated", reasons[r->truncated]);
+    else if (is_revisit && r->profile == WARC_WRITE_IDENTICAL_PAYLOAD && b->len > 0)
+        add_text(w, "WARC-Truncated", "length");
     end_fields(w,
                r->type == WARC_WRITE_REQUEST ? "application/http; msgtype=request"
                                              : "application/http; msgtype=response",

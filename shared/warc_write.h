@@ -24,7 +24,8 @@
  * would find every chunked record wrong; warcio's contentReader undoes "chunked" in lower case only, and
  * only together with the content coding. Stored decoded, all readings give the same digest. So that nobody
  * tries to undo it again, the field Transfer-Encoding is stored as X-Crawler-Transfer-Encoding, which is
- * what Common Crawl does. Content codings (gzip, br ...) stay as received.
+ * what Common Crawl does. It departs from the standard's "should": chunk sizes, their extensions and
+ * trailers are not archived. Content codings (gzip, br ...) stay as received.
  *
  * The HTTP header block is stored as received, but for: that field's name; lines that end in LF alone get
  * CR LF; lines of nothing but white space are dropped; and a response without any field gets one
@@ -72,7 +73,7 @@ struct warc_write_sink {
 
 enum warc_write_type { WARC_WRITE_RESPONSE, WARC_WRITE_REQUEST, WARC_WRITE_REVISIT };
 
-/* Why a body is not whole (§5.13). */
+/* Why a body is not whole (WARC-Truncated). */
 enum warc_write_truncated {
     WARC_WRITE_WHOLE = 0,
     WARC_WRITE_TRUNCATED_LENGTH,
@@ -80,7 +81,8 @@ enum warc_write_truncated {
     WARC_WRITE_TRUNCATED_DISCONNECT
 };
 
-/* What a revisit found unchanged (§6.7). */
+/* What a revisit found unchanged (§6.7). Of an identical payload whose header block is stored,
+ * WARC-Truncated says "length", as §6.7.2 asks. */
 enum warc_write_profile { WARC_WRITE_IDENTICAL_PAYLOAD = 0, WARC_WRITE_NOT_MODIFIED };
 
 /* Memory, or a mapped file; must stay as it is during the call. */

@@ -239,6 +239,7 @@ static void test_revisit_and_request(void **state) {
     has_field(&f, "WARC-Refers-To", "<urn:uuid:02000000-0000-0000-0000-000000000000>");
     has_field(&f, "WARC-Refers-To-Target-URI", "http://example.com/old");
     has_field(&f, "WARC-Refers-To-Date", "2020-09-13T12:26:40.000Z");
+    has_field(&f, "WARC-Truncated", "length");
 
     r = response("HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\n\r\n", NULL, 0);
     r.type = WARC_WRITE_REVISIT;
