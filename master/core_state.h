@@ -60,8 +60,11 @@ struct core {
     const char *why;
     int64_t started_ms;
     int64_t stopping_ms;     /* since when; or when somebody last saw to a segment */
-    int64_t hungry_until_ms; /* some session asked in vain, */
-    uint64_t hungry_session; /* this one */
+    /* The last two sessions that asked in vain: of any session it can be said whether another is hungry. */
+    struct {
+        uint64_t session;
+        int64_t until_ms;
+    } hungry[2];
 
     uint64_t by_state[5]; /* index: Trawl__State, PENDING..FAILED */
     uint64_t leased_pages;

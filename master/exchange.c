@@ -10,6 +10,9 @@
 /* Longer than any honest worker sends; what exceeds them is refused. */
 enum { REASON_BYTES_MAX = 512, MIME_BYTES_MAX = 256 };
 
+/* How long a session that asked in vain counts as hungry: it asks several times meanwhile. */
+enum { HUNGRY_MS = 1000 };
+
 static bool outcome_well_formed(const Trawl__Exchange *x, const Trawl__Outcome *o) {
     return o->state >= TRAWL__STATE__FETCHED && o->state <= TRAWL__STATE__UNTRIED &&
            strlen(o->reason) <= REASON_BYTES_MAX && o->mime.len <= MIME_BYTES_MAX &&
@@ -209,7 +212,10 @@ static size_t items_for(const struct core *c, const struct lease *l) {
 }
 
 static bool someone_else_hungry(const struct core *c, int64_t now_ms, const struct session *s) {
-    return c->hungry_until_ms > now_ms && c->hungry_session != s->id;
+    for (size_t i = 0; i < 2; i++)
+        if (c->hungry[i].until_ms > now_ms && c->hungry[i].session != s->id)
+            return true;
+    return false;
 }
 
 /* Should the lease end here, so that others get something to do? */
@@ -332,8 +338,10 @@ static void give_grants(struct core *c, struct now now, struct session *s, uint3
             core_fail(c, "out of memory for the queue of origins");
     }
     if (wanted > 0 && reply->n_grants == 0) {
-        c->hungry_until_ms = now.mono_ms + 1000;
-        c->hungry_session = s->id;
+        if (c->hungry[0].session != s->id)
+            c->hungry[1] = c->hungry[0];
+        c->hungry[0].session = s->id;
+        c->hungry[0].until_ms = now.mono_ms + HUNGRY_MS;
     }
 }
 

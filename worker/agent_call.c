@@ -58,7 +58,7 @@ static bool make_attach(struct agent *a, int64_t now_ms) {
     request_init(a, &r, TRAWL__REQUEST__BODY_ATTACH);
     r.term = a->attach_term;
     r.attach = &m;
-    return agent_attach_build(a, &m, now_ms) && request_ready(a, AGENT_CALL, &r, now_ms);
+    return agent_attach_build(a, &m) && request_ready(a, AGENT_CALL, &r, now_ms);
 }
 
 static bool make_leave(struct agent *a, int64_t now_ms) {

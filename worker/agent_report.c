@@ -320,23 +320,25 @@ static void attach_results(struct agent *a, Trawl__Attach *whole, Trawl__AttachV
     }
 }
 
-static bool still_held(const struct visit *v, int64_t now_ms) {
-    return !v->lost && !v->fenced && v->deadline_ms > now_ms;
+/* A visit whose lease ran out while the master was away has closed its connections. What it fetched before can
+ * still be reported: nobody was granted its origin meanwhile. */
+static bool worth_attaching(const struct visit *v) {
+    return !v->lost && (!v->fenced || (v->closed && v->results != NULL));
 }
 
-bool agent_attach_build(struct agent *a, Trawl__Attach *m, int64_t now_ms) {
+bool agent_attach_build(struct agent *a, Trawl__Attach *m) {
     m->visits = arena_alloc(&a->message, (a->visit_count + 1) * sizeof(Trawl__AttachVisit *));
     m->segments = arena_alloc(&a->message, (segment_count(a) + 1) * sizeof(char *));
     for (struct visit *v = a->visits; v != NULL && !a->message.failed; v = v->next) {
         Trawl__AttachVisit *one = arena_alloc(&a->message, sizeof *one);
         size_t count = v->queue.count + v->running.count + v->result_count;
-        if (one == NULL || !still_held(v, now_ms))
+        if (one == NULL || !worth_attaching(v))
             continue;
         trawl__attach_visit__init(one);
         one->attempt = v->attempt;
         one->origin = (ProtobufCBinaryData){.data = (uint8_t *)v->origin, .len = v->origin_len};
-        one->connections = v->connections;
-        if (v->address_state == VISIT_ADDRESS_BOOKED)
+        one->connections = v->fenced ? 0 : v->connections;
+        if (v->address_state == VISIT_ADDRESS_BOOKED && !v->fenced)
             one->address = (ProtobufCBinaryData){.data = v->address, .len = v->address_len};
         one->items = arena_alloc(&a->message, (count + 1) * sizeof(Trawl__AttachItem *));
         if (one->items == NULL)

@@ -136,7 +136,7 @@ bool agent_report_build(struct agent *a, int64_t now_ms, Trawl__Exchange *x);
 bool agent_report_due(const struct agent *a, int64_t now_ms);
 int64_t agent_report_due_ms(const struct agent *a, int64_t now_ms);
 void agent_report_answered(struct agent *a, int64_t now_ms, const Trawl__ExchangeReply *reply);
-bool agent_attach_build(struct agent *a, Trawl__Attach *m, int64_t now_ms);
+bool agent_attach_build(struct agent *a, Trawl__Attach *m);
 void agent_attach_answered(struct agent *a, int64_t now_ms, const Trawl__Attach *asked,
                            const Trawl__AttachReply *reply);
 /* The exchange under way will never be answered. */
