@@ -15,7 +15,7 @@ B        ?= build$(variant)
 
 PKGS     := libprotobuf-c libcurl libcares libdeflate libxxhash libpcre2-8 jansson libmicrohttpd libpsl icu-uc zlib libbrotlidec libzstd libcrypto expat
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lnng -lrocksdb -linih -lpthread -lm
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lnng -lrocksdb -lpthread -lm
 
 OPT      ?= -O2 -g
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes $(if $(WERROR),-Werror)
@@ -40,7 +40,14 @@ $(B)/libtrawl.a: $(LIB_OBJ)
 	rm -f $@
 	ar rcs $@ $^
 
-$(B)/proto/trawl.pb-c.c $(B)/proto/trawl.pb-c.h: proto/trawl.proto
+# Says what to do before the first compiler error does not.
+libraries:
+	@missing=; for p in $(PKGS); do pkg-config --exists $$p 2>/dev/null || missing="$$missing $$p"; done; \
+	printf '#include <nng/nng.h>\n#include <rocksdb/c.h>\n' | $(CC) -E - >/dev/null 2>&1 || missing="$$missing nng-or-rocksdb"; \
+	command -v protoc-c >/dev/null || missing="$$missing protoc-c"; \
+	[ -z "$$missing" ] || { echo "missing:$$missing: run \`make deps\`" >&2; exit 1; }
+
+$(B)/proto/trawl.pb-c.c $(B)/proto/trawl.pb-c.h: proto/trawl.proto | libraries
 	@mkdir -p $(B)/proto
 	protoc-c --proto_path=proto --c_out=$(B)/proto proto/trawl.proto
 
@@ -116,6 +123,7 @@ install: all ## PREFIX=/usr/local, DESTDIR=
 	    mkdir -p $(DESTDIR)$(PREFIX)/share/man/man1; \
 	    $(B)/trawl $$c --man >$(DESTDIR)$(PREFIX)/share/man/man1/trawl-$$c.1; \
 	done
+	$(B)/trawl help --man >$(DESTDIR)$(PREFIX)/share/man/man1/trawl.1
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -123,4 +131,4 @@ help: ## this list
 clean: ## remove every build directory
 	rm -rf build build-*
 
-.PHONY: all unit sim mutants fuzz deps demo test lint bench install help clean
+.PHONY: all libraries unit sim mutants fuzz deps demo test lint bench install help clean

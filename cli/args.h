@@ -1,9 +1,10 @@
 /*
- * args: the options of all commands, from one table: it reads the command line and crawl.conf, and prints the
- * help. A wrong value is told with the option, the value and what is accepted.
+ * args: what a command was asked to do: its options (optdef.h) and words.
  *
  * What counts, from weak to strong: the default, DIR/crawl.conf (what the crawl was started with), --config
  * FILE, the command line. A list that is given in a stronger place replaces the weaker one whole.
+ *
+ * A wrong value is told with the option, the value and what is accepted.
  */
 #ifndef TRAWL_CLI_ARGS_H
 #define TRAWL_CLI_ARGS_H
@@ -11,7 +12,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "shared/error.h"
 #include "shared/log.h"
@@ -31,13 +31,14 @@ enum args_format { FORMAT_JSONL, FORMAT_CSV, FORMAT_CDXJ, FORMAT_LINKS };
 
 struct args {
     enum args_command command;
-    struct options crawl;
+    struct options crawl; /* its user_agent is made of the two here */
+    char *user_agent, *contact;
     bool ip_connections_given;
-    char *dir, *seeds_file, *listen, *http, *config, *contact;
+    char *dir, *seeds_file, *listen, *http, *config;
     char *tls_cert, *tls_key, *tls_ca;
     bool insecure;
     uint32_t workers, threads, transfers; /* workers, threads 0: by the number of cores */
-    char *master, *name;
+    char *master, *name;                  /* NULL: not given */
     uint32_t connect_timeout_ms;
     bool quiet, verbose, json;
     enum log_format log_format;
@@ -49,18 +50,21 @@ struct args {
 enum args_result { ARGS_OK, ARGS_WRONG, ARGS_FAILED };
 
 /* Reads argv[1..] for `command`, with the configuration files. WRONG: bad usage (exit 2), FAILED: a file cannot
- * be read (exit 1); `err` has the line. */
+ * be read or no memory (exit 1); `err` has the line. args_release() in any case. */
 enum args_result args_read(struct args *a, enum args_command command, int argc, char **argv,
                            struct error *err);
 void args_release(struct args *a);
 
-/* Writes DIR/crawl.conf: the effective options of the crawl, enough to resume. */
-bool args_save(const struct args *a, struct error *err);
-/* Is there a crawl in DIR already? */
-bool args_crawl_exists(const struct args *a);
-
-void args_help(enum args_command command, FILE *to);
-/* The same as a man page. */
-void args_man(enum args_command command, FILE *to);
+/* The commands, for help. */
+struct args_about {
+    enum args_command command;
+    const char *name;
+    const char *words; /* what may stand beside options */
+    size_t words_min, words_max;
+    const char *brief, *what;
+};
+enum { ARGS_COMMANDS = 7 };
+extern const struct args_about args_commands[ARGS_COMMANDS];
+const struct args_about *args_about(enum args_command command);
 
 #endif

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/conf.h"
 #include "cli/export.h"
 #include "cli/progress.h"
 #include "cli/spawn.h"
@@ -110,7 +111,7 @@ static int gather_seeds(struct args *a, struct error *err) {
         if (code != 0)
             return code;
     }
-    if (a->words.count > 0 || a->crawl.keep || args_crawl_exists(a))
+    if (a->words.count > 0 || a->crawl.keep || conf_crawl_exists(a))
         return 0;
     error_set(err, 0, "no URL to begin with, and no crawl to resume in %s", a->dir);
     return 2;
@@ -171,7 +172,7 @@ static bool start_master(struct crawl *c, struct error *err) {
                                          .http = strcmp(a->http, "off") == 0 ? NULL : a->http};
 
     c->master = master_open(a->dir, err);
-    if (c->master == NULL || !start_log(a, err) || !args_save(a, err) ||
+    if (c->master == NULL || !start_log(a, err) || !conf_save(a, err) ||
         !master_load(c->master, &config, err))
         return false;
     c->server = master_server(c->master);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/screen.h"
 #include "proto/rpc.h"
 #include "proto/wire.h"
 #include "shared/limits.h"
@@ -30,9 +31,9 @@ static void find_master(const struct args *a, char address[300]) {
     fclose(f);
 }
 
-/* NULL: `err` says why. The reply lives in `arena`. */
-static Trawl__Reply *ask(const struct args *a, Trawl__Request *request, struct arena *arena,
-                         struct error *err) {
+/* NULL: `err` says why. The reply lives in `arena`, and has that body. */
+static Trawl__Reply *ask(const struct args *a, Trawl__Request *request, Trawl__Reply__BodyCase body,
+                         struct arena *arena, struct error *err) {
     char address[300];
     struct buf bytes, answer;
     Trawl__Reply *reply = NULL;
@@ -47,12 +48,13 @@ static Trawl__Reply *ask(const struct args *a, Trawl__Request *request, struct a
     if (!rpc_call_sync(client, bytes.data, bytes.len, CALL_TIMEOUT_MS, &answer, err))
         goto out;
     reply = wire_reply_unpack(arena, answer.data, answer.len);
-    if (reply == NULL)
-        error_set(err, 0, "%s does not answer like a master of this version", address);
-    else if (reply->code != TRAWL__CODE__OK)
+    if (reply != NULL && reply->code != TRAWL__CODE__OK) {
         error_set(err, 0, "%s", reply->error);
-    if (reply != NULL && reply->code != TRAWL__CODE__OK)
         reply = NULL;
+    } else if (reply == NULL || reply->body_case != body) {
+        error_set(err, 0, "%s does not answer like a master of this version", address);
+        reply = NULL;
+    }
 out:
     (void)rpc_client_free(client);
     buf_release(&bytes);
@@ -72,16 +74,27 @@ static const char *text(const json_t *object, const char *key) {
     return s == NULL ? "" : s;
 }
 
+/* A text that fills at least `width` characters. */
+static void column(const json_t *object, const char *key, int width) {
+    const char *s = text(object, key);
+    int len = (int)strlen(s);
+
+    screen_text(stdout, s);
+    printf("%*s", len < width ? width - len : 0, "");
+}
+
 static void print_workers(const json_t *workers) {
     size_t i;
     const json_t *w;
 
     printf("%-20s %6s %7s %10s %9s %10s\n", "worker", "loops", "leases", "transfers", "fetched",
            "silent ms");
-    json_array_foreach(workers, i, w) printf(
-        "%-20s %6lld %7lld %10lld %9lld %10lld%s\n", text(w, "name"), number(w, "loops"),
-        number(w, "leases"), number(w, "transfers"), number(w, "fetched"), number(w, "silent_ms"),
-        json_is_true(json_object_get(w, "draining")) ? "  draining" : "");
+    json_array_foreach(workers, i, w) {
+        column(w, "name", 20);
+        printf(" %6lld %7lld %10lld %9lld %10lld%s\n", number(w, "loops"), number(w, "leases"),
+               number(w, "transfers"), number(w, "fetched"), number(w, "silent_ms"),
+               json_is_true(json_object_get(w, "draining")) ? "  draining" : "");
+    }
 }
 
 static void print_origins(const json_t *origins) {
@@ -89,16 +102,23 @@ static void print_origins(const json_t *origins) {
     const json_t *o;
 
     printf("\n%-40s %9s %9s %7s  %s\n", "busiest origins", "queued", "fetched", "errors", "now");
-    json_array_foreach(origins, i, o)
-        printf("%-40.40s %9lld %9lld %7lld  %s\n", text(o, "origin"), number(o, "queued"),
-               number(o, "fetched"), number(o, "errors"), text(o, "place"));
+    json_array_foreach(origins, i, o) {
+        column(o, "origin", 40);
+        printf(" %9lld %9lld %7lld  ", number(o, "queued"), number(o, "fetched"),
+               number(o, "errors"));
+        column(o, "place", 0);
+        putchar('\n');
+    }
 }
 
 static void print_status(const json_t *root) {
     const json_t *urls = json_object_get(root, "urls");
 
-    printf("%s for %.1f s%s%s\n", text(root, "state"), (double)number(root, "running_ms") / 1000,
-           text(root, "why")[0] == '\0' ? "" : ": ", text(root, "why"));
+    column(root, "state", 0);
+    printf(" for %.1f s%s", (double)number(root, "running_ms") / 1000,
+           text(root, "why")[0] == '\0' ? "" : ": ");
+    column(root, "why", 0);
+    putchar('\n');
     printf("URLs     %lld known: %lld fetched, %lld redirected, %lld excluded, %lld failed, %lld "
            "pending (%lld in flight)\n",
            number(urls, "known"), number(urls, "fetched"), number(urls, "redirected"),
@@ -112,6 +132,15 @@ static void print_status(const json_t *root) {
     print_origins(json_object_get(root, "busiest"));
 }
 
+/* In ASCII, whatever it holds. */
+static bool print_json(const json_t *root) {
+    char *dump = json_dumps(root, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+    bool ok = dump != NULL && puts(dump) >= 0;
+
+    free(dump);
+    return ok;
+}
+
 int command_status(const struct args *a) {
     struct arena arena;
     struct error err = {0};
@@ -122,21 +151,19 @@ int command_status(const struct args *a) {
     arena_init(&arena, LIMIT_ARENA_BYTES);
     r.body_case = TRAWL__REQUEST__BODY_STATUS;
     r.status = &m;
-    Trawl__Reply *reply = ask(a, &r, &arena, &err);
-    json_t *root = reply == NULL || reply->body_case != TRAWL__REPLY__BODY_STATUS
-                       ? NULL
-                       : json_loads(reply->status->json, 0, NULL);
+    Trawl__Reply *reply = ask(a, &r, TRAWL__REPLY__BODY_STATUS, &arena, &err);
+    json_t *root = reply == NULL ? NULL : json_loads(reply->status->json, 0, NULL);
+    if (reply != NULL && root == NULL)
+        error_set(&err, 0, "the master's status cannot be read");
     if (root == NULL) {
         command_fail(1, &err);
-        goto out;
-    }
-    if (a->json)
-        puts(reply->status->json);
-    else
+    } else if (a->json) {
+        code = print_json(root) ? 0 : 1;
+    } else {
         print_status(root);
+        code = 0;
+    }
     json_decref(root);
-    code = 0;
-out:
     arena_release(&arena);
     return code;
 }
@@ -200,10 +227,12 @@ int command_ctl(const struct args *a) {
         goto out;
     r.body_case = TRAWL__REQUEST__BODY_CONTROL;
     r.control = &m;
-    Trawl__Reply *reply = ask(a, &r, &arena, &err);
-    code = reply != NULL && reply->body_case == TRAWL__REPLY__BODY_CONTROL ? 0 : 1;
-    if (code == 0)
-        puts(reply->control->message);
+    Trawl__Reply *reply = ask(a, &r, TRAWL__REPLY__BODY_CONTROL, &arena, &err);
+    code = reply == NULL ? 1 : 0;
+    if (reply != NULL) {
+        screen_text(stdout, reply->control->message);
+        putchar('\n');
+    }
 out:
     if (code != 0)
         command_fail(code, &err);

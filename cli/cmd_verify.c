@@ -166,9 +166,11 @@ static void check_file(struct audit *v, const char *path, struct file *f) {
     struct warc_read *r = warc_read_new();
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     enum warc_read_result result = WARC_READ_NO_MEMORY;
+    struct error err = {0};
 
     if (fd < 0 || r == NULL) {
-        problem(v, path, 0, fd < 0 ? strerror(errno) : "out of memory");
+        error_set(&err, fd < 0 ? errno : ENOMEM, "cannot be read");
+        problem(v, path, 0, err.text);
         goto out;
     }
     warc_read_open_fd(r, fd, 0);
@@ -246,10 +248,6 @@ int command_verify(const struct args *a) {
     struct error err = {0};
     int code = 1;
 
-    if (a->words.count < 1) {
-        error_set(&err, 0, "verify needs a directory: trawl verify DIR [WORKER-DIR...]");
-        return command_fail(2, &err);
-    }
     if (!load(&v, a->words.items[0], &err)) {
         command_fail(1, &err);
         goto out;

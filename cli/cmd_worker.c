@@ -32,18 +32,13 @@ int command_worker(const struct args *a) {
                              .level = a->quiet     ? LOG_WARN
                                       : a->verbose ? LOG_DEBUG
                                                    : LOG_INFO};
-    struct worker_config config = {.master = a->master == NULL ? "tcp://127.0.0.1:7700" : a->master,
+    struct worker_config config = {.master = a->master,
                                    .dir = a->dir,
                                    .name = a->name,
                                    .threads = a->threads > 0 ? a->threads : cores(),
                                    .transfers = a->transfers,
                                    .connect_timeout_ms = a->connect_timeout_ms};
 
-    if (a->words.count > 0) {
-        error_set(&err, 0, "%.100s: a worker takes no URLs; they are the master's",
-                  a->words.items[0]);
-        return command_fail(2, &err);
-    }
     if (!follow_parent())
         return 1;
     if (!log_init(&log, &err))

@@ -310,10 +310,5 @@ bool export_write(const char *dir, enum args_format format, FILE *to, struct err
 int command_export(const struct args *a) {
     struct error err = {0};
 
-    if (a->words.count != 1) {
-        error_set(&err, 0, "export needs one directory: trawl export DIR --format %s",
-                  "jsonl|csv|cdxj|links");
-        return command_fail(2, &err);
-    }
     return export_write(a->words.items[0], a->format, stdout, &err) ? 0 : command_fail(1, &err);
 }

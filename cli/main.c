@@ -3,35 +3,19 @@
 #include <string.h>
 
 #include "cli/command.h"
-
-static const struct {
-    const char *name, *what;
-    enum args_command command;
-} commands[] = {
-    {"crawl", "crawl on this machine: a master and several workers", ARGS_CRAWL},
-    {"master", "a master alone", ARGS_MASTER},
-    {"worker", "a worker alone", ARGS_WORKER},
-    {"status", "what a running crawl does", ARGS_STATUS},
-    {"ctl", "steer a running crawl", ARGS_CTL},
-    {"export", "the outcome as JSONL, CSV, CDXJ or links", ARGS_EXPORT},
-    {"verify", "audit the archive against the crawldb", ARGS_VERIFY},
-};
-
-static void usage(FILE *to) {
-    fprintf(to, "usage: trawl COMMAND [options] ...\n\ncommands:\n");
-    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].what);
-    fprintf(to, "\ntrawl COMMAND --help says more; trawl --version tells the version.\n");
-}
+#include "cli/help.h"
+#include "cli/screen.h"
 
 int command_fail(int code, const struct error *err) {
-    fprintf(stderr, "trawl: %s\n", err->text);
+    fputs("trawl: ", stderr);
+    screen_text(stderr, err->text);
+    fputc('\n', stderr);
     return code;
 }
 
 static int run(struct args *a) {
     if (a->help || a->man) {
-        (a->help ? args_help : args_man)(a->command, stdout);
+        (a->help ? help_command : help_command_man)(a->command, stdout);
         return 0;
     }
     switch (a->command) {
@@ -62,24 +46,52 @@ static int run_command(enum args_command command, int argc, char **argv) {
     return code;
 }
 
+static const struct args_about *find(const char *name) {
+    for (size_t i = 0; i < ARGS_COMMANDS; i++)
+        if (strcmp(args_commands[i].name, name) == 0)
+            return &args_commands[i];
+    return NULL;
+}
+
+static int no_command(const char *name) {
+    struct error err = {0};
+
+    if (name[0] == '\0') {
+        help_overview(stderr);
+        return 2;
+    }
+    error_set(&err, 0,
+              "%.60s: no such command; there are crawl, master, worker, status, ctl, "
+              "export and verify",
+              name);
+    return command_fail(2, &err);
+}
+
+/* trawl help [COMMAND] */
+static int help(int argc, char **argv) {
+    const struct args_about *about = argc > 2 ? find(argv[2]) : NULL;
+
+    if (about != NULL)
+        help_command(about->command, stdout);
+    else if (argc > 2 && strcmp(argv[2], "--man") == 0)
+        help_overview_man(stdout);
+    else if (argc > 2)
+        return no_command(argv[2]);
+    else
+        help_overview(stdout);
+    return 0;
+}
+
 int main(int argc, char **argv) {
     const char *name = argc > 1 ? argv[1] : "";
 
     signal(SIGPIPE, SIG_IGN);
-    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
-        usage(stdout);
-        return 0;
-    }
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0)
+        return help(argc, argv);
     if (strcmp(name, "--version") == 0) {
         printf("trawl %s\n", TRAWL_VERSION);
         return 0;
     }
-    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        if (strcmp(commands[i].name, name) == 0)
-            return run_command(commands[i].command, argc - 1, argv + 1);
-    if (name[0] == '\0')
-        usage(stderr);
-    else
-        fprintf(stderr, "trawl: %.60s: no such command; see trawl --help\n", name);
-    return 2;
+    const struct args_about *about = find(name);
+    return about == NULL ? no_command(name) : run_command(about->command, argc - 1, argv + 1);
 }
