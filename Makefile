@@ -24,8 +24,8 @@ CFLAGS_ALL = -std=c11 -D_GNU_SOURCE -DTRAWL_VERSION='"$(VERSION)"' $(OPT) $(WARN
              $(if $(MUTANT),-DMUTANT_$(MUTANT)) -I. -I$(B) $(PKG_CFLAGS) $(CFLAGS)
 LDFLAGS_ALL = $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 
-LIB_SRC  := $(wildcard shared/*.c proto/*.c master/*.c worker/*.c)
-CLI_SRC  := $(wildcard cli/*.c)
+CLI_SRC  := cli/main.c
+LIB_SRC  := $(filter-out $(CLI_SRC),$(wildcard shared/*.c proto/*.c master/*.c worker/*.c cli/*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o) $(B)/proto/trawl.pb-c.o
 CLI_OBJ  := $(CLI_SRC:%.c=$(B)/%.o)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)

@@ -4,14 +4,6 @@
 
 #include "cli/command.h"
 #include "cli/help.h"
-#include "cli/screen.h"
-
-int command_fail(int code, const struct error *err) {
-    fputs("trawl: ", stderr);
-    screen_text(stderr, err->text);
-    fputc('\n', stderr);
-    return code;
-}
 
 static int run(struct args *a) {
     if (a->help || a->man) {

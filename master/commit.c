@@ -16,6 +16,7 @@ struct committer {
     pthread_cond_t changed;
     struct waiting *first, **last;
     bool paused, syncing, ending;
+    uint64_t synced; /* the last write that is durable; of the thread */
 };
 
 static void waiting_free(struct waiting *w) {
@@ -44,9 +45,17 @@ static struct waiting *take_all(struct committer *c) {
     return list;
 }
 
+/* Everything that was written before is durable when it returns true. */
+static bool make_durable(struct committer *c) {
+    struct store *store = c->config.store;
+
+    if (atomic_load(&store->written) == c->synced)
+        return !store_failed(store, NULL);
+    return store_sync(store, &c->synced, NULL);
+}
+
 static void *run(void *arg) {
     struct committer *c = arg;
-    uint64_t synced;
 
     pthread_mutex_lock(&c->lock);
     for (;;) {
@@ -58,7 +67,7 @@ static void *run(void *arg) {
         c->syncing = true;
         pthread_mutex_unlock(&c->lock);
 
-        bool durable = store_sync(c->config.store, &synced, NULL);
+        bool durable = make_durable(c);
         answer_all(c, list, durable);
         if (!durable)
             c->config.failed(c->config.arg);

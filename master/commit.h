@@ -10,6 +10,8 @@
  *                              of the crawldb (an attachment), not of a memory that is gone
  *     crash after 4            told and durable
  *
+ * Nothing is synced when nothing was written since the last sync.
+ *
  * Invariant: a reply is sent only after a store_sync() that began after its batch was written has succeeded. If
  * the sync fails no waiting reply is sent as it is: each becomes `busy`, and `failed` is called once.
  *
