@@ -1,5 +1,6 @@
 #include "worker/sockets.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@ struct sockets_entry {
     int fd, place;               /* in the fence */
     struct sockets_group *group; /* NULL: it is gone */
     struct sockets_entry *next, *prev;
+    uint16_t local_port, remote_port; /* 0: not looked at yet */
 };
 
 struct sockets {
@@ -123,6 +125,43 @@ int sockets_close(struct sockets *s, int fd) {
         free(e);
     }
     return close(fd);
+}
+
+static uint16_t port_of(const struct sockaddr_storage *a) {
+    return a->ss_family == AF_INET6 ? ntohs(((const struct sockaddr_in6 *)a)->sin6_port)
+                                    : ntohs(((const struct sockaddr_in *)a)->sin_port);
+}
+
+/* Both ends, as far as they are known once it is connected. */
+static void learn_ports(struct sockets_entry *e) {
+    struct sockaddr_storage local = {0}, remote = {0};
+    socklen_t local_len = sizeof local, remote_len = sizeof remote;
+
+    if (e->local_port != 0 || getsockname(e->fd, (struct sockaddr *)&local, &local_len) != 0 ||
+        getpeername(e->fd, (struct sockaddr *)&remote, &remote_len) != 0)
+        return;
+    e->local_port = port_of(&local);
+    e->remote_port = port_of(&remote);
+}
+
+void sockets_adopt(struct sockets *s, struct sockets_group *g, uint16_t local_port,
+                   uint16_t remote_port) {
+    struct sockets_entry *e;
+    size_t at = 0;
+
+    while ((e = map_next(&s->entries, &at)) != NULL) {
+        learn_ports(e);
+        if (e->local_port != local_port || e->remote_port != remote_port || e->group == NULL ||
+            e->group->address_len != g->address_len ||
+            memcmp(e->group->address, g->address, g->address_len) != 0)
+            continue;
+        if (e->group != g) {
+            group_remove(e);
+            group_add(g, e);
+            fence_renew(s->fence, e->place, g->deadline_ms);
+        }
+        return;
+    }
 }
 
 void sockets_shut(struct sockets_group *g) {

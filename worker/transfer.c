@@ -286,12 +286,13 @@ static int on_ready(void *arg, char *remote, char *local, int remote_port, int l
 
     (void)remote;
     (void)local;
-    (void)remote_port;
-    (void)local_port;
     if (now_ms >= visit_deadline_ms(t->visit))
         return CURL_PREREQFUNC_ABORT;
-    return t->all->config.sent(t->all->config.arg, t, now_ms) ? CURL_PREREQFUNC_OK
-                                                              : CURL_PREREQFUNC_ABORT;
+    if (!t->all->config.sent(t->all->config.arg, t, now_ms))
+        return CURL_PREREQFUNC_ABORT;
+    sockets_adopt(t->all->config.sockets, &t->target->sockets, (uint16_t)local_port,
+                  (uint16_t)remote_port);
+    return CURL_PREREQFUNC_OK;
 }
 
 /* ---- the end ------------------------------------------------------------------------------------- */
