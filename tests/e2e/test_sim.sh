@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# The simulation: many crawls under faults, none of which may break a promise; and known bugs planted one at a
+# time, each of which it must catch. SIM_SEEDS (default 20000) crawls.
+. "$(dirname "$0")/lib.sh"
+begin sim
+
+seeds=${SIM_SEEDS:-20000}
+simulate() {
+    "$TOP/scripts/sim.sh" "$B/sim" "$seeds" >"$T/sim.out" 2>&1 || {
+        grep -E '^seed|BROKEN|never happened' "$T/sim.out"
+        return 1
+    }
+}
+check "$seeds crawls under faults: every promise kept" simulate
+caught() {
+    make -C "$TOP" -s mutants >"$T/mutants.out" 2>&1 || {
+        cat "$T/mutants.out"
+        return 1
+    }
+}
+check "each planted bug is caught" caught
+finish
