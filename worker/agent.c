@@ -244,7 +244,7 @@ static bool emit(struct agent_effect *e, enum agent_effect_kind kind, struct vis
 
 /* Its right has ended: everything of it stops, at once. */
 static bool abort_visit(struct agent *a, struct visit *v, int64_t now_ms, struct agent_effect *e) {
-    agent_void_fetches(a, v);
+    agent_void_fetches(a, v, now_ms);
     v->closing = v->closed = true;
     if (v->address_state == VISIT_ADDRESS_RESOLVING)
         v->address_state = VISIT_ADDRESS_NEEDED;

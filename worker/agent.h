@@ -171,9 +171,11 @@ struct agent_outcome {
     struct url_slice canonical;
 };
 
-/* The request is about to be written to its connection: the origin's delay counts from here. False: it must not
- * be, because it was once already (on a connection that turned out dead) and the delay has not passed. */
+/* The request is about to be written to its connection. False: it must not be, because it was once already (on a
+ * connection that turned out dead) and the delay has not passed. */
 bool agent_sent(struct agent *a, int64_t now_ms, uint64_t fetch);
+/* The first byte of an answer came: the origin's delay counts from here. */
+void agent_answered(struct agent *a, int64_t now_ms, uint64_t fetch);
 void agent_fetched(struct agent *a, int64_t now_ms, uint64_t fetch, const struct agent_outcome *o);
 /* For a robots fetch: the body (decoded, cut at LIMIT_ROBOTS_BYTES) of a 2xx, else empty. */
 void agent_fetched_robots(struct agent *a, int64_t now_ms, uint64_t fetch,

@@ -153,19 +153,37 @@ static struct agent_fetch_state *fetch_new(struct agent *a, struct visit *v, str
     a->next_fetch++;
     a->transfers++;
     v->transfers++;
-    v->unsent++;
+    v->unanswered++;
     return f;
 }
 
-static void fetch_free(struct agent *a, struct agent_fetch_state *f) {
+static void started(struct agent *a, struct visit *v, int64_t now_ms) {
+    v->last_start_ms = now_ms;
+    /* The clock counts whole milliseconds: one more, or the gap may be a fraction short. */
+    v->next_start_ms = now_ms + v->delay_ms + (v->delay_ms > 0);
+#ifdef MUTANT_NO_DELAY
+    v->next_start_ms = now_ms;
+#endif
+    agent_schedule(a, v);
+}
+
+/* The server has the request, or will not get it any more. */
+static void had_request(struct agent *a, struct agent_fetch_state *f, int64_t now_ms) {
+    f->answered = true;
+    f->visit->unanswered--;
+    started(a, f->visit, now_ms);
+}
+
+static void fetch_free(struct agent *a, struct agent_fetch_state *f, int64_t now_ms) {
     map_remove(&a->fetches, f->id);
     a->transfers--;
     f->visit->transfers--;
-    f->visit->unsent -= !f->sent;
+    if (!f->answered)
+        had_request(a, f, now_ms);
     free(f);
 }
 
-void agent_void_fetches(struct agent *a, struct visit *v) {
+void agent_void_fetches(struct agent *a, struct visit *v, int64_t now_ms) {
     size_t at = 0;
     struct agent_fetch_state *f;
 
@@ -181,30 +199,26 @@ void agent_void_fetches(struct agent *a, struct visit *v) {
         } else {
             v->robots_state = VISIT_ROBOTS_NEEDED;
         }
-        fetch_free(a, f);
+        fetch_free(a, f, now_ms);
         at = 0;
     }
-}
-
-static void started(struct agent *a, struct visit *v, int64_t now_ms) {
-    v->last_start_ms = now_ms;
-    /* The clock counts whole milliseconds: one more, or the gap may be a fraction short. */
-    v->next_start_ms = now_ms + v->delay_ms + (v->delay_ms > 0);
-#ifdef MUTANT_NO_DELAY
-    v->next_start_ms = now_ms;
-#endif
-    agent_schedule(a, v);
 }
 
 bool agent_sent(struct agent *a, int64_t now_ms, uint64_t fetch) {
     struct agent_fetch_state *f = map_get(&a->fetches, fetch);
 
-    if (f == NULL || (f->sent && now_ms < f->visit->next_start_ms))
+    if (f == NULL || (f->sent && now_ms < f->visit->last_start_ms + f->visit->delay_ms))
         return false;
-    f->visit->unsent -= !f->sent;
     f->sent = true;
-    started(a, f->visit, now_ms);
+    f->visit->last_start_ms = now_ms;
     return true;
+}
+
+void agent_answered(struct agent *a, int64_t now_ms, uint64_t fetch) {
+    struct agent_fetch_state *f = map_get(&a->fetches, fetch);
+
+    if (f != NULL && !f->answered)
+        had_request(a, f, now_ms);
 }
 
 static bool start_robots(struct agent *a, struct visit *v, int64_t now_ms, struct agent_fetch *f) {
@@ -382,7 +396,7 @@ void agent_fetched(struct agent *a, int64_t now_ms, uint64_t fetch, const struct
     struct visit_url *u = f->url;
     struct verdict verdict = judge(a, u, o, reason);
     visit_list_take(&v->running, u);
-    fetch_free(a, f);
+    fetch_free(a, f, now_ms);
     heed(v, o, verdict);
     report(a, v, u, o, verdict, now_ms);
     finished(a, v);
@@ -541,7 +555,7 @@ void agent_fetched_robots(struct agent *a, int64_t now_ms, uint64_t fetch,
     struct visit_url *u = f->url;
     if (u != NULL)
         visit_list_take(&v->running, u);
-    fetch_free(a, f);
+    fetch_free(a, f, now_ms);
     if (u != NULL)
         foreign_robots(a, v, u, o, body, len, now_ms);
     else

@@ -43,7 +43,7 @@ struct agent_fetch_state {
     uint64_t id;
     struct visit *visit;
     struct visit_url *url; /* NULL: the visit's own robots.txt */
-    bool sent;
+    bool sent, answered;
 };
 
 struct agent {
@@ -121,7 +121,7 @@ int64_t agent_lease_end(const struct agent *a, int64_t made_ms);
 
 /* What is still queued is reported as untried. */
 void agent_return_queue(struct agent *a, struct visit *v, int64_t now_ms);
-void agent_void_fetches(struct agent *a, struct visit *v);
+void agent_void_fetches(struct agent *a, struct visit *v, int64_t now_ms);
 
 /* ---- agent_call.c, agent_report.c ----------------------------------------------------------------------------- */
 

@@ -173,6 +173,12 @@ static bool on_sent(void *arg, struct transfer *t, int64_t now_ms) {
     return agent_sent(l->agent, now_ms, t->fetch);
 }
 
+static void on_answered(void *arg, struct transfer *t, int64_t now_ms) {
+    struct loop *l = arg;
+
+    agent_answered(l->agent, now_ms, t->fetch);
+}
+
 static void on_finished(void *arg, struct transfer *t) {
     loop_finish(arg, t);
 }
@@ -340,6 +346,7 @@ static bool set_up_transfers(struct loop *l) {
         .bodies = &l->bodies,
         .finished = on_finished,
         .sent = on_sent,
+        .answered = on_answered,
         .arg = l,
     };
 

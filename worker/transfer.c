@@ -100,6 +100,8 @@ static size_t on_header(char *p, size_t one, size_t n, void *arg) {
 
     (void)one;
     t->all->bytes_in += n;
+    if (t->head.len == 0)
+        t->all->config.answered(t->all->config.arg, t, fence_now_ms());
     if (n >= 5 && memcmp(p, "HTTP/", 5) == 0 && (t->head_done || t->head.len == 0)) {
         buf_reset(&t->head);
         t->head_done = false;
@@ -278,8 +280,7 @@ static void judge(struct transfer *t, CURLcode code) {
     }
 }
 
-/* Between connecting and writing the request: the last moment to see that the lease is over, and the moment
- * that the origin's delay counts from. */
+/* Between connecting and writing the request: the last moment to see that the lease is over. */
 static int on_ready(void *arg, char *remote, char *local, int remote_port, int local_port) {
     struct transfer *t = arg;
     int64_t now_ms = fence_now_ms();

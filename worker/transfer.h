@@ -46,6 +46,8 @@ struct transfers_config {
     void (*finished)(void *arg, struct transfer *t);
     /* Its request is about to be written, on a connection that stands. False: it must not. */
     bool (*sent)(void *arg, struct transfer *t, int64_t now_ms);
+    /* The first line of an answer has come. */
+    void (*answered)(void *arg, struct transfer *t, int64_t now_ms);
     void *arg;
 };
 

@@ -101,8 +101,9 @@ size_t visit_outstanding(const struct visit *v) {
 bool visit_startable(const struct visit *v) {
     if (v->ending || v->address_state != VISIT_ADDRESS_BOOKED || v->transfers >= v->connections)
         return false;
-    /* The delay counts from when a request was sent: nothing starts while one waits for its connection. */
-    if (v->delay_ms > 0 && v->unsent > 0)
+    /* The delay counts from when the server has the request for sure, which is when it begins to answer: a
+     * request may wait for its connection, in a buffer, or at a busy server. */
+    if (v->delay_ms > 0 && v->unanswered > 0)
         return false;
     if (v->robots_state == VISIT_ROBOTS_NEEDED)
         return v->transfers == 0;

@@ -84,8 +84,8 @@ struct visit {
     uint32_t robots_hops;
 
     struct visit_list queue, running;
-    uint32_t transfers; /* running fetches, robots.txt included */
-    uint32_t unsent;    /* of these: not yet on their way to the server */
+    uint32_t transfers;  /* running fetches, robots.txt included */
+    uint32_t unanswered; /* of these: maybe not at the server yet */
     int64_t next_start_ms, last_start_ms;
     uint32_t failures; /* in a row */
 
