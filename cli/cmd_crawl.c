@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,18 +14,17 @@
 #include "cli/conf.h"
 #include "cli/export.h"
 #include "cli/progress.h"
+#include "cli/seeds.h"
 #include "cli/spawn.h"
 #include "master/master.h"
 #include "shared/log.h"
 #include "shared/parse.h"
-#include "shared/url.h"
 
 enum {
     POLL_MS = 100,
     TROUBLE_MS = 5000,         /* so long the crawldb may be unwritable before the crawl stops */
     LOW_DISK_BYTES = 16 << 20, /* with so little left and no progress, the disk is full */
     SEAL_MS = 60000,           /* so long workers have to seal and leave at the end */
-    SEED_LINE_BYTES = 16384,
 };
 
 struct crawl {
@@ -49,65 +49,12 @@ static int64_t clock_ms(void) {
 
 /* ---- seeds ------------------------------------------------------------------------------------------------- */
 
-static bool check_seed(const char *text, const char *where, struct error *err) {
-    struct url u;
-    bool ok;
-
-    url_init(&u);
-    ok = url_parse(&u, text, strlen(text), NULL) == URL_OK && url_is_http(&u);
-    url_release(&u);
-    if (!ok)
-        error_set(err, 0,
-                  "%s%.200s: not a URL to crawl; accepted is http://HOST/... or https://HOST/...",
-                  where, text);
-    return ok;
-}
-
-static char *trim(char *line) {
-    size_t len;
-
-    while (*line == ' ' || *line == '\t')
-        line++;
-    len = strcspn(line, "\r\n");
-    while (len > 0 && (line[len - 1] == ' ' || line[len - 1] == '\t'))
-        len--;
-    line[len] = '\0';
-    return line;
-}
-
-/* Adds the file's URLs to the words. 0, or an exit code. */
-static int read_seeds(struct args *a, struct error *err) {
-    char line[SEED_LINE_BYTES], where[300];
-    unsigned number = 0;
-    int code = 0;
-    FILE *f = strcmp(a->seeds_file, "-") == 0 ? stdin : fopen(a->seeds_file, "re");
-
-    if (f == NULL) {
-        error_set(err, errno, "cannot read %s", a->seeds_file);
-        return 1;
-    }
-    while (code == 0 && fgets(line, sizeof line, f) != NULL) {
-        char *text = trim(line);
-        number++;
-        if (text[0] == '\0' || text[0] == '#')
-            continue;
-        snprintf(where, sizeof where, "%.250s:%u: ", a->seeds_file, number);
-        if (!check_seed(text, where, err))
-            code = 2;
-        else if (!string_list_add(&a->words, text))
-            code = 1;
-    }
-    if (f != stdin)
-        fclose(f);
-    return code;
-}
-
 static int gather_seeds(struct args *a, struct error *err) {
     for (size_t i = 0; i < a->words.count; i++)
-        if (!check_seed(a->words.items[i], "", err))
+        if (!seeds_check(a->words.items[i], err))
             return 2;
     if (a->seeds_file != NULL) {
-        int code = read_seeds(a, err);
+        int code = seeds_read(a->seeds_file, &a->words, err);
         if (code != 0)
             return code;
     }
@@ -186,13 +133,29 @@ static bool start_master(struct crawl *c, struct error *err) {
     return true;
 }
 
+static void tell_death(void *arg, const char *name, int status, int64_t pause_ms) {
+    struct crawl *c = arg;
+
+    progress_end(&c->progress);
+    if (WIFSIGNALED(status))
+        fprintf(stderr, "trawl: worker %s was killed by signal %d", name, WTERMSIG(status));
+    else
+        fprintf(stderr, "trawl: worker %s ended with exit code %d", name, WEXITSTATUS(status));
+    fprintf(stderr, "; it starts again in %.1f s (%s/logs/worker-%s.log)\n",
+            (double)pause_ms / 1000, c->a->dir, name);
+}
+
 static bool start_workers(struct crawl *c, struct error *err) {
     struct args *a = c->a;
+    char address[MASTER_ADDRESS_BYTES];
     uint32_t n = a->workers > 0 ? a->workers : cores();
+    uint32_t share = cores() / n > 0 ? cores() / n : 1;
     struct spawn_config config = {.dir = a->dir,
-                                  .master = server_address(c->server),
+                                  .master = address,
                                   .workers = n,
-                                  .threads = a->threads > 0 ? a->threads : (cores() + n - 1) / n,
+                                  .threads = a->threads > 0 ? a->threads : share,
+                                  .died = tell_death,
+                                  .arg = c,
                                   .transfers = a->transfers,
                                   .verbose = a->verbose,
                                   .json_logs = a->log_format == LOG_JSON};
@@ -201,6 +164,7 @@ static bool start_workers(struct crawl *c, struct error *err) {
         fprintf(stderr, "trawl: workers connect to %s\n", server_address(c->server));
         return true;
     }
+    master_local_address(c->master, address);
     c->spawn = spawn_new(&config, err);
     return c->spawn != NULL;
 }

@@ -14,6 +14,7 @@
 
 #include "cli/command.h"
 #include "cli/rows.h"
+#include "cli/screen.h"
 #include "shared/warc_read.h"
 #include "shared/warc_write.h"
 
@@ -40,9 +41,12 @@ struct audit {
 };
 
 static void problem(struct audit *v, const char *file, uint64_t offset, const char *what) {
-    if (++v->problems <= TOLD_MAX)
-        printf("%s at %llu: %s\n", file, (unsigned long long)offset, what);
-    else if (v->problems == TOLD_MAX + 1)
+    if (++v->problems <= TOLD_MAX) {
+        screen_text(stdout, file);
+        printf(" at %llu: ", (unsigned long long)offset);
+        screen_text(stdout, what);
+        putchar('\n');
+    } else if (v->problems == TOLD_MAX + 1)
         printf("... and more\n");
 }
 
@@ -107,9 +111,12 @@ static bool load(struct audit *v, const char *dir, struct error *err) {
     if (r == NULL)
         return false;
     ok = load_files(v, r);
-    while (ok && rows_next(r, &row))
+    while (ok && rows_next(r, &row)) {
         if (row.segment != NULL)
             ok = expect(v, &row);
+        else if (row.state == TRAWL__STATE__FETCHED || row.state == TRAWL__STATE__REDIRECTED)
+            problem(v, row.url, 0, "fetched, and no record of it");
+    }
     if (!ok)
         error_set(err, 0, "out of memory");
     ok = rows_close(r, ok ? err : NULL) && ok;

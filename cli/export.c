@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -235,12 +236,34 @@ static bool write_unsorted(const char *dir, enum args_format format, FILE *to, s
 
 extern char **environ;
 
-/* sort(1) sorts what does not fit into memory, too. */
-static bool sort_file(const char *from, const char *to, struct error *err) {
-    char *argv[] = {"sort", "-o", (char *)to, (char *)from, NULL};
+/* sort(1) sorts what does not fit into memory, too, beside the file. It dies of the signals that we may have
+ * blocked or ignored. */
+static int spawn_sort(const char *dir, const char *from, const char *to, pid_t *pid) {
+    char *argv[] = {"sort", "-S",       "128M", "-T",         (char *)dir,
+                    "-o",   (char *)to, "--",   (char *)from, NULL};
     char *env[] = {"LC_ALL=C", "PATH=/usr/bin:/bin", NULL};
+    posix_spawnattr_t attr;
+    sigset_t none, pipe;
+    int rc;
+
+    sigemptyset(&none);
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    posix_spawnattr_init(&attr);
+    rc = posix_spawnattr_setsigmask(&attr, &none);
+    if (rc == 0)
+        rc = posix_spawnattr_setsigdefault(&attr, &pipe);
+    if (rc == 0)
+        rc = posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    if (rc == 0)
+        rc = posix_spawnp(pid, "sort", NULL, &attr, argv, env);
+    posix_spawnattr_destroy(&attr);
+    return rc;
+}
+
+static bool sort_file(const char *dir, const char *from, const char *to, struct error *err) {
     pid_t pid;
-    int status, rc = posix_spawnp(&pid, "sort", NULL, NULL, argv, env);
+    int status, rc = spawn_sort(dir, from, to, &pid);
 
     if (rc != 0) {
         error_set(err, rc, "cannot run sort");
@@ -269,7 +292,7 @@ bool export_index(const char *dir, struct error *err) {
         error_set(err, errno, "cannot write %s", unsorted);
         ok = false;
     }
-    ok = ok && sort_file(unsorted, sorted, err);
+    ok = ok && sort_file(dir, unsorted, sorted, err);
     if (ok && rename(sorted, path) != 0) {
         error_set(err, errno, "cannot write %s", path);
         ok = false;

@@ -1,6 +1,7 @@
 #include "cli/progress.h"
 
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -49,7 +50,7 @@ static uint64_t pages(const struct core_stats *s) {
     return s->fetched + s->redirected + s->failed;
 }
 
-/* Half of the newest second, half of what was: steady and still quick. */
+/* Mostly what was, some of what is: steady and still quick. */
 static double smooth(double before, uint64_t now, uint64_t last, int64_t ms) {
     double rate = now < last ? 0 : (double)(now - last) * 1000 / (double)ms;
 
@@ -63,9 +64,16 @@ static void note_first(struct progress *p, const struct core_stats *s) {
     p->first_bytes = p->last_bytes = s->bytes;
 }
 
+/* A longer line would wrap, and not be overwritten by the next. */
+static int columns(void) {
+    struct winsize size;
+
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col : 80;
+}
+
 void progress_show(struct progress *p, const struct core_stats *s) {
     int64_t now = clock_ms(), since = now - p->shown_ms;
-    char elapsed[32];
+    char elapsed[32], line[256];
 
     note_first(p, s);
     if (p->quiet || since < (p->live ? LIVE_EVERY_MS : PLAIN_EVERY_MS))
@@ -76,11 +84,14 @@ void progress_show(struct progress *p, const struct core_stats *s) {
     p->last_pages = pages(s);
     p->last_bytes = s->bytes;
     duration(now - p->started_ms, elapsed);
-    fprintf(stderr,
-            "%s%llu fetched, %llu queued, %.0f pages/s, %.2f MB/s, %u workers, %llu errors, %s%s",
-            p->live ? "\r\033[K" : "trawl: ", (unsigned long long)s->fetched,
-            (unsigned long long)s->pending, p->pages_rate, p->bytes_rate / 1e6, s->workers,
-            (unsigned long long)s->failed, elapsed, p->live ? "" : "\n");
+    snprintf(line, sizeof line,
+             "%llu fetched, %llu queued, %.0f pages/s, %.2f MB/s, %u workers, %llu errors, %s",
+             (unsigned long long)s->fetched, (unsigned long long)s->pending, p->pages_rate,
+             p->bytes_rate / 1e6, s->workers, (unsigned long long)s->failed, elapsed);
+    if (p->live)
+        fprintf(stderr, "\r\033[K%.*s", columns() - 1, line);
+    else
+        fprintf(stderr, "trawl: %s\n", line);
     fflush(stderr);
 }
 

@@ -25,6 +25,7 @@ struct process {
 
 struct spawn {
     struct spawn_config config;
+    char *dir, *master;
     struct process *processes;
     uint64_t deaths;
 };
@@ -98,12 +99,15 @@ struct spawn *spawn_new(const struct spawn_config *config, struct error *err) {
     struct spawn *s = calloc(1, sizeof *s);
     char parent[16];
 
-    if (s == NULL || (s->processes = calloc(config->workers, sizeof *s->processes)) == NULL) {
+    if (s == NULL || (s->processes = calloc(config->workers, sizeof *s->processes)) == NULL ||
+        (s->dir = strdup(config->dir)) == NULL || (s->master = strdup(config->master)) == NULL) {
         error_set(err, 0, "out of memory");
-        free(s);
+        spawn_free(s);
         return NULL;
     }
     s->config = *config;
+    s->config.dir = s->dir;
+    s->config.master = s->master;
     snprintf(parent, sizeof parent, "%ld", (long)getpid());
     setenv("TRAWL_PARENT", parent, 1);
     for (uint32_t i = 0; i < config->workers; i++) {
@@ -117,7 +121,7 @@ struct spawn *spawn_new(const struct spawn_config *config, struct error *err) {
     return s;
 }
 
-static void ended(struct spawn *s, struct process *p, int status) {
+static void ended(struct spawn *s, struct process *p, int status, bool restart) {
     int64_t now = clock_ms();
 
     p->pid = 0;
@@ -128,6 +132,8 @@ static void ended(struct spawn *s, struct process *p, int status) {
     if (now - p->started_ms > STEADY_MS)
         p->pause_ms = PAUSE_FIRST_MS;
     p->again_ms = now + p->pause_ms;
+    if (restart)
+        s->config.died(s->config.arg, p->name, status, p->pause_ms);
     p->pause_ms = p->pause_ms * 2 < PAUSE_MAX_MS ? p->pause_ms * 2 : PAUSE_MAX_MS;
 }
 
@@ -136,7 +142,7 @@ void spawn_watch(struct spawn *s, bool restart) {
         struct process *p = &s->processes[i];
         int status;
         if (p->pid != 0 && waitpid(p->pid, &status, WNOHANG) == p->pid)
-            ended(s, p, status);
+            ended(s, p, status, restart);
         if (p->pid == 0 && !p->done && restart && clock_ms() >= p->again_ms)
             (void)start(s, p, NULL);
     }
@@ -172,5 +178,7 @@ void spawn_free(struct spawn *s) {
         if (s->processes[i].pid != 0)
             waitpid(s->processes[i].pid, NULL, 0);
     free(s->processes);
+    free(s->dir);
+    free(s->master);
     free(s);
 }

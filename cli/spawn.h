@@ -15,14 +15,17 @@
 struct spawn;
 
 struct spawn_config {
-    const char *dir, *master; /* the master's address */
+    const char *dir, *master; /* the master's address; copied */
     uint32_t workers, threads, transfers;
     bool verbose, json_logs;
+    /* A worker died while it was wanted; `status` as of waitpid(). */
+    void (*died)(void *arg, const char *name, int status, int64_t pause_ms);
+    void *arg;
 };
 
 /* Starts all workers. NULL: `err` says why. */
 struct spawn *spawn_new(const struct spawn_config *config, struct error *err);
-/* Reaps the dead; starts again those whose time has come, if `restart`. */
+/* Reaps the dead; starts again those whose time has come and tells of them, if `restart`. */
 void spawn_watch(struct spawn *s, bool restart);
 uint32_t spawn_alive(const struct spawn *s);
 /* How often a worker died that had not been let go. */

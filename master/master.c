@@ -11,6 +11,7 @@
 
 #include "master/http.h"
 #include "master/store_rocks.h"
+#include "shared/parse.h"
 
 /* Replies that wait for a sync hold their context: as many as there may be sessions at work at once. */
 enum { CONTEXTS = 256, PATH_BYTES = 4096 };
@@ -115,16 +116,34 @@ fail:
     return NULL;
 }
 
+void master_local_address(const struct master *m, char address[MASTER_ADDRESS_BYTES]) {
+    struct parse_address a;
+
+    snprintf(address, MASTER_ADDRESS_BYTES, "%s", server_address(m->server));
+    if (!parse_rpc_address(address, PARSE_LISTEN, &a))
+        return;
+    if (strcmp(a.host, "*") == 0 || strcmp(a.host, "0.0.0.0") == 0)
+        snprintf(address, MASTER_ADDRESS_BYTES, "tcp://127.0.0.1:%u", a.port);
+    else if (strcmp(a.host, "::") == 0)
+        snprintf(address, MASTER_ADDRESS_BYTES, "tcp://[::1]:%u", a.port);
+}
+
 static bool write_address(const struct master *m, struct error *err) {
-    char path[PATH_BYTES];
+    char path[PATH_BYTES], address[MASTER_ADDRESS_BYTES];
     FILE *f;
 
     path_in(m, "master.addr", path);
     f = fopen(path, "we");
-    if (f != NULL && fprintf(f, "%s\n", server_address(m->server)) > 0 && fclose(f) == 0)
-        return true;
-    error_set(err, errno, "cannot write %s", path);
-    return false;
+    if (f == NULL) {
+        error_set(err, errno, "cannot write %s", path);
+        return false;
+    }
+    master_local_address(m, address);
+    bool ok = fprintf(f, "%s\n", address) > 0;
+    ok = fclose(f) == 0 && ok;
+    if (!ok)
+        error_set(err, errno, "cannot write %s", path);
+    return ok;
 }
 
 bool master_load(struct master *m, const struct master_config *config, struct error *err) {

@@ -40,6 +40,9 @@ struct master *master_open(const char *dir, struct error *err);
 bool master_load(struct master *m, const struct master_config *config, struct error *err);
 /* Listens. False: `err` says why; master_close() then. */
 bool master_start(struct master *m, struct error *err);
+/* Where a process on this machine reaches it: loopback when it listens everywhere. Only after master_start(). */
+enum { MASTER_ADDRESS_BYTES = 300 };
+void master_local_address(const struct master *m, char address[MASTER_ADDRESS_BYTES]);
 /* Where the status page is, with the real port; NULL: nowhere. */
 const char *master_http_address(const struct master *m);
 struct server *master_server(struct master *m);
