@@ -477,7 +477,8 @@ static void find_base(struct page *p) {
             text_is(scheme.ptr, scheme.len, "javascript"))
             result = URL_INVALID;
     }
-    if (result != URL_OK && url_copy(&p->base, p->in->document) != URL_OK)
+    if (result == URL_NO_MEMORY ||
+        (result != URL_OK && url_copy(&p->base, p->in->document) != URL_OK))
         p->failed = true;
 }
 

@@ -455,7 +455,7 @@ static void without_memory(void **state) {
         sitemap_free(s);
         buf_release(&o.urls);
     }
-    assert_true(n > 5);
+    assert_true(n > 1); /* at least one allocation was made to fail */
 #endif
 }
 
