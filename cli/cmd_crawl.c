@@ -21,7 +21,7 @@
 #include "shared/parse.h"
 
 enum {
-    POLL_MS = 100,
+    POLL_MS = 20,
     TROUBLE_MS = 5000,         /* so long the crawldb may be unwritable before the crawl stops */
     LOW_DISK_BYTES = 16 << 20, /* with so little left and no progress, the disk is full */
     SEAL_MS = 60000,           /* so long workers have to seal and leave at the end */
@@ -113,6 +113,7 @@ static bool start_log(const struct args *a, struct error *err) {
 
 static bool start_master(struct crawl *c, struct error *err) {
     struct args *a = c->a;
+    struct core_stats before;
     const struct master_config config = {.dir = a->dir,
                                          .options = &a->crawl,
                                          .listen = a->listen,
@@ -123,6 +124,8 @@ static bool start_master(struct crawl *c, struct error *err) {
         !master_load(c->master, &config, err))
         return false;
     c->server = master_server(c->master);
+    if (server_stats(c->server, &before))
+        progress_start(&c->progress, &before);
     for (size_t i = 0; i < a->words.count; i++)
         if (!server_seed(c->server, a->words.items[i], strlen(a->words.items[i]), err))
             return false;
@@ -212,7 +215,10 @@ static void show(struct crawl *c) {
 static bool interrupted(struct crawl *c) {
     const struct timespec t = {.tv_nsec = POLL_MS * 1000000L};
 
-    return sigtimedwait(&c->signals, NULL, &t) > 0;
+    int signal = sigtimedwait(&c->signals, NULL, &t);
+
+    /* A worker that ended only wakes us up. */
+    return signal > 0 && signal != SIGCHLD;
 }
 
 static bool heed_signal(struct crawl *c) {
@@ -304,6 +310,7 @@ static void block_signals(struct crawl *c) {
     sigemptyset(&c->signals);
     sigaddset(&c->signals, SIGINT);
     sigaddset(&c->signals, SIGTERM);
+    sigaddset(&c->signals, SIGCHLD);
     pthread_sigmask(SIG_BLOCK, &c->signals, NULL);
 }
 
