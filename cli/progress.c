@@ -15,10 +15,8 @@ static int64_t clock_ms(void) {
 }
 
 void progress_init(struct progress *p, bool quiet) {
-    *p = (struct progress){.quiet = quiet,
-                           .live = isatty(STDERR_FILENO) == 1,
-                           .started_ms = clock_ms(),
-                           .first_pages = UINT64_MAX};
+    *p = (struct progress){
+        .quiet = quiet, .live = isatty(STDERR_FILENO) == 1, .started_ms = clock_ms()};
     p->shown_ms = p->started_ms;
 }
 
@@ -57,11 +55,9 @@ static double smooth(double before, uint64_t now, uint64_t last, int64_t ms) {
     return before == 0 ? rate : before * 0.7 + rate * 0.3;
 }
 
-static void note_first(struct progress *p, const struct core_stats *s) {
-    if (p->first_pages != UINT64_MAX)
-        return;
+void progress_start(struct progress *p, const struct core_stats *s) {
     p->first_pages = p->last_pages = pages(s);
-    p->first_bytes = p->last_bytes = s->bytes;
+    p->last_bytes = s->bytes;
 }
 
 /* A longer line would wrap, and not be overwritten by the next. */
@@ -75,7 +71,6 @@ void progress_show(struct progress *p, const struct core_stats *s) {
     int64_t now = clock_ms(), since = now - p->shown_ms;
     char elapsed[32], line[256];
 
-    note_first(p, s);
     if (p->quiet || since < (p->live ? LIVE_EVERY_MS : PLAIN_EVERY_MS))
         return;
     p->pages_rate = smooth(p->pages_rate, pages(s), p->last_pages, since);
@@ -89,22 +84,22 @@ void progress_show(struct progress *p, const struct core_stats *s) {
              (unsigned long long)s->fetched, (unsigned long long)s->pending, p->pages_rate,
              p->bytes_rate / 1e6, s->workers, (unsigned long long)s->failed, elapsed);
     if (p->live)
-        fprintf(stderr, "\r\033[K%.*s", columns() - 1, line);
+        p->dirty = fprintf(stderr, "\r\033[K%.*s", columns() - 1, line) > 0;
     else
         fprintf(stderr, "trawl: %s\n", line);
     fflush(stderr);
 }
 
 void progress_end(struct progress *p) {
-    if (p->live && !p->quiet)
+    if (p->dirty)
         fputs("\r\033[K", stderr);
+    p->dirty = false;
 }
 
 void progress_summary(const struct progress *p, const struct core_stats *s, const char *why,
                       const char *dir) {
     int64_t ms = clock_ms() - p->started_ms;
-    uint64_t before = p->first_pages == UINT64_MAX ? 0 : p->first_pages;
-    uint64_t done = pages(s) - before;
+    uint64_t done = pages(s) - p->first_pages;
     char elapsed[32], size[32];
 
     duration(ms, elapsed);

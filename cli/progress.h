@@ -12,13 +12,16 @@
 
 struct progress {
     bool quiet, live;
-    int64_t started_ms, shown_ms;      /* monotonic */
-    uint64_t first_pages, first_bytes; /* of earlier runs */
+    bool dirty;                   /* a live line stands there */
+    int64_t started_ms, shown_ms; /* monotonic */
+    uint64_t first_pages;         /* of earlier runs */
     uint64_t last_pages, last_bytes;
     double pages_rate, bytes_rate; /* smoothed, a second */
 };
 
 void progress_init(struct progress *p, bool quiet);
+/* What there was before this run. */
+void progress_start(struct progress *p, const struct core_stats *s);
 /* Call often; it shows when it is time. */
 void progress_show(struct progress *p, const struct core_stats *s);
 /* Ends the live line. */
