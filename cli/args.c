@@ -109,7 +109,9 @@ static bool read_option(struct reader *r, int argc, char **argv, int *i) {
         value = name + len + 1;
     if (d->kind == OPTDEF_FLAG && value != NULL)
         return wrong(r, arg, ": takes no value");
-    if (d->kind != OPTDEF_FLAG && value == NULL) {
+    if (d->kind == OPTDEF_FLAG)
+        value = "yes";
+    if (value == NULL) {
         if (*i + 1 >= argc) {
             error_set(r->err, 0, "--%s needs a value: %s", d->name, d->metavar);
             r->wrong = true;

@@ -37,11 +37,11 @@ struct texts {
 };
 
 static struct cell text_cell(const void *text, size_t len) {
-    return len == 0 ? (struct cell){.text = NULL} : (struct cell){.text = text, .len = len};
+    return (struct cell){.text = len == 0 ? NULL : text, .len = len};
 }
 
 static struct cell string_cell(const char *text) {
-    return text == NULL ? (struct cell){.text = NULL} : text_cell(text, strlen(text));
+    return text_cell(text, text == NULL ? 0 : strlen(text));
 }
 
 static struct cell number_cell(uint64_t n) {
@@ -233,8 +233,6 @@ static bool write_unsorted(const char *dir, enum args_format format, FILE *to, s
 }
 
 /* ---- the index ---------------------------------------------------------------------------------------------------- */
-
-extern char **environ;
 
 /* sort(1) sorts what does not fit into memory, too, beside the file. It dies of the signals that we may have
  * blocked or ignored. */

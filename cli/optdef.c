@@ -261,10 +261,8 @@ static bool set_choice(const struct optdef *d, void *at, const char *value) {
 }
 
 static bool set_flag(bool *at, const char *value) {
-    if (value != NULL && strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
-        return false;
-    *at = value == NULL || strcmp(value, "yes") == 0;
-    return true;
+    *at = strcmp(value, "yes") == 0;
+    return *at || strcmp(value, "no") == 0;
 }
 
 static enum optdef_result set_value(const struct optdef *d, void *at, const char *value) {
@@ -292,7 +290,7 @@ static enum optdef_result set_value(const struct optdef *d, void *at, const char
 }
 
 enum optdef_result optdef_set(const struct optdef *d, struct args *a, const char *value) {
-    if (value != NULL && !is_plain(value))
+    if (!is_plain(value))
         return OPTDEF_WRONG;
     enum optdef_result result = set_value(d, place(d, a), value);
     if (result == OPTDEF_OK && d->given_at != 0)

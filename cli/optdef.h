@@ -55,7 +55,7 @@ const struct optdef *optdef_find(const char *name, size_t len, int commands);
 
 enum optdef_result { OPTDEF_OK, OPTDEF_WRONG, OPTDEF_NO_MEMORY };
 
-/* Sets the value in `a` from text; `value` is NULL for a flag that was just named. */
+/* Sets the value in `a` from text. */
 enum optdef_result optdef_set(const struct optdef *d, struct args *a, const char *value);
 /* For a list: forgets what it has. */
 void optdef_clear(const struct optdef *d, struct args *a);

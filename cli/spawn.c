@@ -11,8 +11,6 @@
 #include <time.h>
 #include <unistd.h>
 
-extern char **environ;
-
 enum { PAUSE_FIRST_MS = 100, PAUSE_MAX_MS = 10000, STEADY_MS = 10000, PATH_BYTES = 4096 };
 
 struct process {
