@@ -107,13 +107,13 @@ deps: ## install the packages (Debian or Ubuntu; root or sudo)
 
 demo: ## crawl a small bundled web with three workers, one of which is killed
 	scripts/deps.sh build test
-	$(MAKE) all
+	$(MAKE) -j$$(nproc) all
 	B=$(B) scripts/demo.sh
 
 test: ## install what is missing, build, run every test
 	scripts/deps.sh build test
-	$(MAKE) WERROR=1 all unit $(B)/sim
-	B=$(B) scripts/run-tests.sh
+	$(MAKE) -j$$(nproc) WERROR=1 all unit $(B)/sim
+	B=$(B) scripts/test.sh
 
 lint: ## formatting, layers, banned functions, static analysis
 	scripts/deps.sh build lint
