@@ -302,7 +302,7 @@ static int end(struct crawl *c, struct error *err) {
     c->master = NULL;
     if (!export_index(c->a->dir, err))
         return 1;
-    progress_summary(&c->progress, &s, why, c->a->dir);
+    progress_summary(&c->progress, &s, why, c->a->dir, c->spawn != NULL);
     return 0;
 }
 

@@ -97,7 +97,7 @@ void progress_end(struct progress *p) {
 }
 
 void progress_summary(const struct progress *p, const struct core_stats *s, const char *why,
-                      const char *dir) {
+                      const char *dir, bool local) {
     int64_t ms = clock_ms() - p->started_ms;
     uint64_t done = pages(s) - p->first_pages;
     char elapsed[32], size[32];
@@ -115,6 +115,9 @@ void progress_summary(const struct progress *p, const struct core_stats *s, cons
     printf("  origins   %llu\n", (unsigned long long)s->origins);
     printf("  workers   %llu lost, %llu tasks reassigned\n", (unsigned long long)s->workers_lost,
            (unsigned long long)s->tasks_reassigned);
-    printf("  results   %s/archive/*.warc.gz, trawl export %s\n", dir, dir);
+    if (local)
+        printf("  results   %s/archive/*.warc.gz, trawl export %s\n", dir, dir);
+    else
+        printf("  results   archive/*.warc.gz of each worker, trawl export %s\n", dir);
     fflush(stdout);
 }
