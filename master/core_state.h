@@ -59,7 +59,7 @@ struct core {
     enum core_state state;
     const char *why;
     int64_t started_ms;
-    int64_t stopping_ms;     /* since when; or when somebody last saw to a segment */
+    int64_t stopping_ms; /* since when; or when somebody last saw to a segment */
     /* The last two sessions that asked in vain: of any session it can be said whether another is hungry. */
     struct {
         uint64_t session;

@@ -234,10 +234,10 @@ static void addresses(void **state) {
     memset(text, 'a', 300);
     for (int i = 9; i < 300; i += 10)
         text[i] = '.';
-    strcpy(text + 253, ":80");
+    memcpy(text + 253, ":80", 4);
     assert_true(parse_host_port(text, PARSE_DIAL, &a));
     memset(text + 250, 'b', 4);
-    strcpy(text + 254, ":80");
+    memcpy(text + 254, ":80", 4);
     assert_false(parse_host_port(text, PARSE_DIAL, &a));
 }
 
