@@ -48,7 +48,7 @@
 #include <stdint.h>
 
 enum {
-    WARC_WRITE_WHOLE_BYTES = 1 << 20, /* bigger blocks are compressed as a stream */
+    WARC_WRITE_WHOLE_BYTES = 4 << 20, /* bigger blocks are compressed as a stream */
     WARC_WRITE_LEVEL_DEFAULT = 1,
     WARC_WRITE_LEVEL_MAX = 12,
     WARC_WRITE_DIGEST_BYTES = 20,
