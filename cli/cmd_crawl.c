@@ -120,8 +120,7 @@ static bool start_master(struct crawl *c, struct error *err) {
                                          .http = strcmp(a->http, "off") == 0 ? NULL : a->http};
 
     c->master = master_open(a->dir, err);
-    if (c->master == NULL || !start_log(a, err) || !conf_save(a, err) ||
-        !master_load(c->master, &config, err))
+    if (c->master == NULL || !start_log(a, err) || !master_load(c->master, &config, err))
         return false;
     c->server = master_server(c->master);
     if (server_stats(c->server, &before))
@@ -129,7 +128,8 @@ static bool start_master(struct crawl *c, struct error *err) {
     for (size_t i = 0; i < a->words.count; i++)
         if (!server_seed(c->server, a->words.items[i], strlen(a->words.items[i]), err))
             return false;
-    if (!master_start(c->master, err))
+    /* A start that failed, on a taken port say, leaves nothing to resume. */
+    if (!master_start(c->master, err) || !conf_save(a, err))
         return false;
     if (master_http_address(c->master) != NULL && !a->quiet)
         fprintf(stderr, "trawl: status page at http://%s/\n", master_http_address(c->master));
