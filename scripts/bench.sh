@@ -11,6 +11,7 @@ case ${1:-} in -*) sed -n '2,9s/^# \{0,1\}//p' "$0"; [ "$1" = --help ]; exit ;; 
 . "$(dirname "$0")/../tests/e2e/lib.sh"
 begin bench
 [ -x "$TRAWL" ] || { echo "bench.sh: no executable at $TRAWL: run make" >&2; exit 1; }
+cp "$TRAWL" "$T/trawl" && TRAWL=$T/trawl      # a build meanwhile does not matter
 for tool in nginx taskset wget2 python3; do
     command -v $tool >/dev/null || { echo "bench.sh: no $tool: run scripts/deps.sh bench" >&2; exit 1; }
 done
@@ -112,10 +113,10 @@ check_pages() {
     timeout "$LIMIT" python3 "$E2E/walk.py" "${ROOT[$1]}" "$from" >"$T/walk.$1" || { echo "bench.sh: walk.py" >&2; exit 1; }
     awk -F'\t' -v n=${#from} '$1 == "page" { print substr($4, n + 1) }' "$T/walk.$1" | sort -u >"$T/walk.urls"
     if cmp -s "$T/walk.urls" "$T/urls.$1.trawl"; then
-        echo "complete: ${LABEL[$1]}: trawl fetched exactly the $(wc -l <"$T/walk.urls") pages of the independent walk" >>"$T/notes"
+        echo "complete: ${LABEL[$1]}: trawl fetched exactly the $(wc -l <"$T/walk.urls") URLs that the independent walk finds" >>"$T/notes"
     else
         {
-            echo "INCOMPLETE: ${LABEL[$1]}: $(comm -23 "$T/walk.urls" "$T/urls.$1.trawl" | wc -l) pages missed," \
+            echo "INCOMPLETE: ${LABEL[$1]}: $(comm -23 "$T/walk.urls" "$T/urls.$1.trawl" | wc -l) URLs missed," \
                 "$(comm -13 "$T/walk.urls" "$T/urls.$1.trawl" | wc -l) not expected, such as:"
             comm -3 "$T/walk.urls" "$T/urls.$1.trawl" | head -n 5
         } >>"$T/notes"

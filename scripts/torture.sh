@@ -12,6 +12,7 @@ case ${1:-} in -*) sed -n '2,10s/^# \{0,1\}//p' "$0"; [ "$1" = --help ]; exit ;;
 . "$(dirname "$0")/../tests/e2e/lib.sh"
 begin torture
 need_trawl
+cp "$TRAWL" "$T/trawl" && TRAWL=$T/trawl      # a build meanwhile does not matter
 SPAN=${1:-240}
 KILLS=${TORTURE_KILLS:-200}
 MASTER_KILLS=${TORTURE_MASTER_KILLS:-20}
