@@ -29,7 +29,8 @@ run() {
 # build SANITIZERS
 build() {
     echo "== build with -fsanitize=$1"
-    make -s -j"$(nproc)" SANITIZE="$1" OPT="-O1 -g" WERROR=1 all unit >"$log" 2>&1 && return
+    # A make of its own: the one above us has a build directory and flags in the environment.
+    env -u B -u MAKEFLAGS make -s -j"$(nproc)" SANITIZE="$1" OPT="-O1 -g" WERROR=1 all unit >"$log" 2>&1 && return
     cat "$log"
     failed=$((failed + 1))
     return 1
