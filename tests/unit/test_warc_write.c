@@ -342,15 +342,21 @@ static void test_forgery(void **state) {
 
 /* Around the size from which on records are compressed as a stream, and of both kinds in turn. */
 static void test_sizes(void **state) {
-    static const size_t sizes[] = {0,       1,       WARC_WRITE_WHOLE_BYTES - 200,
-                                   1 << 20, 3 << 20, WARC_WRITE_WHOLE_BYTES + 1,
-                                   100,     2 << 20};
-    char *bytes = malloc(3 << 20);
+    static const size_t sizes[] = {0,
+                                   1,
+                                   WARC_WRITE_WHOLE_BYTES - 200,
+                                   1 << 20,
+                                   WARC_WRITE_WHOLE_BYTES + (2 << 20),
+                                   WARC_WRITE_WHOLE_BYTES + 1,
+                                   100,
+                                   2 << 20};
+    const size_t longest = WARC_WRITE_WHOLE_BYTES + (2 << 20);
+    char *bytes = malloc(longest);
     uint32_t seed = 1;
 
     (void)state;
     assert_non_null(bytes);
-    for (size_t i = 0; i < 3 << 20; i++) {
+    for (size_t i = 0; i < longest; i++) {
         seed = seed * 1664525 + 1013904223;
         bytes[i] = (char)(i % 8192 < 4096 ? seed >> 24 : 'a');
     }
