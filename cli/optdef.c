@@ -19,6 +19,7 @@ enum {
 static const char *const scopes[] = {"host", "domain", "prefix", "any", NULL};
 static const char *const follows[] = {"links", "all", NULL};
 static const char *const obediences[] = {"obey", "ignore", NULL};
+static const char *const orders[] = {"ignore", "keep", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const formats[] = {"jsonl", "csv", "cdxj", "links", NULL};
 
@@ -54,6 +55,24 @@ const struct optdef optdefs[] = {
      AT(crawl.max_bytes), .saved = true, .min = 1, .max = PARSE_SIZE_MAX},
     {"max-pages-per-host", "N", "none", "no more pages from one origin", OPTDEF_UINT64, CRAWLING,
      AT(crawl.max_pages_per_host), .saved = true, .min = 1, .max = INT64_MAX},
+    {"max-url-length", "N", "2048", "exclude longer URLs; 0: no limit", OPTDEF_UINT32, CRAWLING,
+     AT(crawl.max_url_length), .saved = true, .max = LIMIT_URL_BYTES},
+    {"max-path-depth", "N", "20", "exclude paths of more segments; 0: no limit", OPTDEF_UINT32,
+     CRAWLING, AT(crawl.max_path_depth), .saved = true, .max = LIMIT_URL_BYTES},
+    {"max-repeats", "N", "3",
+     "exclude paths in which segments repeat more often in a row (/a/b/a/b); 0: no limit",
+     OPTDEF_UINT32, CRAWLING, AT(crawl.max_repeats), .saved = true, .max = LIMIT_URL_BYTES},
+    {"max-query-params", "N", "32", "exclude queries of more parameters; 0: no limit",
+     OPTDEF_UINT32, CRAWLING, AT(crawl.max_query_params), .saved = true, .max = LIMIT_URL_BYTES},
+    {"max-per-template", "N", "0",
+     "exclude URLs when so many are known that differ only in numbers and ids (/cal/2024/05); "
+     "0: no limit",
+     OPTDEF_UINT32, CRAWLING, AT(crawl.max_per_template), .saved = true, .max = UINT32_MAX},
+    {"query-order", "ignore|keep", "ignore",
+     "exclude a URL when its parameters are known in another order, or keep all orders",
+     OPTDEF_EITHER, CRAWLING, AT(crawl.query_order_keep), .saved = true, .choices = orders},
+    {"strip-tracking", NULL, NULL, "take utm_*, gclid, fbclid and the like from the URLs of links",
+     OPTDEF_FLAG, CRAWLING, AT(crawl.strip_tracking), .saved = true},
     {"delay", "T", "1s", "least time between two requests to an origin", OPTDEF_DURATION32,
      CRAWLING, AT(crawl.delay_ms), .saved = true, .max = DAY_MS},
     {"host-connections", "N", "1", "connections to one origin at once", OPTDEF_UINT32, CRAWLING,

@@ -411,11 +411,16 @@ struct core *core_new(const struct options *options, struct store *store, struct
     arena_init(&c->arena, LIMIT_ARENA_BYTES);
     arena_init(&c->record, LIMIT_ARENA_BYTES);
     buf_init(&c->value, LIMIT_WIRE_BYTES);
+    buf_init(&c->stripped, LIMIT_URL_BYTES);
     url_init(&c->url);
     c->seen = seen_new();
     c->scope = scope_new(options, err);
-    if (c->scope == NULL || c->seen == NULL)
+    if (c->scope == NULL)
         goto fail;
+    if (c->seen == NULL || !traps_init(c)) {
+        error_set(err, 0, "out of memory");
+        goto fail;
+    }
     if (load_crawl(c, now, random16))
         return c;
     if (err != NULL)
@@ -435,6 +440,8 @@ void core_free(struct core *c) {
     arena_release(&c->arena);
     arena_release(&c->record);
     buf_release(&c->value);
+    buf_release(&c->stripped);
+    traps_release(c);
     url_release(&c->url);
     seen_free(c->seen);
     scope_free(c->scope);

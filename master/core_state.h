@@ -1,6 +1,6 @@
 /*
  * core_state: what the core is made of; for the files that make up the core (core.c, exchange.c, frontier.c,
- * session.c, load.c, control.c, status.c) and nobody else. core.h is its outside.
+ * traps.c, session.c, load.c, control.c, status.c) and nobody else. core.h is its outside.
  *
  * Every handler gathers its writes in `batch` and ends with core_flush(); whatever reads the store in between
  * flushes first. A failure to write or to allocate makes the core void (core_fail()): there is no half-done
@@ -15,7 +15,9 @@
 #include "master/lease.h"
 #include "master/record.h"
 #include "master/seen.h"
+#include "master/template_table.h"
 #include "shared/scope.h"
+#include "shared/trap.h"
 #include "shared/url.h"
 
 struct segment {
@@ -71,12 +73,19 @@ struct core {
     uint64_t bytes, commits, retries, refused;
     uint64_t workers_lost, tasks_reassigned, out_of_scope;
 
+    struct {
+        struct template_table *templates; /* NULL: no --max-per-template */
+        struct buf text;                  /* scratch */
+        uint64_t excluded[TRAP_VERDICTS];
+    } traps;
+
     core_listener *listener; /* may be NULL */
     void *listener_arg;
 
     struct arena arena;  /* of the message being built */
     struct arena record; /* of one stored value */
     struct buf value;    /* scratch */
+    struct buf stripped; /* scratch: a link without its tracking parameters */
     struct url url;      /* scratch */
 };
 
@@ -145,6 +154,19 @@ void frontier_robots(struct core *c, struct now now, struct origin *o,
 void frontier_unreachable(struct core *c, struct now now, struct origin *o, const char *reason);
 /* What may still be granted under --max-pages. */
 uint64_t frontier_page_room(const struct core *c);
+
+/* ---- traps.c ------------------------------------------------------------------------------------------ */
+
+bool traps_init(struct core *c); /* false: no memory */
+void traps_release(struct core *c);
+/* Whether a new URL is to be excluded, and why. A redirect may put parameters into their proper order. */
+enum trap_verdict traps_check(struct core *c, const struct url *u, bool redirected);
+/* A URL was taken in: it counts for those to come. */
+void traps_note(struct core *c, const char *url, size_t len, size_t origin_len);
+/* The same, of a record of the crawldb. */
+void traps_note_loaded(struct core *c, const struct origin *o, ProtobufCBinaryData path);
+/* One more was excluded for `reason`, if that is a trap. */
+void traps_count(struct core *c, const char *reason);
 
 /* ---- session.c ---------------------------------------------------------------------------------------- */
 

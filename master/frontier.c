@@ -10,6 +10,7 @@
 #include "shared/limits.h"
 #include "shared/netaddr.h"
 #include "shared/robots.h"
+#include "shared/tracking.h"
 
 uint64_t frontier_fingerprint(const struct core *c, const char *url, size_t len) {
     return fingerprint(c->key, url, len);
@@ -92,22 +93,30 @@ static void finish_unqueued(struct core *c, uint64_t fp, const char *url, size_t
 
 static const char *excluded_by(struct core *c, struct discovery d) {
     enum scope_verdict verdict;
+    enum trap_verdict trap;
 
     if (d.hops > LIMIT_REDIRECT_HOPS)
         return "redirect-limit";
     if (!netaddr_port_allowed(url_port_effective(&c->url)))
         return "port";
     verdict = scope_check(c->scope, &c->url);
-    return verdict == SCOPE_IN ? NULL : scope_verdict_name(verdict);
+    if (verdict != SCOPE_IN)
+        return scope_verdict_name(verdict);
+    /* Who names a URL means it. */
+    trap = d.seed ? TRAP_NONE : traps_check(c, &c->url, d.hops > 0);
+    if (trap != TRAP_NONE)
+        c->traps.excluded[trap]++;
+    return trap_verdict_name(trap);
 }
 
-static void queue_new(struct core *c, struct now now, uint64_t fp, struct discovery d) {
+static void take_in(struct core *c, struct now now, uint64_t fp, struct discovery d) {
     Trawl__QueuedUrl q = TRAWL__QUEUED_URL__INIT;
     struct url_slice name = url_origin(&c->url);
     struct origin *o = frontier_origin(c, name.ptr, name.len);
 
     if (o == NULL)
         return;
+    traps_note(c, c->url.href, c->url.href_len, name.len);
     if (o->parked != TRAWL__STATE__PENDING) {
         finish_unqueued(c, fp, c->url.href, c->url.href_len, d, o->parked, o->reason, o);
         return;
@@ -149,7 +158,7 @@ bool frontier_discover(struct core *c, struct now now, const char *url, size_t l
     if (reason != NULL)
         finish_unqueued(c, fp, url, len, d, TRAWL__STATE__EXCLUDED, reason, NULL);
     else
-        queue_new(c, now, fp, d);
+        take_in(c, now, fp, d);
     return true;
 }
 
@@ -407,22 +416,27 @@ static void follow_redirect(struct core *c, struct now now, const struct lease_i
     c->refused += !frontier_discover(c, now, to, len, d);
 }
 
+/* The link as a whole URL, in the core's scratch. False: no room, which no honest worker's link needs. */
+static bool whole_link(struct core *c, const struct origin *o, ProtobufCBinaryData link) {
+    buf_reset(&c->value);
+    if (link.len > 0 && link.data[0] == '/')
+        buf_append(&c->value, o->name, o->name_len);
+    return buf_append(&c->value, link.data, link.len);
+}
+
 static void follow_links(struct core *c, struct now now, const struct lease_item *it,
                          const struct origin *o, const Trawl__Outcome *out) {
     const struct discovery d = {.via = it->fp, .depth = it->depth + 1};
 
     for (size_t i = 0; i < out->n_links && !c->failed; i++) {
-        const ProtobufCBinaryData *link = &out->links[i];
-        if (link->len == 0 || link->data[0] != '/') {
-            c->refused += !frontier_discover(c, now, (const char *)link->data, link->len, d);
+        const struct buf *url = &c->value;
+        if (!whole_link(c, o, out->links[i])) {
+            c->refused++;
             continue;
         }
-        buf_reset(&c->value);
-        if (buf_append(&c->value, o->name, o->name_len) &&
-            buf_append(&c->value, link->data, link->len))
-            c->refused += !frontier_discover(c, now, c->value.data, c->value.len, d);
-        else
-            c->refused++;
+        if (c->options->strip_tracking && tracking_strip(url->data, url->len, &c->stripped))
+            url = &c->stripped;
+        c->refused += !frontier_discover(c, now, url->data, url->len, d);
     }
 }
 

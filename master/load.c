@@ -84,6 +84,7 @@ static bool load_queued(struct core *c, struct now now, const void *key, size_t 
         return true;
     }
     c->by_state[TRAWL__STATE__PENDING]++;
+    traps_note_loaded(c, o, v->path);
     return seen_add(c->seen, v->fp) != SEEN_NO_MEMORY;
 }
 
@@ -102,6 +103,9 @@ static bool load_done(struct core *c, struct now now, const void *key, size_t ke
         o->bytes += v->length;
         o->fetched += v->state == TRAWL__STATE__FETCHED;
         o->errors += v->state == TRAWL__STATE__FAILED;
+        traps_note_loaded(c, o, v->path);
+    } else if (v->state == TRAWL__STATE__EXCLUDED) {
+        traps_count(c, v->reason);
     }
     c->by_state[v->state]++;
     c->bytes += v->length;

@@ -75,6 +75,17 @@ static json_t *urls_json(const struct core_stats *s) {
                      number(s->excluded), "failed", number(s->failed));
 }
 
+static json_t *traps_json(const struct core *c) {
+    json_t *all = json_object();
+
+    for (enum trap_verdict v = TRAP_NONE + 1; v < TRAP_VERDICTS && all != NULL; v++)
+        if (json_object_set_new(all, trap_verdict_name(v), number(c->traps.excluded[v])) != 0) {
+            json_decref(all);
+            return NULL;
+        }
+    return all;
+}
+
 struct worker_sums {
     uint64_t leases, transfers, bytes_in;
     int64_t silent_ms;
@@ -170,12 +181,12 @@ bool core_status_json(const struct core *c, struct now now, struct buf *out) {
 
     core_stats(c, &s);
     json_t *root =
-        json_pack("{s:s s:s? s:I s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o}", "state",
-                  state_name(c->state), "why", c->why, "running_ms",
+        json_pack("{s:s s:s? s:I s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o}",
+                  "state", state_name(c->state), "why", c->why, "running_ms",
                   (json_int_t)(now.mono_ms - c->started_ms), "term", number(c->term), "urls",
-                  urls_json(&s), "bytes", number(s.bytes), "retries", number(s.retries), "refused",
-                  number(s.refused), "origins", number(s.origins), "origins_ready",
-                  number(s.origins_ready), "leases", number(s.leases), "transfers",
+                  urls_json(&s), "traps", traps_json(c), "bytes", number(s.bytes), "retries",
+                  number(s.retries), "refused", number(s.refused), "origins", number(s.origins),
+                  "origins_ready", number(s.origins_ready), "leases", number(s.leases), "transfers",
                   number(s.transfers), "workers_lost", number(s.workers_lost), "tasks_reassigned",
                   number(s.tasks_reassigned), "segments_unsealed", number(s.segments_unsealed),
                   "workers", workers_json(c, now), "busiest", origins_json(c, now));

@@ -7,6 +7,10 @@ bool options_init(struct options *o) {
     *o = (struct options){
         .scope = SCOPE_HOST,
         .follow = FOLLOW_LINKS,
+        .max_url_length = 2048,
+        .max_path_depth = 20,
+        .max_repeats = 3,
+        .max_query_params = 32,
         .delay_ms = 1000,
         .host_connections = 1,
         .ip_connections = 4,

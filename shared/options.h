@@ -31,6 +31,11 @@ struct options {
     bool max_depth_set; /* a depth of 0 (the seeds alone) is a limit too */
     uint64_t max_time_ms;
 
+    /* Against traps (shared/trap.h); 0: no limit. */
+    uint32_t max_url_length, max_path_depth, max_repeats, max_query_params, max_per_template;
+    bool query_order_keep; /* URLs that differ in the order of their parameters are different */
+    bool strip_tracking;   /* links lose the parameters of shared/tracking.h */
+
     uint32_t delay_ms;
     uint32_t host_connections;
     uint32_t ip_connections; /* never below host_connections unless given explicitly */

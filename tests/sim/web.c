@@ -130,6 +130,8 @@ size_t web_links(const struct web *w, uint32_t origin, uint32_t page, char out[8
     if (page == 0) {
         web_url(w, (origin + 1) % w->origin_count, 0, out[n++]);
         snprintf(out[n++], 96, "http://outside.example/from-%u", origin);
+        /* No page: asked for, it would be answered by one that has a longer one. */
+        snprintf(out[n++], 96, "%s/more/more/more/more", o->name);
     }
     return n;
 }
