@@ -91,13 +91,22 @@ mutants: $(MUTANTS:%=$(B)/mutants/%) ## plant one known bug at a time: the simul
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=build-fuzz/%)
 TIME     ?= 60
+FUZZ_CC  ?= clang
 
-build-fuzz/fuzz_%: tests/fuzz/fuzz_%.c
-	$(MAKE) CC=clang B=build-fuzz SANITIZE=address,undefined CFLAGS=-fsanitize=fuzzer-no-link build-fuzz/libtrawl.a
-	clang -std=c11 -D_GNU_SOURCE $(OPT) -fsanitize=fuzzer,address,undefined -I. -Ibuild-fuzz $(PKG_CFLAGS) \
+build-fuzz/fuzz_%: tests/fuzz/fuzz_%.c build-fuzz/libtrawl.a
+	$(FUZZ_CC) -std=c11 -D_GNU_SOURCE $(OPT) -fsanitize=fuzzer,address,undefined -I. -Ibuild-fuzz $(PKG_CFLAGS) \
 	    -o $@ $< build-fuzz/libtrawl.a $(PKG_LIBS)
 
-fuzz: $(FUZZ_BIN) ## run each fuzzer for TIME=60 seconds
+# A make of its own, which knows what the library is made of.
+ifneq ($(B),build-fuzz)
+build-fuzz/libtrawl.a: FORCE
+	$(MAKE) CC="$(FUZZ_CC)" B=build-fuzz SANITIZE=address,undefined CFLAGS=-fsanitize=fuzzer-no-link build-fuzz/libtrawl.a
+FORCE:
+endif
+
+fuzzers: $(FUZZ_BIN)
+
+fuzz: fuzzers ## run each fuzzer for TIME=60 seconds
 	scripts/fuzz.sh $(TIME) $(FUZZ_BIN)
 
 -include $(LIB_OBJ:.o=.d) $(SIM_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_BIN:=.d)
@@ -138,4 +147,4 @@ help: ## this list
 clean: ## remove every build directory
 	rm -rf build build-*
 
-.PHONY: all libraries unit sim mutants fuzz deps demo test lint bench install help clean
+.PHONY: all libraries unit sim mutants fuzz fuzzers FORCE deps demo test lint bench install help clean

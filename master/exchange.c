@@ -13,13 +13,17 @@ enum { REASON_BYTES_MAX = 512, MIME_BYTES_MAX = 256 };
 /* How long a session that asked in vain counts as hungry: it asks several times meanwhile. */
 enum { HUNGRY_MS = 1000 };
 
+static bool robots_well_formed(const Trawl__RobotsReport *r) {
+    return r->rules.len <= LIMIT_ROBOTS_ENCODED_BYTES && r->redirect_to.len <= LIMIT_URL_BYTES;
+}
+
 static bool outcome_well_formed(const Trawl__Exchange *x, const Trawl__Outcome *o) {
     return o->state >= TRAWL__STATE__FETCHED && o->state <= TRAWL__STATE__UNTRIED &&
            strlen(o->reason) <= REASON_BYTES_MAX && o->mime.len <= MIME_BYTES_MAX &&
            (o->digest.len == 0 || o->digest.len == 20) &&
            (o->ip.len == 0 || o->ip.len == 4 || o->ip.len == 16) &&
            o->redirect_to.len <= LIMIT_URL_BYTES && o->segment <= x->n_segments &&
-           o->n_links <= LIMIT_PAGE_LINKS;
+           o->n_links <= LIMIT_PAGE_LINKS && (o->robots == NULL || robots_well_formed(o->robots));
 }
 
 static void take_retry(struct core *c, struct now now, struct lease_item *it, Trawl__Outcome *o) {
@@ -142,7 +146,8 @@ static void take_report(struct core *c, struct now now, struct session *s, const
         return;
     }
     l->progress_ms = now.mono_ms;
-    if (r->robots != NULL && l->origin->robots_state != HOST_ROBOTS_ELSEWHERE)
+    if (r->robots != NULL && robots_well_formed(r->robots) &&
+        l->origin->robots_state != HOST_ROBOTS_ELSEWHERE)
         frontier_robots(c, now, l->origin, r->robots);
     take_outcomes(c, now, l, x, segments, r, reply);
     take_address(c, l, r, reply);

@@ -341,7 +341,8 @@ void frontier_record(struct core *c, const struct segment *segment, const Trawl_
     struct record_key key = record_committed(segment->id, o->offset);
 
     record_committed_pack((struct committed_value){.length = o->record_length, .fp = o->fp}, value);
-    batch_put(&c->batch, key.bytes, key.len, value, sizeof value);
+    if (!batch_put(&c->batch, key.bytes, key.len, value, sizeof value))
+        core_fail(c, "out of memory for a batch");
 }
 
 static void count_outcome(struct core *c, struct origin *o, const Trawl__Outcome *out) {
@@ -619,8 +620,7 @@ void frontier_robots(struct core *c, struct now now, struct origin *o,
         uint32_t crawl_delay =
             r->crawl_delay_ms < LIMIT_SERVER_DELAY_MS ? r->crawl_delay_ms : LIMIT_SERVER_DELAY_MS;
         uint32_t valid = r->valid_ms < LIMIT_ROBOTS_VALID_MS ? r->valid_ms : LIMIT_ROBOTS_VALID_MS;
-        ok = r->rules.len <= LIMIT_ROBOTS_ENCODED_BYTES &&
-             host_set_robots(o, r->rules.data, r->rules.len, crawl_delay, r->status,
+        ok = host_set_robots(o, r->rules.data, r->rules.len, crawl_delay, r->status,
                              now.unix_ms + valid);
     }
     if (!ok) {

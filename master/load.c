@@ -53,7 +53,7 @@ static bool load_origin(struct core *c, struct now now, const void *key, size_t 
         wire_unpack(&c->record, &trawl__stored_origin__descriptor, value, value_len);
 
     (void)now;
-    if (v == NULL || !record_parse_number4(key, key_len, 'o', &id) || id == 0)
+    if (v == NULL || !record_parse_number4(key, key_len, 'o', &id) || id == 0 || v->name.len == 0)
         return false;
     struct origin *o = host_add(&c->hosts, id, (const char *)v->name.data, v->name.len);
     if (o == NULL)

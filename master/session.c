@@ -263,7 +263,8 @@ static Trawl__ItemFate fate_of(struct core *c, const Trawl__Attach *a, struct le
 
 /* May the lease stand? Not if another session was granted or has declared what it claims. */
 static bool adoptable(const struct core *c, const Trawl__AttachVisit *v, const struct origin *o) {
-    if (o == NULL || o->connections + v->connections > c->hosts.rules.host_connections ||
+    if (o == NULL || v->connections > c->hosts.rules.host_connections ||
+        o->connections > c->hosts.rules.host_connections - v->connections ||
         v->attempt >= c->attempts.limit || lease_find(&c->leases, v->attempt) != NULL)
         return false;
     return o->leases == 0 || host_delay_ms(&c->hosts, o) == 0;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything that CI runs: the tests of the plain build, then those that profit from it under AddressSanitizer with
 # UndefinedBehaviorSanitizer, and under ThreadSanitizer. Ends with one line, N passed, N failed, over all of them.
-# Environment: B, the plain build's directory, which must be built.
+# Environment: B, the plain build's directory, which must be built; FUZZ_SECONDS, how long each fuzzer runs.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 plain=${B:-build}
@@ -46,6 +46,23 @@ if build thread; then
         run build-thread --unit "test_$name"
     done
     run build-thread --e2e python_doc
+fi
+# A few seconds of each fuzzer, each counted as one test; `make fuzz` is for long runs. `make lint` brings clang.
+if command -v clang >/dev/null; then
+    echo "== fuzz"
+    if env -u B -u MAKEFLAGS make -s -j"$(nproc)" fuzzers >"$log" 2>&1; then
+        for bin in build-fuzz/fuzz_*; do
+            [ -x "$bin" ] || continue
+            if scripts/fuzz.sh "${FUZZ_SECONDS:-5}" "$bin"; then
+                passed=$((passed + 1))
+            else
+                failed=$((failed + 1))
+            fi
+        done
+    else
+        cat "$log"
+        failed=$((failed + 1))
+    fi
 fi
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ] && [ "$passed" -gt 0 ]

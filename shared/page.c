@@ -241,13 +241,6 @@ static void on_form(struct page *p, const struct html_tag *tag) {
                  has_word(find_attr(tag, "rel"), "nofollow"));
 }
 
-static void on_meta_robots(struct page *p, const struct html_attr *content) {
-    bool none = has_word(content, "none");
-
-    p->noindex = p->noindex || none || has_word(content, "noindex");
-    p->nofollow = p->nofollow || none || has_word(content, "nofollow");
-}
-
 /* "Changing the encoding while parsing" (§13.2.3.5): begin again if it makes a difference. What
  * could be read as UTF-16 is UTF-16. */
 static void on_meta_charset(struct page *p, const struct charset *c) {
@@ -271,7 +264,7 @@ static void on_meta(struct page *p, const struct html_tag *tag) {
     if (content == NULL)
         return;
     if (value_is(name, "robots") || (p->in->agent != NULL && value_is(name, p->in->agent)))
-        on_meta_robots(p, content);
+        robots_tag_meta(&p->robots, content->value, content->value_len);
     if (value_is(pragma, "content-type"))
         on_meta_charset(p, charset_from_meta_content(content->value, content->value_len));
     else if (value_is(pragma, "refresh") &&
@@ -420,7 +413,8 @@ static void forget_links(struct page *p) {
     link_list_reset(&p->raw);
     buf_reset(&p->base_href);
     buf_reset(&p->canonical_href);
-    p->has_base = p->has_canonical = p->noindex = p->nofollow = false;
+    p->has_base = p->has_canonical = false;
+    robots_tag_init(&p->robots);
     p->links_dropped = p->links_refused = 0;
 }
 

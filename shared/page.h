@@ -32,6 +32,7 @@
 #include "shared/html_context.h"
 #include "shared/link_list.h"
 #include "shared/mimetype.h"
+#include "shared/robots_tag.h"
 #include "shared/url.h"
 
 #include <stdbool.h>
@@ -95,8 +96,9 @@ struct page {
     size_t links_dropped;   /* references beyond LIMIT_PAGE_LINKS or LINK_LIST_BYTES */
     size_t links_refused;   /* not a URL, too long, or neither http nor https */
     bool is_html;           /* else nothing was read, unless it was a style sheet */
-    bool noindex, nofollow; /* of <meta name=robots>, or of the agent's own; `links` has them all */
-    struct buf canonical;   /* <link rel=canonical>, resolved; empty if there is none */
+    struct robots_tag
+        robots;           /* of <meta name=robots>, and of the agent's own; `links` has them all */
+    struct buf canonical; /* <link rel=canonical>, resolved; empty if there is none */
     const struct charset *charset; /* NULL unless is_html */
 
     /* Its own. */

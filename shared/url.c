@@ -660,10 +660,12 @@ static enum url_result parse_any(struct parse *s) {
 
 enum url_result url_parse(struct url *u, const char *input, size_t input_len,
                           const struct url *base) {
-    const char *end = input + input_len;
     enum url_result result = URL_NO_MEMORY;
     struct parse s;
 
+    if (input == NULL) /* empty, as messages have it */
+        input = "";
+    const char *end = input + input_len;
     forget(u);
     while (input < end && (unsigned char)*input <= ' ')
         input++;

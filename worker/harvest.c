@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "shared/content.h"
 #include "shared/limits.h"
@@ -10,6 +9,7 @@
 #include "shared/options.h"
 #include "shared/page.h"
 #include "shared/robots.h"
+#include "shared/robots_tag.h"
 #include "shared/url.h"
 
 /* What stays allocated from page to page. */
@@ -146,36 +146,15 @@ static void drop_decoded(struct harvest *h) {
         buf_release(&h->decoded);
 }
 
-static bool has_word(const char *p, size_t n, const char *word) {
-    size_t len = strlen(word);
-
-    while (n > 0) {
-        const char *comma = memchr(p, ',', n);
-        size_t part = comma == NULL ? n : (size_t)(comma - p), skip = 0;
-        while (skip < part && (p[skip] == ' ' || p[skip] == '\t'))
-            skip++;
-        size_t end = part;
-        while (end > skip && (p[end - 1] == ' ' || p[end - 1] == '\t'))
-            end--;
-        if (end - skip == len && strncasecmp(p + skip, word, len) == 0)
-            return true;
-        p += comma == NULL ? n : part + 1;
-        n -= comma == NULL ? n : part + 1;
-    }
-    return false;
-}
-
 /* X-Robots-Tag says of any response what <meta name=robots> says of a page. */
-static void header_rules(const struct transfer *t, bool *noindex, bool *nofollow) {
+static void header_rules(const struct harvest *h, const struct transfer *t,
+                         struct robots_tag *rules) {
     const char *value;
     size_t len;
 
-    *noindex = *nofollow = false;
-    for (unsigned i = 0; transfer_header(t, "x-robots-tag", i, &value, &len); i++) {
-        bool none = has_word(value, len, "none");
-        *noindex |= none || has_word(value, len, "noindex");
-        *nofollow |= none || has_word(value, len, "nofollow");
-    }
+    robots_tag_init(rules);
+    for (unsigned i = 0; transfer_header(t, "x-robots-tag", i, &value, &len); i++)
+        robots_tag_header(rules, value, len, h->token == NULL ? "" : h->token);
 }
 
 static void list_links(struct harvest *h, struct agent_outcome *o) {
@@ -212,21 +191,26 @@ static bool extract(struct harvest *h, struct transfer *t) {
     return true;
 }
 
+static const char *excluded_by(const struct robots_tag *rules, uint64_t unix_ms) {
+    if (!robots_tag_excludes(rules, (int64_t)unix_ms))
+        return NULL;
+    return rules->noindex ? "noindex" : "unavailable_after";
+}
+
 void harvest_links(struct harvest *h, struct transfer *t, struct agent_outcome *o) {
-    bool noindex, nofollow;
+    struct robots_tag rules;
 
     if (t->status < 200 || t->status > 299)
         return;
-    header_rules(t, &noindex, &nofollow);
+    header_rules(h, t, &rules);
     if (may_have_links(h, o) && extract(h, t)) {
-        noindex |= h->page.noindex;
-        nofollow |= h->page.nofollow;
-        if (!nofollow || h->robots_ignore)
+        robots_tag_add(&rules, &h->page.robots);
+        if (!rules.nofollow || h->robots_ignore)
             list_links(h, o);
         o->canonical = (struct url_slice){h->page.canonical.data, h->page.canonical.len};
     }
-    if (noindex && !h->robots_ignore)
-        o->excluded = "noindex";
+    if (!h->robots_ignore)
+        o->excluded = excluded_by(&rules, t->started_unix_ms);
 }
 
 bool harvest_robots(struct harvest *h, struct transfer *t, const char **body, size_t *len) {

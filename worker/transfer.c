@@ -8,12 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/epoll.h>
 #include <time.h>
 
 #include "shared/limits.h"
 #include "worker/fence.h"
+#include "worker/headers.h"
 
 enum {
     CONNECT_TIMEOUT_MS = 10 * 1000,
@@ -652,34 +652,7 @@ uint64_t transfers_bytes_in(const struct transfers *ts) {
     return ts->bytes_in;
 }
 
-/* The line at `*p`, without its end; moves `*p` behind it. */
-static bool next_line(const char **p, const char *end, const char **line, size_t *len) {
-    if (*p == NULL || *p >= end)
-        return false;
-    const char *eol = memchr(*p, '\n', (size_t)(end - *p));
-    *line = *p;
-    *len = (size_t)((eol == NULL ? end : eol) - *p);
-    *p = eol == NULL ? end : eol + 1;
-    return true;
-}
-
 bool transfer_header(const struct transfer *t, const char *name, unsigned nth, const char **value,
                      size_t *value_len) {
-    const char *p = t->head.data, *end = p + t->head.len, *line;
-    size_t name_len = strlen(name), len;
-
-    while (next_line(&p, end, &line, &len)) {
-        if (len <= name_len || line[name_len] != ':' || strncasecmp(line, name, name_len) != 0 ||
-            nth-- > 0)
-            continue;
-        const char *from = line + name_len + 1, *to = line + len;
-        while (from < to && (*from == ' ' || *from == '\t'))
-            from++;
-        while (to > from && (to[-1] == ' ' || to[-1] == '\t' || to[-1] == '\r'))
-            to--;
-        *value = from;
-        *value_len = (size_t)(to - from);
-        return true;
-    }
-    return false;
+    return headers_find(t->head.data, t->head.len, name, nth, value, value_len);
 }

@@ -165,8 +165,8 @@ static void test_nofollow(void **state) {
 
 static void assert_robots(const char *body, bool noindex, bool nofollow) {
     extract(body);
-    assert_int_equal(page.noindex, noindex);
-    assert_int_equal(page.nofollow, nofollow);
+    assert_int_equal(page.robots.noindex, noindex);
+    assert_int_equal(page.robots.nofollow, nofollow);
 }
 
 static void test_meta_robots(void **state) {
@@ -178,6 +178,10 @@ static void test_meta_robots(void **state) {
     assert_robots("<meta name=Trawl content='noindex'>", true, false);
     assert_robots("<meta name=otherbot content='none'>", false, false);
     assert_robots("<meta name=robots content='noindexing'>", false, false);
+    assert_robots("<meta name=robots content='unavailable_after: 2020-01-01'>", false, false);
+    assert_true(page.robots.until_unix_ms == 1577836800000);
+    extract("<a href=a>");
+    assert_true(page.robots.until_unix_ms == INT64_MAX);
 }
 
 static void test_canonical(void **state) {

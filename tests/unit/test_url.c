@@ -100,6 +100,7 @@ static void test_failure_leaves_no_url(void **state) {
         url_canonicalise(&u);
     }
     assert_int_equal(url_parse(&base, "", 0, NULL), URL_INVALID);
+    assert_int_equal(url_parse(&base, NULL, 0, NULL), URL_INVALID);
     assert_int_equal(url_parse(&u, "x", 1, &base), URL_INVALID);
 }
 
