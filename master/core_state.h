@@ -136,6 +136,9 @@ void frontier_requeue(struct core *c, struct lease_item *it);
 /* Its outcome: leaves the queue for its terminal state. Frees the item. `o` is checked already. */
 void frontier_finish(struct core *c, struct now now, struct lease_item *it, const Trawl__Outcome *o,
                      const struct segment *segment);
+/* Some of its links, ahead of its outcome: it stays leased. Known ones again change nothing. */
+void frontier_links(struct core *c, struct now now, const struct lease_item *it,
+                    const Trawl__Outcome *o);
 /* The record in `segment` is the committed one. */
 void frontier_record(struct core *c, const struct segment *segment, const Trawl__Outcome *o);
 void frontier_put_origin(struct core *c, const struct origin *o);

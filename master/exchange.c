@@ -18,7 +18,7 @@ static bool robots_well_formed(const Trawl__RobotsReport *r) {
 }
 
 static bool outcome_well_formed(const Trawl__Exchange *x, const Trawl__Outcome *o) {
-    return o->state >= TRAWL__STATE__FETCHED && o->state <= TRAWL__STATE__UNTRIED &&
+    return o->state >= TRAWL__STATE__FETCHED && o->state <= TRAWL__STATE__LINKS &&
            strlen(o->reason) <= REASON_BYTES_MAX && o->mime.len <= MIME_BYTES_MAX &&
            (o->digest.len == 0 || o->digest.len == 20) &&
            (o->ip.len == 0 || o->ip.len == 4 || o->ip.len == 16) &&
@@ -62,6 +62,9 @@ static bool take_outcome(struct core *c, struct now now, struct lease *l, const 
         break;
     case TRAWL__STATE__RETRY:
         take_retry(c, now, it, o);
+        break;
+    case TRAWL__STATE__LINKS:
+        frontier_links(c, now, it, o);
         break;
     default:
         l->session->worker->fetched += o->state == TRAWL__STATE__FETCHED;

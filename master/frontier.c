@@ -441,6 +441,12 @@ static void follow_links(struct core *c, struct now now, const struct lease_item
     }
 }
 
+void frontier_links(struct core *c, struct now now, const struct lease_item *it,
+                    const Trawl__Outcome *o) {
+    if (it->robots_for == 0)
+        follow_links(c, now, it, it->lease->origin, o);
+}
+
 static void finish_robots_elsewhere(struct core *c, struct now now, struct lease_item *it,
                                     const Trawl__Outcome *out) {
     struct origin *host = host_by_id(&c->hosts, it->robots_for);

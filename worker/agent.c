@@ -27,6 +27,8 @@ struct agent *agent_new(const struct agent_config *config) {
     a->loop = config->loop;
     a->loops = config->loops;
     a->transfers_max = config->transfers_max;
+    a->exchange_link_bytes =
+        config->exchange_link_bytes > 0 ? config->exchange_link_bytes : LIMIT_EXCHANGE_LINK_BYTES;
     memcpy(a->instance, config->instance, sizeof a->instance);
     a->next_fetch = 1;
     a->unsynced_since_ms = a->ready_since_ms = INT64_MAX;

@@ -15,6 +15,8 @@
  *      in the archive beyond the committed is found out by asking (SegmentQuery), never guessed.
  *  A5  A lease is given back (done) only after the shell has said that the visit's connections are closed.
  *  A6  Outcomes not yet acknowledged are bounded in number and bytes: beyond, no fetch is started.
+ *  A7  Links that do not fit one exchange go in several; the outcome goes with the last of them, so that a page is
+ *      done only when the master has all its links.
  *
  *     agent --AGENT_SEND--> network --agent_reply()--> agent
  *     agent_next_fetch() --> shell fetches --> agent_disposition() --> shell archives --> agent_fetched()
@@ -44,7 +46,8 @@ struct agent_config {
     unsigned char instance[16]; /* of the worker's directory */
     uint64_t incarnation; /* of the process: grows with each start in the worker's directory */
     uint32_t loop, loops;
-    uint32_t transfers_max; /* fetches at once */
+    uint32_t transfers_max;     /* fetches at once */
+    size_t exchange_link_bytes; /* bytes of links in one exchange; 0: LIMIT_EXCHANGE_LINK_BYTES */
     const char
         *product_token; /* for robots.txt; NULL: from the user agent that the master states */
 };

@@ -73,17 +73,64 @@ static uint32_t segment_index(struct builder *b, const char *name) {
     return (uint32_t)x->n_segments;
 }
 
+/* The master has these links for good. */
+static void drop_part(struct agent *a, struct visit_result *r) {
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < r->part; i++)
+        bytes += r->outcome.links[i].len;
+    r->outcome.links += r->part;
+    r->outcome.n_links -= r->part;
+    r->part = 0;
+    r->link_bytes -= bytes;
+    a->link_bytes -= bytes;
+}
+
+/* As many links of the result as there is room for, ahead of its outcome. */
+static void add_part(struct builder *b, struct visit_result *r, Trawl__VisitReport *m) {
+    Trawl__Outcome *part = arena_alloc(&b->a->message, sizeof *part);
+    size_t bytes = 0;
+
+    b->left_out = true;
+    while (r->part < r->outcome.n_links && r->part < LIMIT_PAGE_LINKS &&
+           b->link_bytes + bytes + r->outcome.links[r->part].len <= b->a->exchange_link_bytes)
+        bytes += r->outcome.links[r->part++].len;
+    if (part == NULL || r->part == 0)
+        return;
+    trawl__outcome__init(part);
+    part->fp = r->outcome.fp;
+    part->state = TRAWL__STATE__LINKS;
+    part->links = r->outcome.links;
+    part->n_links = r->part;
+    b->outcomes++;
+    b->link_bytes += bytes;
+    m->outcomes[m->n_outcomes++] = part;
+#ifdef MUTANT_TELL_ONCE
+    part->links = arena_copy(&b->a->message, part->links, r->part * sizeof *part->links);
+    drop_part(b->a, r);
+#endif
+}
+
+static bool fits(const struct builder *b, const struct visit_result *r) {
+    return b->link_bytes + r->link_bytes <= b->a->exchange_link_bytes &&
+           r->outcome.n_links <= LIMIT_PAGE_LINKS;
+}
+
 static void add_outcomes(struct builder *b, struct visit *v, Trawl__VisitReport *m) {
     m->outcomes = arena_alloc(&b->a->message, (v->result_count + 1) * sizeof(Trawl__Outcome *));
     if (m->outcomes == NULL)
         return;
     for (struct visit_result *r = v->results; r != NULL; r = r->next) {
         r->sent = false;
+        r->part = 0;
         if (!is_ready(b->a, r))
             continue;
-        if (b->outcomes >= LIMIT_EXCHANGE_OUTCOMES ||
-            b->link_bytes + r->link_bytes > LIMIT_EXCHANGE_LINK_BYTES) {
+        if (b->outcomes >= LIMIT_EXCHANGE_OUTCOMES) {
             b->left_out = true;
+            continue;
+        }
+        if (!fits(b, r)) {
+            add_part(b, r, m);
             continue;
         }
         b->outcomes++;
@@ -188,6 +235,7 @@ static void drop_sent(struct agent *a, struct visit *v) {
     struct visit_result **at = &v->results;
 
     while (*at != NULL) {
+        drop_part(a, *at);
         if ((*at)->sent)
             agent_drop_result(a, v, at);
         else
@@ -272,8 +320,10 @@ void agent_report_void(struct agent *a) {
         v->in_exchange = false;
         v->done_sent = false;
         v->robots_report_sent = false;
-        for (struct visit_result *r = v->results; r != NULL; r = r->next)
+        for (struct visit_result *r = v->results; r != NULL; r = r->next) {
             r->sent = false;
+            r->part = 0;
+        }
         agent_attend(a, v);
     }
 }

@@ -57,7 +57,8 @@ struct visit_result {
     struct agent_segment *segment; /* where its record is, or NULL */
     struct buf robots; /* packed RobotsReport of another origin's robots.txt; empty: none */
     bool sent;         /* in the exchange under way */
-    size_t link_bytes;
+    size_t part;       /* links of it that are in the exchange under way ahead of it; 0: none */
+    size_t link_bytes; /* of those not yet acknowledged */
     struct visit_result *next;
 };
 

@@ -141,6 +141,7 @@ struct world {
     uint64_t incarnations, calls;
 
     struct options crawl;
+    size_t exchange_link_bytes; /* often so few that the links of a page take several exchanges */
     struct store *store;
     struct core *core; /* NULL: the master is down */
     uint64_t master_incarnation;
@@ -924,7 +925,8 @@ static void loop_start(struct world *w, struct sim_worker *s, uint32_t number) {
                                   .incarnation = s->incarnation,
                                   .loop = number,
                                   .loops = LOOPS,
-                                  .transfers_max = TRANSFERS};
+                                  .transfers_max = TRANSFERS,
+                                  .exchange_link_bytes = w->exchange_link_bytes};
 
     *l = (struct sim_loop){.worker = s, .number = number, .wake_ms = INT64_MAX};
     l->incarnation = ++w->incarnations;
@@ -1081,6 +1083,8 @@ static void note_visit(struct world *w, const Trawl__VisitReport *asked,
         if (refused < reply->n_refused && reply->refused[refused] == i) {
             refused++;
             w->result->refused++;
+        } else if (o->state == TRAWL__STATE__LINKS) {
+            w->result->parts++;
         } else if (o->segment != 0 && !map_put(&w->acknowledged, o->fp, w)) {
             abort();
         }
@@ -1322,6 +1326,8 @@ static void world_init(struct world *w) {
     w->crawl.scope = SCOPE_ANY;
     if (!string_list_add(&w->crawl.exclude, "^http://outside\\."))
         abort();
+    if (rng_chance(&(struct rng){w->options->seed}, 60))
+        w->exchange_link_bytes = 60 + rng_below(&(struct rng){w->options->seed + 1}, 200);
     w->store = store_mem_new();
     heap_init(&w->events);
     map_init(&w->acknowledged);
