@@ -53,6 +53,9 @@ static int gather_seeds(struct args *a, struct error *err) {
     for (size_t i = 0; i < a->words.count; i++)
         if (!seeds_check(a->words.items[i], err))
             return 2;
+    for (size_t i = 0; i < a->crawl.sitemaps.count; i++)
+        if (!seeds_check(a->crawl.sitemaps.items[i], err))
+            return 2;
     if (a->seeds_file != NULL) {
         int code = seeds_read(a->seeds_file, &a->words, err);
         if (code != 0)
@@ -128,6 +131,11 @@ static bool start_master(struct crawl *c, struct error *err) {
     for (size_t i = 0; i < a->words.count; i++)
         if (!server_seed(c->server, a->words.items[i], strlen(a->words.items[i]), err))
             return false;
+    for (size_t i = 0; i < a->crawl.sitemaps.count; i++) {
+        const char *url = a->crawl.sitemaps.items[i];
+        if (!server_sitemap(c->server, url, strlen(url), err))
+            return false;
+    }
     /* A start that failed, on a taken port say, leaves nothing to resume. */
     if (!master_start(c->master, err) || !conf_save(a, err))
         return false;

@@ -19,6 +19,7 @@ enum {
 static const char *const scopes[] = {"host", "domain", "prefix", "any", NULL};
 static const char *const follows[] = {"links", "all", NULL};
 static const char *const obediences[] = {"obey", "ignore", NULL};
+static const char *const sitemaps[] = {"robots", "off", NULL};
 static const char *const orders[] = {"ignore", "keep", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const formats[] = {"jsonl", "csv", "cdxj", "links", NULL};
@@ -45,6 +46,12 @@ const struct optdef optdefs[] = {
      CRAWLING, AT(crawl.exclude), .saved = true},
     {"seeds", "FILE", "none", "more URLs, one a line; - is standard input; # comments", OPTDEF_TEXT,
      CRAWLING, AT(seeds_file)},
+    {"sitemap", "URL", "none",
+     "a sitemap, its index or a feed: the URLs in it that are in scope are crawled; repeatable",
+     OPTDEF_LIST, CRAWLING, AT(crawl.sitemaps), .saved = true},
+    {"sitemaps", "robots|off", "robots",
+     "read the sitemaps that robots.txt names and links lead to, or only those of --sitemap",
+     OPTDEF_EITHER, CRAWLING, AT(crawl.sitemaps_off), .saved = true, .choices = sitemaps},
     {"max-pages", "N", "none", "end after so many pages", OPTDEF_UINT64, CRAWLING,
      AT(crawl.max_pages), .saved = true, .min = 1, .max = INT64_MAX},
     {"max-depth", "N", "none", "links away from a seed; 0: the seeds alone", OPTDEF_UINT32,
@@ -92,7 +99,8 @@ const struct optdef optdefs[] = {
      CRAWLING, AT(crawl.allow_net), .saved = true},
     {"timeout", "T", "30s", "one exchange's limit", OPTDEF_DURATION32, CRAWLING,
      AT(crawl.timeout_ms), .saved = true, .min = 1, .max = DAY_MS},
-    {"max-body", "SIZE", "10MiB", "one body's cap; longer ones are cut", OPTDEF_SIZE, CRAWLING,
+    {"max-body", "SIZE", "10MiB",
+     "one body's cap; longer ones are cut (a sitemap's is 50MiB at least)", OPTDEF_SIZE, CRAWLING,
      AT(crawl.max_body_bytes), .saved = true, .min = 1, .max = UINT64_C(1) << 40},
     {"retries", "N", "3", "attempts at a URL", OPTDEF_UINT32, CRAWLING, AT(crawl.retries),
      .saved = true, .min = 1, .max = 100},

@@ -187,7 +187,9 @@ void core_stop(struct core *c, struct now now, const char *why) {
     core_begin_stop(c, now, why);
 }
 
-bool core_seed(struct core *c, struct now now, const char *url, size_t len, struct error *err) {
+/* What the user names, taken in as `d` says. */
+static bool take_named(struct core *c, struct now now, const char *url, size_t len,
+                       struct discovery d, struct error *err) {
     struct url u;
     bool ok = false;
 
@@ -199,9 +201,10 @@ bool core_seed(struct core *c, struct now now, const char *url, size_t len, stru
         goto out;
     }
     url_canonicalise(&u);
-    load_add_seed(c, &u);
+    if (d.seed)
+        load_add_seed(c, &u);
     if (!c->failed)
-        (void)frontier_discover(c, now, u.href, u.href_len, (struct discovery){.seed = true});
+        (void)frontier_discover(c, now, u.href, u.href_len, d);
     if (c->state == CORE_STOPPING && c->why != NULL && strcmp(c->why, "frontier empty") == 0)
         c->state = CORE_RUNNING;
     ok = core_flush(c);
@@ -210,6 +213,14 @@ bool core_seed(struct core *c, struct now now, const char *url, size_t len, stru
 out:
     url_release(&u);
     return ok;
+}
+
+bool core_seed(struct core *c, struct now now, const char *url, size_t len, struct error *err) {
+    return take_named(c, now, url, len, (struct discovery){.seed = true}, err);
+}
+
+bool core_sitemap(struct core *c, struct now now, const char *url, size_t len, struct error *err) {
+    return take_named(c, now, url, len, (struct discovery){.sitemap = 1, .named = true}, err);
 }
 
 /* ---- requests ------------------------------------------------------------------------------------------------ */

@@ -64,6 +64,9 @@ int64_t core_next_ms(const struct core *c, struct now now);
 /* A seed, as text of the user. INVALID: `err` says why. Already known is fine. Durable after a sync. */
 bool core_seed(struct core *c, struct now now, const char *url, size_t len, struct error *err);
 
+/* The same, of a sitemap: the scope stays as it is. */
+bool core_sitemap(struct core *c, struct now now, const char *url, size_t len, struct error *err);
+
 /* Ends the crawl cleanly: no new URLs are handed out, workers finish what is in flight, seal and leave. */
 void core_stop(struct core *c, struct now now, const char *why);
 

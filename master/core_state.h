@@ -1,6 +1,6 @@
 /*
  * core_state: what the core is made of; for the files that make up the core (core.c, exchange.c, frontier.c,
- * traps.c, session.c, load.c, control.c, status.c) and nobody else. core.h is its outside.
+ * sitemaps.c, traps.c, session.c, load.c, control.c, status.c) and nobody else. core.h is its outside.
  *
  * Every handler gathers its writes in `batch` and ends with core_flush(); whatever reads the store in between
  * flushes first. A failure to write or to allocate makes the core void (core_fail()): there is no half-done
@@ -114,6 +114,8 @@ struct discovery {
     uint64_t via;
     uint32_t depth, hops;
     bool seed;
+    uint32_t sitemap; /* as in QueuedUrl of proto/trawl.proto; 0: a page */
+    bool named;       /* of a sitemap: fetched wherever it lies, unless --exclude forbids it */
 };
 /* A canonical URL from a page, a redirect or a seed; new ones become queued or excluded. False: not a
  * canonical http(s) URL. */
@@ -157,6 +159,14 @@ void frontier_robots(struct core *c, struct now now, struct origin *o,
 void frontier_unreachable(struct core *c, struct now now, struct origin *o, const char *reason);
 /* What may still be granted under --max-pages. */
 uint64_t frontier_page_room(const struct core *c);
+
+/* ---- sitemaps.c --------------------------------------------------------------------------------------- */
+
+/* Takes in the sitemaps that the origin's robots.txt names, if it has pages and --sitemaps allows it. */
+void sitemaps_find(struct core *c, struct now now, const struct origin *o);
+/* What a link of `it` is discovered as. */
+struct discovery sitemaps_link(const struct lease_item *it, const Trawl__Outcome *out,
+                               ProtobufCBinaryData link);
 
 /* ---- traps.c ------------------------------------------------------------------------------------------ */
 

@@ -172,6 +172,7 @@ static Trawl__Item *item_message(struct core *c, const struct lease_item *it) {
     m->depth = it->depth;
     m->attempts = it->attempts;
     m->robots = it->robots_for != 0;
+    m->sitemap = it->sitemap != 0;
     m->path = arena_bytes(&c->arena, it->path, it->path_len);
     return m;
 }

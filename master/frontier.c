@@ -27,6 +27,7 @@ void frontier_put_origin(struct core *c, const struct origin *o) {
     v.robots_status = o->robots_status;
     v.parked = o->parked;
     v.reason = o->reason;
+    v.depth = o->depth;
     core_put(c, record_origin(o->id), &v.base);
 }
 
@@ -86,6 +87,7 @@ static void finish_unqueued(struct core *c, uint64_t fp, const char *url, size_t
     v.via = d.via;
     v.depth = d.depth;
     v.hops = d.hops;
+    v.sitemap = d.sitemap;
     v.state = state;
     v.reason = (char *)reason;
     put_done(c, fp, &v);
@@ -97,16 +99,31 @@ static const char *excluded_by(struct core *c, struct discovery d) {
 
     if (d.hops > LIMIT_REDIRECT_HOPS)
         return "redirect-limit";
+    if (d.sitemap > LIMIT_SITEMAP_NESTING)
+        return "sitemap-nesting";
     if (!netaddr_port_allowed(url_port_effective(&c->url)))
         return "port";
     verdict = scope_check(c->scope, &c->url);
+    if (d.named)
+        verdict = scope_excludes(c->scope, &c->url) ? SCOPE_EXCLUDED : SCOPE_IN;
     if (verdict != SCOPE_IN)
         return scope_verdict_name(verdict);
     /* Who names a URL means it. */
-    trap = d.seed ? TRAP_NONE : traps_check(c, &c->url, d.hops > 0);
+    trap = d.seed || d.sitemap == 1 ? TRAP_NONE : traps_check(c, &c->url, d.hops > 0);
     if (trap != TRAP_NONE)
         c->traps.excluded[trap]++;
     return trap_verdict_name(trap);
+}
+
+/* Its first page, or one that is nearer. The robots.txt of an origin without pages may be known already: it has
+ * been asked for a sitemap, or another origin's robots.txt. */
+static void has_page(struct core *c, struct now now, struct origin *o, uint32_t depth) {
+    bool first = o->depth == UINT32_MAX;
+
+    o->depth = depth;
+    frontier_put_origin(c, o);
+    if (first)
+        sitemaps_find(c, now, o);
 }
 
 static void take_in(struct core *c, struct now now, uint64_t fp, struct discovery d) {
@@ -126,12 +143,15 @@ static void take_in(struct core *c, struct now now, uint64_t fp, struct discover
     q.depth = d.depth;
     q.hops = d.hops;
     q.seed = d.seed;
+    q.sitemap = d.sitemap;
     q.path = (ProtobufCBinaryData){.data = (uint8_t *)c->url.href + name.len,
                                    .len = c->url.href_len - name.len};
     put_queued(c, o, place_of(d.depth, core_number(c, &c->seqs)), &q);
     o->queued++;
     c->by_state[TRAWL__STATE__PENDING]++;
     update_host(c, now, o);
+    if (d.sitemap == 0 && d.depth < o->depth)
+        has_page(c, now, o, d.depth);
 }
 
 /* True for text that is already the canonical form of an http(s) URL. */
@@ -223,6 +243,7 @@ static struct lease_item *item_from(const Trawl__QueuedUrl *q, struct queue_plac
     it->attempts = q->attempts;
     it->hops = q->hops;
     it->robots_for = q->robots_for;
+    it->sitemap = q->sitemap;
     it->seed = q->seed;
     return it;
 }
@@ -330,6 +351,9 @@ void frontier_requeue(struct core *c, struct lease_item *it) {
     q.hops = it->hops;
     q.seed = it->seed;
     q.robots_for = it->robots_for;
+#ifndef MUTANT_FORGET_KIND
+    q.sitemap = it->sitemap;
+#endif
     q.path = (ProtobufCBinaryData){.data = (uint8_t *)it->path, .len = it->path_len};
     put_queued(c, o, place_of(it->depth, core_number(c, &c->seqs)), &q);
     c->retries++;
@@ -365,6 +389,7 @@ static void put_outcome(struct core *c, const struct lease_item *it, const struc
     d.depth = it->depth;
     d.hops = it->hops;
     d.seed = it->seed;
+    d.sitemap = it->sitemap;
     d.attempts = it->attempts + 1;
     d.state = out->state;
     d.reason = out->reason;
@@ -408,7 +433,11 @@ static void follow_redirect(struct core *c, struct now now, const struct lease_i
                             const struct origin *o, const Trawl__Outcome *out) {
     const char *to = (const char *)out->redirect_to.data;
     size_t len = out->redirect_to.len;
-    struct discovery d = {.via = it->fp, .depth = it->depth, .hops = it->hops + 1};
+    struct discovery d = {.via = it->fp,
+                          .depth = it->depth,
+                          .hops = it->hops + 1,
+                          .sitemap = it->sitemap,
+                          .named = it->sitemap > 0};
 
     if (redirect_widens_scope(c, it, o, to, len)) {
         d.seed = true;
@@ -427,15 +456,15 @@ static bool whole_link(struct core *c, const struct origin *o, ProtobufCBinaryDa
 
 static void follow_links(struct core *c, struct now now, const struct lease_item *it,
                          const struct origin *o, const Trawl__Outcome *out) {
-    const struct discovery d = {.via = it->fp, .depth = it->depth + 1};
-
     for (size_t i = 0; i < out->n_links && !c->failed; i++) {
+        const struct discovery d = sitemaps_link(it, out, out->links[i]);
         const struct buf *url = &c->value;
         if (!whole_link(c, o, out->links[i])) {
             c->refused++;
             continue;
         }
-        if (c->options->strip_tracking && tracking_strip(url->data, url->len, &c->stripped))
+        if (c->options->strip_tracking && d.sitemap == 0 &&
+            tracking_strip(url->data, url->len, &c->stripped))
             url = &c->stripped;
         c->refused += !frontier_discover(c, now, url->data, url->len, d);
     }
@@ -536,6 +565,7 @@ static void purge_entry(struct core *c, struct now now, struct origin *o, const 
     d.depth = q->depth;
     d.hops = q->hops;
     d.seed = q->seed;
+    d.sitemap = q->sitemap;
     d.attempts = q->attempts;
     d.state = o->parked;
     d.reason = o->reason;
@@ -636,6 +666,7 @@ void frontier_robots(struct core *c, struct now now, struct origin *o,
     o->failures = 0;
     frontier_put_origin(c, o);
     update_host(c, now, o);
+    sitemaps_find(c, now, o);
 }
 
 void frontier_unreachable(struct core *c, struct now now, struct origin *o, const char *reason) {
@@ -683,6 +714,7 @@ bool frontier_refetch(struct core *c, struct now now, uint64_t fp) {
     q.depth = d->depth;
     q.hops = d->hops;
     q.seed = d->seed;
+    q.sitemap = d->sitemap;
     q.path = d->path;
     put_queued(c, o, place_of(d->depth, core_number(c, &c->seqs)), &q);
     o->queued++;

@@ -96,6 +96,7 @@ struct origin *host_add(struct host_table *t, uint32_t id, const char *name, siz
         goto fail;
     assert(t->by_id[id - 1] == NULL);
     o->id = id;
+    o->depth = UINT32_MAX;
     o->name = malloc(len + 1);
     if (o->name == NULL)
         goto fail;

@@ -41,6 +41,8 @@ struct origin {
     char *name; /* scheme://host[:port], NUL-terminated */
     size_t name_len;
 
+    uint32_t depth; /* the least of its pages; UINT32_MAX: none is known */
+
     uint64_t queued;  /* in the crawldb's queue, leased or not */
     uint64_t leased;  /* of these: in a lease */
     uint64_t fetched; /* pages, over all runs */

@@ -28,6 +28,7 @@
 struct lease_item {
     uint64_t fp, seq, via;
     uint32_t depth, attempts, hops, robots_for;
+    uint32_t sitemap; /* as in QueuedUrl of proto/trawl.proto */
     bool seed;
     struct lease *lease;
     size_t index; /* in lease->items */

@@ -58,6 +58,7 @@ static bool load_origin(struct core *c, struct now now, const void *key, size_t 
     struct origin *o = host_add(&c->hosts, id, (const char *)v->name.data, v->name.len);
     if (o == NULL)
         return false;
+    o->depth = v->depth;
     if (v->robots_known && !host_set_robots(o, v->robots.data, v->robots.len, v->crawl_delay_ms,
                                             v->robots_status, (int64_t)v->robots_until_ms))
         return false;

@@ -331,6 +331,10 @@ bool server_seed(struct server *s, const char *url, size_t len, struct error *er
     return core_seed(s->core, now(), url, len, err);
 }
 
+bool server_sitemap(struct server *s, const char *url, size_t len, struct error *err) {
+    return core_sitemap(s->core, now(), url, len, err);
+}
+
 void server_stop(struct server *s, const char *why) {
     pthread_mutex_lock(&s->lock);
     s->stop = true;

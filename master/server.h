@@ -33,6 +33,8 @@ struct server *server_new(const struct server_config *config, struct error *err)
 /* Adds a seed. Only before server_start(), which makes all of them durable: so no tick finds a new crawl's frontier
  * empty. */
 bool server_seed(struct server *s, const char *url, size_t len, struct error *err);
+/* The same, of a sitemap. */
+bool server_sitemap(struct server *s, const char *url, size_t len, struct error *err);
 /* Listens, and starts the clock. False: `err` says why. */
 bool server_start(struct server *s, struct error *err);
 /* Stops listening, sends what waits, frees the core. */

@@ -24,6 +24,7 @@ static Trawl__Options *options_message(struct core *c) {
     m->warc_bytes = o->warc_bytes;
     m->follow = (uint32_t)o->follow;
     m->warc_level = o->warc_level;
+    m->sitemaps = !o->sitemaps_off;
     m->crawl = c->crawl;
     return m;
 }

@@ -29,6 +29,8 @@ enum {
     LIMIT_SEGMENT_PAGE = 50000,
     /* Redirects in a row before the next target is excluded. */
     LIMIT_REDIRECT_HOPS = 20,
+    /* Sitemap indexes inside each other. sitemaps.org allows one; some sites have two. */
+    LIMIT_SITEMAP_NESTING = 5,
     /* Attempts in a row without an answer from an origin after which it is parked. */
     LIMIT_ORIGIN_FAILURES = 10,
     /* Longest pause that a server can ask for, by Crawl-delay or Retry-After. */

@@ -31,6 +31,7 @@ void options_release(struct options *o) {
     string_list_release(&o->include);
     string_list_release(&o->exclude);
     string_list_release(&o->allow_net);
+    string_list_release(&o->sitemaps);
     *o = (struct options){0};
 }
 

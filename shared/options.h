@@ -31,6 +31,9 @@ struct options {
     bool max_depth_set; /* a depth of 0 (the seeds alone) is a limit too */
     uint64_t max_time_ms;
 
+    struct string_list sitemaps; /* URLs of sitemaps */
+    bool sitemaps_off; /* only those, not the ones that robots.txt names or links lead to */
+
     /* Against traps (shared/trap.h); 0: no limit. */
     uint32_t max_url_length, max_path_depth, max_repeats, max_query_params, max_per_template;
     bool query_order_keep; /* URLs that differ in the order of their parameters are different */

@@ -318,10 +318,14 @@ bool scope_has_seed(const struct scope *s, const struct url *seed) {
     return set_has_text(&s->seeds, (struct url_slice){seed->href, seed->href_len});
 }
 
+bool scope_excludes(const struct scope *s, const struct url *u) {
+    return matches_any(&s->exclude, s->matcher, u);
+}
+
 enum scope_verdict scope_check(const struct scope *s, const struct url *u) {
     if (!in_spans(s, u))
         return SCOPE_OUT;
-    if (matches_any(&s->exclude, s->matcher, u))
+    if (scope_excludes(s, u))
         return SCOPE_EXCLUDED;
     if (s->include.count > 0 && !matches_any(&s->include, s->matcher, u))
         return SCOPE_NOT_INCLUDED;

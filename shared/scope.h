@@ -49,6 +49,8 @@ bool scope_add_seed(struct scope *s, const struct url *seed);
 bool scope_has_seed(const struct scope *s, const struct url *seed);
 
 enum scope_verdict scope_check(const struct scope *s, const struct url *u);
+/* Whether an --exclude matches, be it in scope or not. */
+bool scope_excludes(const struct scope *s, const struct url *u);
 /* "in", "scope", "exclude", "include": the rule that decided. */
 const char *scope_verdict_name(enum scope_verdict v);
 /* How often a match hit its bound. */

@@ -119,6 +119,7 @@ struct agent_fetch {
     struct visit *visit;
     uint64_t fetch;  /* names it in what follows; never repeats */
     bool robots;     /* a robots.txt: its body goes to agent_fetched_robots() */
+    bool sitemap;    /* named as a sitemap: its links are the URLs in it */
     const char *url; /* absolute; owned by the agent, valid until the fetch is over */
     size_t url_len;
     int64_t deadline_ms; /* of the visit's lease as of now: see agent_deadline_ms() */
@@ -169,8 +170,10 @@ struct agent_outcome {
     /* The record, if one was written. */
     const char *segment; /* name; NULL: none */
     uint64_t offset, record_length;
+    const char *remark;            /* on what was fetched ("links-limited"); or NULL */
     const struct url_slice *links; /* absolute, canonical, distinct */
     size_t link_count;
+    bool sitemaps; /* they are those of further sitemaps */
     struct url_slice canonical;
 };
 

@@ -85,6 +85,7 @@ static struct visit_result *result_new(const struct visit *v, const struct visit
         out->redirect_to = pack_bytes(&p, o->redirect_to, o->redirect_to_len);
     out->links = links;
     out->n_links = count;
+    out->sitemaps = o->sitemaps;
     for (size_t i = 0; i < count; i++) {
         struct url_slice link = shorten(v, o->links[i]);
         links[i] = pack_bytes(&p, link.ptr, link.len);
@@ -284,6 +285,7 @@ static bool start_page(struct agent *a, struct visit *v, int64_t now_ms, struct 
     *f = (struct agent_fetch){.visit = v,
                               .fetch = state->id,
                               .robots = u->robots,
+                              .sitemap = u->sitemap,
                               .url = u->text,
                               .url_len = u->len,
                               .deadline_ms = v->deadline_ms};
@@ -351,8 +353,9 @@ static struct verdict judge(const struct agent *a, const struct visit_url *u,
     if (o->failure != AGENT_NO_FAILURE)
         return judge_failure(a, u, o);
     if (o->status >= 200 && o->status < 300)
-        return o->excluded == NULL ? (struct verdict){TRAWL__STATE__FETCHED, ""}
-                                   : (struct verdict){TRAWL__STATE__EXCLUDED, o->excluded};
+        return o->excluded == NULL
+                   ? (struct verdict){TRAWL__STATE__FETCHED, o->remark == NULL ? "" : o->remark}
+                   : (struct verdict){TRAWL__STATE__EXCLUDED, o->excluded};
     if (o->redirect)
         return (struct verdict){TRAWL__STATE__REDIRECTED, ""};
     snprintf(reason, 32, "http-%u", o->status);

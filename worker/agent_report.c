@@ -102,6 +102,7 @@ static void add_part(struct builder *b, struct visit_result *r, Trawl__VisitRepo
     part->state = TRAWL__STATE__LINKS;
     part->links = r->outcome.links;
     part->n_links = r->part;
+    part->sitemaps = r->outcome.sitemaps;
     b->outcomes++;
     b->link_bytes += bytes;
     m->outcomes[m->n_outcomes++] = part;

@@ -11,16 +11,18 @@
 #include "shared/robots.h"
 #include "shared/robots_tag.h"
 #include "shared/url.h"
+#include "worker/sitemap_links.h"
 
 /* What stays allocated from page to page. */
 enum { DECODED_KEEP_BYTES = 1 << 20 };
 
 struct harvest {
     uint32_t follow; /* PAGE_FOLLOW_... */
-    bool robots_ignore;
+    bool robots_ignore, sitemaps;
     char *token;
     struct mimetype type;
     struct page page;
+    struct sitemap_links sitemap;
     struct url document, target;
     struct url_slice *links;
     size_t links_size;
@@ -38,6 +40,7 @@ struct harvest *harvest_new(void) {
     buf_init(&h->decoded, LIMIT_DECODED_BYTES);
     mimetype_init(&h->type);
     page_init(&h->page);
+    sitemap_links_init(&h->sitemap);
     url_init(&h->document);
     url_init(&h->target);
     return h;
@@ -48,6 +51,7 @@ void harvest_free(struct harvest *h) {
         return;
     mimetype_release(&h->type);
     page_release(&h->page);
+    sitemap_links_release(&h->sitemap);
     url_release(&h->document);
     url_release(&h->target);
     buf_release(&h->codings);
@@ -66,6 +70,7 @@ bool harvest_set_options(struct harvest *h, const struct harvest_options *option
     h->token = token;
     h->follow = options->follow == FOLLOW_ALL ? PAGE_FOLLOW_ALL : PAGE_FOLLOW_LINKS;
     h->robots_ignore = options->robots_ignore;
+    h->sitemaps = options->sitemaps;
     return true;
 }
 
@@ -157,18 +162,20 @@ static void header_rules(const struct harvest *h, const struct transfer *t,
         robots_tag_header(rules, value, len, h->token == NULL ? "" : h->token);
 }
 
-static void list_links(struct harvest *h, struct agent_outcome *o) {
-    size_t count = h->page.links.count;
+static void list_links(struct harvest *h, const struct link_list *l, struct agent_outcome *o) {
+    size_t count = l->count;
 
     if (count > h->links_size) {
         struct url_slice *more = realloc(h->links, count * sizeof *more);
-        if (more == NULL)
+        if (more == NULL) {
+            o->remark = "links-memory";
             return;
+        }
         h->links = more;
         h->links_size = count;
     }
     for (size_t i = 0; i < count; i++)
-        h->links[i] = (struct url_slice){page_link_url(&h->page, i), h->page.links.items[i].len};
+        h->links[i] = (struct url_slice){l->text.data + l->items[i].at, l->items[i].len};
     o->links = h->links;
     o->link_count = count;
 }
@@ -177,7 +184,7 @@ static bool may_have_links(const struct harvest *h, const struct agent_outcome *
     return o->mime == NULL || mimetype_is_html(&h->type) || mimetype_is_css(&h->type);
 }
 
-static bool extract(struct harvest *h, struct transfer *t) {
+static bool extract(struct harvest *h, struct transfer *t, struct agent_outcome *o) {
     struct page_input in = {.document = &h->document, .follow = h->follow, .agent = h->token};
 
     if (url_parse(&h->document, t->url, t->url_len, NULL) != URL_OK ||
@@ -186,7 +193,10 @@ static bool extract(struct harvest *h, struct transfer *t) {
     if (!transfer_header(t, "content-type", 0, &in.content_type, &in.content_type_len))
         in.content_type = NULL;
     /* Without memory it has some of the links, and those count. */
-    (void)page_extract(&h->page, &in);
+    if (page_extract(&h->page, &in) != PAGE_OK)
+        o->remark = "links-memory";
+    else if (h->page.links_dropped > 0)
+        o->remark = "links-limited";
     drop_decoded(h);
     return true;
 }
@@ -197,16 +207,69 @@ static const char *excluded_by(const struct robots_tag *rules, uint64_t unix_ms)
     return rules->noindex ? "noindex" : "unavailable_after";
 }
 
+/* ---- sitemaps ------------------------------------------------------------------------------------ */
+
+static bool may_be_sitemap(const struct harvest *h, const struct transfer *t,
+                           const struct agent_outcome *o) {
+    static const char *const types[] = {"application/xml", "text/xml", "application/gzip",
+                                        "application/x-gzip"};
+
+    for (size_t i = 0; i < sizeof types / sizeof types[0] && h->sitemaps && o->mime != NULL; i++)
+        if (strcmp(o->mime, types[i]) == 0)
+            return true;
+    return t->sitemap;
+}
+
+static const char *sitemap_remark(const struct transfer *t, enum sitemap_result result) {
+    switch (result) {
+    case SITEMAP_OK:
+        return t->body.cut ? "sitemap-damaged" : NULL;
+    case SITEMAP_LIMITED:
+        return "sitemap-limited";
+    case SITEMAP_STOPPED:
+    case SITEMAP_NO_MEMORY:
+        return "links-memory";
+    default:
+        return "sitemap-damaged";
+    }
+}
+
+/* False: it is none. Without being told a feed is not taken for one, nor lines of text. */
+static bool read_sitemap(struct harvest *h, struct transfer *t, struct agent_outcome *o) {
+    const struct sitemap_links *l = &h->sitemap;
+    const char *body;
+    size_t len;
+
+    /* One more than it may have, so that it shows. */
+    h->decoded.cap_max = SITEMAP_BYTES_MAX + 1;
+    bool ok = decode(h, t, SIZE_MAX, &body, &len);
+    if (ok)
+        sitemap_links_read(&h->sitemap, body, len);
+    h->decoded.cap_max = LIMIT_DECODED_BYTES;
+    drop_decoded(h);
+    if (!ok || l->kind == SITEMAP_UNKNOWN ||
+        (!t->sitemap && l->kind != SITEMAP_URLSET && l->kind != SITEMAP_INDEX)) {
+        o->remark = t->sitemap ? "sitemap-none" : NULL;
+        return false;
+    }
+    o->remark = sitemap_remark(t, l->result);
+    o->sitemaps = l->kind == SITEMAP_INDEX;
+    list_links(h, &l->list, o);
+    return true;
+}
+
 void harvest_links(struct harvest *h, struct transfer *t, struct agent_outcome *o) {
     struct robots_tag rules;
 
     if (t->status < 200 || t->status > 299)
         return;
+    if (may_be_sitemap(h, t, o) && read_sitemap(h, t, o))
+        return;
     header_rules(h, t, &rules);
-    if (may_have_links(h, o) && extract(h, t)) {
+    if (may_have_links(h, o) && extract(h, t, o)) {
         robots_tag_add(&rules, &h->page.robots);
         if (!rules.nofollow || h->robots_ignore)
-            list_links(h, o);
+            list_links(h, &h->page.links, o);
         o->canonical = (struct url_slice){h->page.canonical.data, h->page.canonical.len};
     }
     if (!h->robots_ignore)

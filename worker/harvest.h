@@ -19,6 +19,7 @@ struct harvest;
 struct harvest_options {
     uint32_t follow;        /* enum option_follow of shared/options.h */
     bool robots_ignore;     /* noindex and nofollow do not count */
+    bool sitemaps;          /* a page that turns out to be a sitemap is read as one */
     const char *user_agent; /* its product token is an addressee of <meta name=...> */
 };
 
@@ -29,7 +30,13 @@ bool harvest_set_options(struct harvest *h, const struct harvest_options *option
 
 /* Everything of a failure, or of a response but for its links and its record. */
 void harvest_outcome(struct harvest *h, const struct transfer *t, struct agent_outcome *o);
-/* Adds links, canonical and exclusion, of a 2xx that is a page. */
+/* Adds links, canonical, exclusion and remark, of a 2xx that is a page or a sitemap. What a sitemap says of
+ * robots (X-Robots-Tag: noindex is common) is about search results, and is no exclusion. Remarks:
+ *   links-limited      more than LIMIT_PAGE_LINKS links, or LINK_LIST_BYTES of them: the rest is left out
+ *   sitemap-limited    more than SITEMAP_URLS_MAX URLs, or SITEMAP_BYTES_MAX: the rest is left out
+ *   sitemap-damaged    cut off or not well-formed: what stands before that is taken
+ *   sitemap-none       named as a sitemap, and none: read as a page
+ *   links-memory       there was no memory for all of them */
 void harvest_links(struct harvest *h, struct transfer *t, struct agent_outcome *o);
 /* The decoded body of a 2xx robots.txt, cut at LIMIT_ROBOTS_BYTES. False: it cannot be decoded. */
 bool harvest_robots(struct harvest *h, struct transfer *t, const char **body, size_t *len);

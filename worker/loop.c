@@ -85,8 +85,10 @@ static bool set_policy(struct loop *l, const Trawl__Options *o) {
 }
 
 static void take_options(struct loop *l, const Trawl__Options *o) {
-    const struct harvest_options harvest = {
-        .follow = o->follow, .robots_ignore = o->robots_ignore, .user_agent = o->user_agent};
+    const struct harvest_options harvest = {.follow = o->follow,
+                                            .robots_ignore = o->robots_ignore,
+                                            .sitemaps = o->sitemaps,
+                                            .user_agent = o->user_agent};
     uint32_t beat_ms = o->lease_ms / 3;
 
     if (beat_ms > BEAT_TIMEOUT_MAX_MS)

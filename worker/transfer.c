@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "shared/limits.h"
+#include "shared/sitemap.h"
 #include "worker/fence.h"
 #include "worker/headers.h"
 
@@ -477,6 +478,15 @@ static bool begin(struct transfer *t, const char *path) {
            curl_multi_add_handle(ts->multi, t->easy) == CURLM_OK;
 }
 
+/* A sitemap may be larger than pages are wanted, and what is missing of it are pages. One more than it may have, so
+ * that it shows. */
+static uint64_t body_bytes_max(const struct transfers *ts, const struct agent_fetch *f) {
+    if (f->robots)
+        return LIMIT_ROBOTS_BYTES;
+    return f->sitemap && ts->max_body_bytes <= SITEMAP_BYTES_MAX ? SITEMAP_BYTES_MAX + 1
+                                                                 : ts->max_body_bytes;
+}
+
 struct transfer *transfer_start(struct transfers *ts, const struct agent_fetch *f,
                                 struct transfer_target *target, int64_t now_ms) {
     struct transfer *t = take(ts);
@@ -486,13 +496,14 @@ struct transfer *transfer_start(struct transfers *ts, const struct agent_fetch *
     t->visit = f->visit;
     t->fetch = f->fetch;
     t->robots = f->robots;
+    t->sitemap = f->sitemap;
     t->url = f->url;
     t->url_len = f->url_len;
     t->failure = AGENT_NO_FAILURE;
     t->reason[0] = '\0';
     t->status = t->retry_after_ms = t->duration_ms = 0;
     buf_reset(&t->head);
-    body_reset(&t->body, f->robots ? LIMIT_ROBOTS_BYTES : ts->max_body_bytes);
+    body_reset(&t->body, body_bytes_max(ts, f));
     t->head_done = t->head_too_large = t->no_memory = false;
     t->refusal = SOCKETS_OPENED;
     t->started_ms = now_ms;

@@ -78,7 +78,7 @@ struct transfer {
     /* What it is for. */
     struct visit *visit;
     uint64_t fetch;
-    bool robots;
+    bool robots, sitemap;
     const char *url; /* the agent's */
     size_t url_len;
 

@@ -79,6 +79,7 @@ bool visit_add(struct visit *v, const Trawl__Item *item) {
     u->depth = item->depth;
     u->attempts = item->attempts;
     u->robots = item->robots;
+    u->sitemap = item->sitemap;
     u->path_at = v->origin_len;
     u->len = len;
     memcpy(u->text, v->origin, v->origin_len);

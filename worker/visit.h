@@ -38,6 +38,7 @@ struct visit_url {
     uint64_t fp, seq;
     uint32_t depth, attempts;
     bool robots;                   /* another origin's robots.txt */
+    bool sitemap;                  /* to be read as one */
     bool running;                  /* in a transfer */
     bool gone;                     /* not ours any more: its outcome is of no interest */
     struct visit_url *next, *prev; /* in visit->queue or visit->running */

@@ -42,6 +42,25 @@ static enum web_kind kind_of(uint64_t h) {
     return n < 28 ? WEB_BUSY : WEB_PAGE;
 }
 
+static bool has_sitemaps(const struct web_origin *o) {
+    return o->linked < o->pages;
+}
+
+/* Whether the robots.txt of the origin names a sitemap of the next one. */
+static bool names_next(const struct web *w, uint32_t origin) {
+    return w->origin_count > 1 && web_mix(w->seed ^ 55, origin) % 3 == 0 &&
+           has_sitemaps(&w->origins[(origin + 1) % w->origin_count]);
+}
+
+static void make_sitemaps(struct web_origin *o, uint64_t h) {
+    o->linked = o->pages;
+    if (o->pages < 12 || h % 3 == 0)
+        return;
+    o->linked = o->pages / 2;
+    o->kind[o->linked] = WEB_SITEMAP_INDEX;
+    o->kind[o->linked + 1] = o->kind[o->linked + 2] = WEB_SITEMAP;
+}
+
 void web_init(struct web *w, uint64_t seed, uint32_t origins, uint32_t delay_ms,
               uint32_t host_connections, uint32_t ip_connections) {
     *w = (struct web){.seed = seed,
@@ -63,6 +82,7 @@ void web_init(struct web *w, uint64_t seed, uint32_t origins, uint32_t delay_ms,
         o->last_request_ms = INT64_MIN;
         for (uint32_t p = 0; p < o->pages; p++)
             o->kind[p] = p == 0 ? WEB_PAGE : kind_of(web_mix(seed, (uint64_t)k << 32 | p));
+        make_sitemaps(o, h >> 32);
     }
     /* The host of somebody's robots.txt is alive and does not forward again. */
     for (uint32_t k = 0; k < origins; k++) {
@@ -115,18 +135,37 @@ bool web_find(const struct web *w, const char *url, size_t len, uint32_t *origin
     return strcmp(expect, text) == 0;
 }
 
-size_t web_links(const struct web *w, uint32_t origin, uint32_t page, char out[8][96]) {
+/* The index names itself too. Of its two sitemaps each has every other page, and the first one again. */
+static size_t sitemap_links(const struct web *w, uint32_t origin, uint32_t page,
+                            char out[WEB_LINKS_MAX][96]) {
+    const struct web_origin *o = &w->origins[origin];
+    size_t n = 0;
+
+    if (o->kind[page] == WEB_SITEMAP_INDEX) {
+        for (uint32_t p = o->linked; p < o->linked + 3; p++)
+            web_url(w, origin, p, out[n++]);
+        return n;
+    }
+    web_url(w, origin, 0, out[n++]);
+    for (uint32_t p = page + 2; p < o->pages; p += 2)
+        web_url(w, origin, p, out[n++]);
+    return n;
+}
+
+size_t web_links(const struct web *w, uint32_t origin, uint32_t page, char out[WEB_LINKS_MAX][96]) {
     const struct web_origin *o = &w->origins[origin];
     uint64_t h = web_mix(w->seed ^ 77, (uint64_t)origin << 32 | page);
     size_t n = 0;
 
+    if (o->kind[page] == WEB_SITEMAP || o->kind[page] == WEB_SITEMAP_INDEX)
+        return sitemap_links(w, origin, page, out);
     for (uint32_t child = 2 * page + 1; child <= 2 * page + 2; child++)
-        if (child < o->pages)
+        if (child < o->linked)
             web_url(w, origin, child, out[n++]);
-    web_url(w, origin, (uint32_t)(h % o->pages), out[n++]);
+    web_url(w, origin, (uint32_t)(h % o->linked), out[n++]);
     web_url(w, origin, page, out[n++]);
     uint32_t other = (uint32_t)((h >> 20) % w->origin_count);
-    web_url(w, other, (uint32_t)((h >> 30) % w->origins[other].pages), out[n++]);
+    web_url(w, other, (uint32_t)((h >> 30) % w->origins[other].linked), out[n++]);
     if (page == 0) {
         web_url(w, (origin + 1) % w->origin_count, 0, out[n++]);
         snprintf(out[n++], 96, "http://outside.example/from-%u", origin);
@@ -138,7 +177,7 @@ size_t web_links(const struct web *w, uint32_t origin, uint32_t page, char out[8
 
 uint32_t web_redirect_target(const struct web *w, uint32_t origin, uint32_t page) {
     return (uint32_t)(web_mix(w->seed ^ 99, (uint64_t)origin << 32 | page) %
-                      w->origins[origin].pages);
+                      w->origins[origin].linked);
 }
 
 /* ---- the servers ------------------------------------------------------------------------------------------- */
@@ -150,18 +189,28 @@ static void violate(struct web *w, const char *what, const char *origin, const c
                  who, (long long)a, (long long)b);
 }
 
-static const char rules[] = "User-agent: *\nDisallow: /private\n";
+static void robots_body(const struct web *w, uint32_t origin, char body[256]) {
+    uint32_t next = (origin + 1) % w->origin_count;
+    char own[96] = "", other[96] = "";
+
+    if (has_sitemaps(&w->origins[origin]))
+        web_url(w, origin, w->origins[origin].linked, own);
+    if (names_next(w, origin))
+        web_url(w, next, w->origins[next].linked + 2, other);
+    snprintf(body, 256, "User-agent: *\nDisallow: /private\nSitemap: %s\nSitemap: %s\n", own,
+             other);
+}
 
 static void answer_robots(struct web *w, uint32_t origin, struct web_answer *a) {
     struct web_origin *o = &w->origins[origin];
 
     a->status = 200;
-    a->body = rules;
+    robots_body(w, origin, a->body);
     switch (o->robots) {
     case WEB_ROBOTS_MISSING:
         /* No rules: the pages that would be forbidden are not. */
         a->status = 404;
-        a->body = "";
+        a->body[0] = '\0';
         break;
     case WEB_ROBOTS_FLAKY:
         a->broken = o->robots_asked++ < 1;
@@ -197,6 +246,9 @@ static void answer_page(struct web *w, uint32_t origin, uint32_t page, struct we
     case WEB_BUSY:
         a->status = before < 1 ? 503 : 200;
         break;
+    case WEB_SITEMAP:
+        a->broken = before < 1;
+        break;
     default:
         break;
     }
@@ -228,7 +280,7 @@ void web_request(struct web *w, int64_t now_ms, uint32_t origin, uint32_t page, 
         answer_robots(w, origin, a);
     } else if (page == WEB_ROBOTS_OF_ANOTHER) {
         a->status = 200;
-        a->body = rules;
+        robots_body(w, (origin + w->origin_count - 1) % w->origin_count, a->body);
     } else {
         answer_page(w, origin, page, a);
     }
@@ -275,17 +327,38 @@ static int final_state(const struct web *w, uint32_t origin, uint32_t page) {
     return o->kind[page] == WEB_REDIRECT ? TRAWL__STATE__REDIRECTED : TRAWL__STATE__FETCHED;
 }
 
+static bool is_sitemap(const struct web_origin *o, uint32_t page) {
+    return o->kind[page] == WEB_SITEMAP || o->kind[page] == WEB_SITEMAP_INDEX;
+}
+
+static void visit(struct walk *k, uint32_t origin, uint32_t page);
+
+/* What the robots.txt of an origin with pages names. */
+static void visit_sitemaps(struct walk *k, uint32_t origin) {
+    const struct web_origin *o = &k->w->origins[origin];
+    uint32_t next = (origin + 1) % k->w->origin_count;
+
+    if (o->dead || o->robots == WEB_ROBOTS_MISSING)
+        return;
+    if (has_sitemaps(o))
+        visit(k, origin, o->linked);
+    if (names_next(k->w, origin))
+        visit(k, next, k->w->origins[next].linked + 2);
+}
+
 static void visit(struct walk *k, uint32_t origin, uint32_t page) {
     if (k->expected[origin][page] != TRAWL__STATE__PENDING)
         return;
     k->expected[origin][page] = final_state(k->w, origin, page);
     k->stack[k->depth][0] = origin;
     k->stack[k->depth++][1] = page;
+    if (!is_sitemap(&k->w->origins[origin], page))
+        visit_sitemaps(k, origin);
 }
 
 void web_expected(const struct web *w, int expected[WEB_ORIGINS_MAX][WEB_PAGES_MAX]) {
     struct walk *k = calloc(1, sizeof *k);
-    char links[8][96];
+    char links[WEB_LINKS_MAX][96];
 
     if (k == NULL)
         abort();

@@ -1,7 +1,8 @@
 /*
  * web: the web that the simulation crawls, and the log of its servers.
  *
- * Everything follows from a seed: origins, pages, links, robots.txt, redirects, errors that pass. The servers
+ * Everything follows from a seed: origins, pages, links, robots.txt, sitemaps, redirects, errors that pass. Many
+ * origins have pages that no page links to: their robots.txt names a sitemap index, and some another origin's sitemap. The servers
  * check what is promised to them at each request: never two requests to an origin closer than its delay,
  * never more connections than allowed to an origin or an address, never a forbidden page. web_expected() walks
  * the same web without a crawler and says which state each URL must end in.
@@ -21,7 +22,7 @@ uint32_t rng_below(struct rng *r, uint32_t n); /* 0 .. n-1 */
 bool rng_chance(struct rng *r, uint32_t percent);
 uint64_t web_mix(uint64_t a, uint64_t b);
 
-enum { WEB_ORIGINS_MAX = 8, WEB_PAGES_MAX = 64 };
+enum { WEB_ORIGINS_MAX = 8, WEB_PAGES_MAX = 64, WEB_LINKS_MAX = 32 };
 
 enum web_kind {
     WEB_PAGE,
@@ -30,6 +31,8 @@ enum web_kind {
     WEB_FORBIDDEN, /* by robots.txt */
     WEB_FLAKY,     /* breaks the connection a time or two, then answers */
     WEB_BUSY,      /* 503 once, then answers */
+    WEB_SITEMAP,   /* breaks the connection once, then answers */
+    WEB_SITEMAP_INDEX,
 };
 
 enum web_robots { WEB_ROBOTS_RULES, WEB_ROBOTS_MISSING, WEB_ROBOTS_FLAKY, WEB_ROBOTS_ELSEWHERE };
@@ -38,6 +41,8 @@ struct web_origin {
     char name[32]; /* http://oN.test */
     unsigned char address[4];
     uint32_t pages;
+    uint32_t
+        linked; /* of these: by pages. The next are a sitemap index and its two sitemaps, if there are any */
     enum web_robots robots;
     bool dead; /* refuses every connection */
     uint32_t robots_asked;
@@ -66,7 +71,7 @@ size_t web_url(const struct web *w, uint32_t origin, uint32_t page, char out[96]
 /* Which page a URL names. False: none of this web. */
 bool web_find(const struct web *w, const char *url, size_t len, uint32_t *origin, uint32_t *page);
 /* Links of a page, as absolute URLs. */
-size_t web_links(const struct web *w, uint32_t origin, uint32_t page, char out[8][96]);
+size_t web_links(const struct web *w, uint32_t origin, uint32_t page, char out[WEB_LINKS_MAX][96]);
 uint32_t web_redirect_target(const struct web *w, uint32_t origin, uint32_t page);
 /* Where the robots.txt of an origin with WEB_ROBOTS_ELSEWHERE lies. */
 uint32_t web_robots_host(const struct web *w, uint32_t origin);
@@ -76,7 +81,7 @@ struct web_answer {
     uint32_t status;
     bool redirect;
     char redirect_to[96];
-    const char *body; /* of robots.txt */
+    char body[256]; /* of robots.txt */
     uint32_t duration_ms;
 };
 /* A request arrives at the server. */

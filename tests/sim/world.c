@@ -55,7 +55,7 @@ struct sim_visit {
 struct sim_transfer {
     uint64_t fetch;
     struct sim_visit *visit;
-    bool robots;
+    bool robots, sitemap;
     uint32_t origin, page;
     int64_t started_ms; /* on the worker's clock */
     struct web_answer answer;
@@ -724,6 +724,7 @@ static void start_fetch(struct world *w, struct sim_loop *l, const struct agent_
         abort();
     t->fetch = f->fetch;
     t->robots = f->robots;
+    t->sitemap = f->sitemap;
     t->visit = shell_of(w, l, f->visit);
     t->started_ms = worker_now(w, s);
     if (!web_find(&w->web, f->url, f->url_len, &t->origin, &t->page)) {
@@ -752,9 +753,14 @@ static void start_fetch(struct world *w, struct sim_loop *l, const struct agent_
 
 static void fetched_page(struct world *w, struct sim_loop *l, struct sim_transfer *t,
                          struct agent_outcome *o, int64_t now) {
-    char links[8][96];
-    struct url_slice slices[8];
+    char links[WEB_LINKS_MAX][96];
+    struct url_slice slices[WEB_LINKS_MAX];
+    enum web_kind kind = w->web.origins[t->origin].kind[t->page];
+    bool is_sitemap = kind == WEB_SITEMAP || kind == WEB_SITEMAP_INDEX;
 
+    if (t->sitemap != is_sitemap)
+        fail(w, "page %u of origin %u: a sitemap fetched as a page, or a page as a sitemap",
+             t->page, t->origin);
     if (agent_disposition(l->agent, t->fetch, o->status, o->failure) == AGENT_ARCHIVE) {
         struct sim_record *r = segment_append(w, l, t->origin, t->page);
         o->segment = l->segment->name;
@@ -770,6 +776,7 @@ static void fetched_page(struct world *w, struct sim_loop *l, struct sim_transfe
         o->link_count = 1;
     }
     o->links = slices;
+    o->sitemaps = kind == WEB_SITEMAP_INDEX;
     agent_fetched(l->agent, now, t->fetch, o);
     if (l->segment != NULL && l->segment->size >= SEGMENT_BYTES)
         segment_close(l);
@@ -792,8 +799,7 @@ static void finish_fetch(struct world *w, struct sim_loop *l, struct sim_transfe
         o.redirect_to_len = strlen(t->answer.redirect_to);
     }
     if (t->robots) {
-        const char *body = t->answer.body == NULL ? "" : t->answer.body;
-        agent_fetched_robots(l->agent, now, t->fetch, &o, body, strlen(body));
+        agent_fetched_robots(l->agent, now, t->fetch, &o, t->answer.body, strlen(t->answer.body));
     } else {
         fetched_page(w, l, t, &o, now);
     }
@@ -1276,7 +1282,7 @@ static void check_calm(struct world *w) {
     for (uint32_t o = 0; o < w->web.origin_count; o++)
         for (uint32_t p = 0; p < w->web.origins[o].pages; p++)
             if (w->web.origins[o].asked[p] > 1 && w->web.origins[o].kind[p] != WEB_FLAKY &&
-                w->web.origins[o].kind[p] != WEB_BUSY)
+                w->web.origins[o].kind[p] != WEB_BUSY && w->web.origins[o].kind[p] != WEB_SITEMAP)
                 fail(w, "page %u of origin %u asked for %u times", p, o,
                      w->web.origins[o].asked[p]);
 }
