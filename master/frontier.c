@@ -488,7 +488,7 @@ static void finish_robots_elsewhere(struct core *c, struct now now, struct lease
     }
     host->robots_state = HOST_ROBOTS_UNKNOWN;
     frontier_unreachable(c, now, host,
-                         out->reason == NULL || out->reason[0] == '\0' ? "robots.txt unreachable"
+                         out->reason == NULL || out->reason[0] == '\0' ? "robots-unreachable"
                                                                        : out->reason);
 }
 

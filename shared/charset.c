@@ -419,42 +419,60 @@ static bool append_code(struct buf *to, uint32_t code) {
     return buf_append_char(to, (char)code);
 }
 
+struct taker {
+    bool (*take)(void *arg, const char *utf8, size_t n);
+    void *arg;
+};
+
 /* The encodings without an ICU converter: "replacement", which is one U+FFFD whatever the bytes, and
  * two of one byte a character. */
-static bool decode_here(const struct charset *c, const char *p, size_t n, struct buf *to) {
-    if (is_named(c, "replacement"))
-        return n == 0 || append_code(to, 0xfffd);
-    bool user_defined = is_named(c, "x-user-defined");
-    for (size_t i = 0; i < n && !to->failed; i++) {
-        unsigned char b = (unsigned char)p[i];
-        if (user_defined)
-            append_code(to, b < 0x80 ? b : 0xf780u + b - 0x80);
-        else
-            append_code(to, b < 0xa0 ? b : iso_8859_16[b - 0xa0]);
+static bool decode_here(const struct charset *c, const char *p, size_t n, struct taker to) {
+    const char *end = p + n;
+    bool user_defined = is_named(c, "x-user-defined"), ok = true;
+    struct buf piece;
+
+    buf_init(&piece, CHARSET_PIECE_BYTES);
+    if (is_named(c, "replacement")) {
+        end = p;
+        ok = n == 0 || (append_code(&piece, 0xfffd) && to.take(to.arg, piece.data, piece.len));
     }
-    return !to->failed;
+    while (ok && p < end) {
+        buf_reset(&piece);
+        for (; p < end && piece.len + 3 <= CHARSET_PIECE_BYTES && !piece.failed; p++) {
+            unsigned char b = (unsigned char)*p;
+            if (user_defined)
+                append_code(&piece, b < 0x80 ? b : 0xf780u + b - 0x80);
+            else
+                append_code(&piece, b < 0xa0 ? b : iso_8859_16[b - 0xa0]);
+        }
+        ok = !piece.failed && to.take(to.arg, piece.data, piece.len);
+    }
+    buf_release(&piece);
+    return ok;
 }
 
 /* From one ICU converter into another, through UTF-16. */
 static bool convert(UConverter *target, UConverter *source, const char *p, size_t n,
-                    struct buf *to) {
+                    struct taker to) {
     UChar pivot[1024], *pivot_source = pivot, *pivot_target = pivot;
     const char *end = p + n;
     UErrorCode error = U_BUFFER_OVERFLOW_ERROR;
 
     for (bool first = true; error == U_BUFFER_OVERFLOW_ERROR; first = false) {
-        char out[4096], *out_at = out;
+        char out[CHARSET_PIECE_BYTES], *out_at = out;
 
         error = U_ZERO_ERROR;
         ucnv_convertEx(target, source, &out_at, out + sizeof out, &p, end, pivot, &pivot_source,
                        &pivot_target, pivot + 1024, first, true, &error);
-        if (!buf_append(to, out, (size_t)(out_at - out)))
+        if (out_at > out && !to.take(to.arg, out, (size_t)(out_at - out)))
             return false;
     }
     return U_SUCCESS(error);
 }
 
-bool charset_decode(const struct charset *c, const char *p, size_t n, struct buf *to) {
+bool charset_decode_pieces(const struct charset *c, const char *p, size_t n,
+                           bool (*take)(void *arg, const char *utf8, size_t n), void *arg) {
+    struct taker to = {take, arg};
     UErrorCode error = U_ZERO_ERROR;
 
     if (c->icu == NULL)
@@ -465,6 +483,14 @@ bool charset_decode(const struct charset *c, const char *p, size_t n, struct buf
     ucnv_close(source);
     ucnv_close(utf8);
     return ok;
+}
+
+static bool append_piece(void *arg, const char *utf8, size_t n) {
+    return buf_append(arg, utf8, n);
+}
+
+bool charset_decode(const struct charset *c, const char *p, size_t n, struct buf *to) {
+    return charset_decode_pieces(c, p, n, append_piece, to);
 }
 
 /* ------------------------------------------------------------------ queries */
@@ -544,7 +570,7 @@ bool charset_encode_query(const struct charset *c, const char *p, size_t n, stru
     UConverter *target = ucnv_open(utf8_out ? "UTF-8" : c->icu, &error);
     ucnv_setFromUCallBack(target, write_reference, NULL, NULL, NULL, &error);
     if (U_SUCCESS(error) && !clean.failed &&
-        convert(target, source, clean.data, clean.len, &encoded)) {
+        convert(target, source, clean.data, clean.len, (struct taker){append_piece, &encoded})) {
         append_query(to, &encoded);
         ok = !to->failed;
     }

@@ -20,7 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { CHARSET_PRESCAN_BYTES = 1024 };
+enum { CHARSET_PRESCAN_BYTES = 1024, CHARSET_PIECE_BYTES = 16 * 1024 };
 
 struct charset {
     const char *name;   /* the standard's, in lower case */
@@ -46,7 +46,11 @@ const struct charset *charset_declared(const char *label, size_t label_len);
 bool charset_is_ascii(const char *p, size_t n);
 bool charset_is_valid_utf8(const char *p, size_t n);
 
-/* Appends the bytes as UTF-8, U+FFFD for what is malformed. False: `to` failed, or no memory. */
+/* Gives the bytes as UTF-8, U+FFFD for what is malformed, to `take` in pieces of up to CHARSET_PIECE_BYTES, until that
+ * returns false. False: it did, or no memory. */
+bool charset_decode_pieces(const struct charset *c, const char *p, size_t n,
+                           bool (*take)(void *arg, const char *utf8, size_t n), void *arg);
+/* The same, appended. False: `to` failed, or no memory. */
 bool charset_decode(const struct charset *c, const char *p, size_t n, struct buf *to);
 /* Appends the UTF-8 text of a URL's query in encoding `c`, percent-encoded as the URL standard does
  * ("percent-encode after encoding", §1.3, with the special-query set): the result is ASCII.

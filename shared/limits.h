@@ -13,8 +13,10 @@ enum {
     LIMIT_ROBOTS_BYTES = 500 * 1024,
     /* Distinct links taken from one page; more are counted and reported, not followed. */
     LIMIT_PAGE_LINKS = 100000,
-    /* One HTTP response's header block. */
-    LIMIT_HEADER_BYTES = 256 * 1024,
+    /* One HTTP response's header block, with the interim responses before it and the trailers behind it. curl keeps
+       each line once more, with 100 bytes beside it; a fetch loop may have a thousand of them. */
+    LIMIT_HEADER_BYTES = 64 * 1024,
+    LIMIT_HEADER_LINES = 1000,
 
     /* One message between master and worker, and what its decoding may take. */
     LIMIT_WIRE_BYTES = 16 << 20,

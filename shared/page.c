@@ -492,31 +492,25 @@ static void resolve_links(struct page *p) {
 
 /* ------------------------------------------------------------------ reading the body */
 
-static void read_tokens(struct page *p, const char *body, size_t n) {
+static bool feed(void *arg, const char *utf8, size_t n) {
+    return html_feed(&((struct page *)arg)->html, utf8, n);
+}
+
+/* Reads the body in p->charset; what has to be decoded, a piece at a time. */
+static void read_encoded(struct page *p, const char *body, size_t n) {
+    const struct charset *c = p->charset;
+    bool as_is = c == charset_utf8() || (c->is_ascii_superset && charset_is_ascii(body, n));
+
     html_reset(&p->html);
     html_context_init(&p->context);
-    if (html_feed(&p->html, body, n))
+    if (as_is ? feed(p, body, n) : charset_decode_pieces(c, body, n, feed, p))
         html_finish(&p->html);
+    else if (p->charset_restart == NULL) /* nothing else stops it */
+        p->failed = true;
     if (p->html.no_memory)
         p->failed = true;
     if (p->charset_restart == NULL)
         end_style(p);
-}
-
-/* Reads the body in p->charset. */
-static void read_encoded(struct page *p, const char *body, size_t n) {
-    const struct charset *c = p->charset;
-
-    if (c == charset_utf8() || (c->is_ascii_superset && charset_is_ascii(body, n))) {
-        read_tokens(p, body, n);
-        return;
-    }
-    buf_reset(&p->decoded);
-    p->decoded.cap_max = n * 4 + 16; /* no encoding takes more than three bytes for one */
-    if (charset_decode(c, body, n, &p->decoded))
-        read_tokens(p, p->decoded.data, p->decoded.len);
-    else
-        p->failed = true;
 }
 
 /* Sets p->charset and returns how many bytes of byte order mark to skip. */
@@ -599,11 +593,11 @@ void page_init(struct page *p) {
     *p = (struct page){0};
     link_list_init(&p->links);
     link_list_init(&p->raw);
+    p->links.text.cap_max = p->raw.text.cap_max = PAGE_LINK_BYTES;
     html_init(&p->html, &events, p);
     buf_init(&p->canonical, LIMIT_URL_BYTES);
     buf_init(&p->base_href, LIMIT_URL_BYTES);
     buf_init(&p->canonical_href, LIMIT_URL_BYTES);
-    buf_init(&p->decoded, 0);
     buf_init(&p->style, STYLE_BYTES);
     buf_init(&p->scratch, SCRATCH_BYTES);
     mimetype_init(&p->type);
@@ -618,7 +612,6 @@ void page_release(struct page *p) {
     buf_release(&p->canonical);
     buf_release(&p->base_href);
     buf_release(&p->canonical_href);
-    buf_release(&p->decoded);
     buf_release(&p->style);
     buf_release(&p->scratch);
     mimetype_release(&p->type);

@@ -74,6 +74,9 @@ enum page_link_kind {
 #define PAGE_FOLLOW_LINKS ((1u << PAGE_LINK_STYLESHEET) - 1)
 #define PAGE_FOLLOW_ALL ((1u << PAGE_LINK_KIND_COUNT) - 1)
 
+/* What the links of one page may take, as written and resolved: one page is not to fill a worker's memory. */
+enum { PAGE_LINK_BYTES = 16 << 20 };
+
 enum {
     PAGE_LINK_NOFOLLOW = 1 << 0, /* rel=nofollow at every place where the link stands */
 };
@@ -93,7 +96,7 @@ enum page_result { PAGE_OK = 0, PAGE_NO_MEMORY };
 struct page {
     /* What page_extract() found. */
     struct link_list links; /* canonical URLs; kind: enum page_link_kind; flags: PAGE_LINK_... */
-    size_t links_dropped;   /* references beyond LIMIT_PAGE_LINKS or LINK_LIST_BYTES */
+    size_t links_dropped;   /* references beyond LIMIT_PAGE_LINKS or PAGE_LINK_BYTES */
     size_t links_refused;   /* not a URL, too long, or neither http nor https */
     bool is_html;           /* else nothing was read, unless it was a style sheet */
     struct robots_tag
@@ -111,7 +114,7 @@ struct page {
     struct buf base_href, canonical_href;
     bool has_base, has_canonical, charset_certain, is_xml, failed;
     const struct charset *charset_restart;
-    struct buf decoded, style, scratch;
+    struct buf style, scratch;
     struct mimetype type;
     struct url base, url;
 };

@@ -429,11 +429,12 @@ static enum robots_answer understand(const struct agent *a, const struct agent_o
     }
 }
 
-static const char *robots_trouble(const struct agent_outcome *o, char text[64]) {
+static const char *robots_trouble(const struct agent_outcome *o, char text[96]) {
     if (o->failure != AGENT_NO_FAILURE)
-        snprintf(text, 64, "robots.txt: %.48s", o->reason == NULL ? "unreachable" : o->reason);
+        snprintf(text, 96, "robots-unreachable: %.72s",
+                 o->reason == NULL ? "unreachable" : o->reason);
     else
-        snprintf(text, 64, "robots.txt: http-%u", o->status);
+        snprintf(text, 96, "robots-unreachable: http-%u", o->status);
     return text;
 }
 
@@ -504,7 +505,7 @@ static void robots_moved(struct agent *a, struct visit *v, const struct agent_ou
 
 static void own_robots(struct agent *a, struct visit *v, const struct agent_outcome *o,
                        const void *body, size_t len) {
-    char trouble[64];
+    char trouble[96];
 
     v->robots_state = VISIT_ROBOTS_NEEDED;
     switch (understand(a, o, body, len, &v->rules)) {
@@ -529,7 +530,7 @@ static void foreign_robots(struct agent *a, struct visit *v, struct visit_url *u
                            const struct agent_outcome *o, const void *body, size_t len,
                            int64_t now_ms) {
     struct robots rules;
-    char trouble[64];
+    char trouble[96];
     struct verdict verdict = {TRAWL__STATE__FETCHED, ""};
 
     robots_init(&rules);

@@ -132,22 +132,22 @@ static const char *reason_of(int status) {
     switch (status) {
     case ARES_SUCCESS:
     case ARES_ENODATA:
-        return "dns: no address";
+        return "dns-no-address";
     case ARES_ENOTFOUND:
-        return "dns: no such name";
+        return "dns-no-such-name";
     case ARES_ETIMEOUT:
-        return "dns: timeout";
+        return "dns-timeout";
     case ARES_ESERVFAIL:
-        return "dns: server failure";
+        return "dns-server-failure";
     case ARES_EREFUSED:
-        return "dns: refused";
+        return "dns-refused";
     case ARES_ECONNREFUSED:
-        return "dns: no server";
+        return "dns-no-server";
     case ARES_EBADNAME:
     case ARES_EFORMERR:
-        return "dns: bad name";
+        return "dns-bad-name";
     default:
-        return "dns: failed";
+        return "dns-failed";
     }
 }
 
@@ -284,7 +284,7 @@ void dns_lookup(struct dns *d, struct dns_query *q, const char *host, size_t hos
     bool bad = host_len == 0 || host_len > HOST_BYTES_MAX;
     struct dns_entry *e = bad ? NULL : entry_get(d, host, host_len);
     if (e == NULL) {
-        answer = (struct dns_answer){.reason = bad ? "dns: bad name" : "dns: failed"};
+        answer = (struct dns_answer){.reason = bad ? "dns-bad-name" : "dns-failed"};
         q->done(q, &answer);
         return;
     }

@@ -14,7 +14,7 @@
 #include "worker/sitemap_links.h"
 
 /* What stays allocated from page to page. */
-enum { DECODED_KEEP_BYTES = 1 << 20 };
+enum { DECODED_KEEP_BYTES = 1 << 20, LINKS_KEEP_BYTES = 1 << 20 };
 
 struct harvest {
     uint32_t follow; /* PAGE_FOLLOW_... */
@@ -118,9 +118,24 @@ void harvest_outcome(struct harvest *h, const struct transfer *t, struct agent_o
 
 /* ---- the page ------------------------------------------------------------------------------------ */
 
-/* The body with its content coding undone, cut at `max`. A damaged one gives what there is of it. */
+static const char *content_remark(enum content_result result) {
+    switch (result) {
+    case CONTENT_TOO_BIG:
+        return "content-limited";
+    case CONTENT_UNSUPPORTED:
+        return "content-unsupported";
+    case CONTENT_NO_MEMORY:
+        return "links-memory";
+    default:
+        return "content-damaged";
+    }
+}
+
+/* The body with its content coding undone, cut at `max`. A damaged one gives what there is of it, and `remark`. False:
+ * nothing. */
 static bool decode(struct harvest *h, struct transfer *t, size_t max, const char **body,
-                   size_t *len) {
+                   size_t *len, const char **remark) {
+    enum content_result result;
     const char *raw, *value;
     size_t raw_len, value_len;
 
@@ -134,8 +149,12 @@ static bool decode(struct harvest *h, struct transfer *t, size_t max, const char
     *body = raw;
     *len = raw_len;
     if (h->codings.len > 0) {
-        if (h->codings.failed || content_decode(h->codings.data, h->codings.len, raw, raw_len,
-                                                &h->decoded, NULL) == CONTENT_UNSUPPORTED)
+        result = h->codings.failed ? CONTENT_UNSUPPORTED
+                                   : content_decode(h->codings.data, h->codings.len, raw, raw_len,
+                                                    &h->decoded, NULL);
+        if (result != CONTENT_OK)
+            *remark = content_remark(result);
+        if (result == CONTENT_UNSUPPORTED)
             return false;
         *body = h->decoded.len == 0 ? "" : h->decoded.data;
         *len = h->decoded.len;
@@ -149,6 +168,18 @@ static bool decode(struct harvest *h, struct transfer *t, size_t max, const char
 static void drop_decoded(struct harvest *h) {
     if (h->decoded.size > DECODED_KEEP_BYTES)
         buf_release(&h->decoded);
+}
+
+/* Nor do its links, once nobody looks at them. */
+static void drop_links(struct harvest *h) {
+    if (h->page.links.text.size > LINKS_KEEP_BYTES || h->page.raw.text.size > LINKS_KEEP_BYTES) {
+        page_release(&h->page);
+        page_init(&h->page);
+    }
+    if (h->sitemap.list.text.size > LINKS_KEEP_BYTES) {
+        sitemap_links_release(&h->sitemap);
+        sitemap_links_init(&h->sitemap);
+    }
 }
 
 /* X-Robots-Tag says of any response what <meta name=robots> says of a page. */
@@ -188,7 +219,7 @@ static bool extract(struct harvest *h, struct transfer *t, struct agent_outcome 
     struct page_input in = {.document = &h->document, .follow = h->follow, .agent = h->token};
 
     if (url_parse(&h->document, t->url, t->url_len, NULL) != URL_OK ||
-        !decode(h, t, SIZE_MAX, &in.body, &in.body_len))
+        !decode(h, t, SIZE_MAX, &in.body, &in.body_len, &o->remark))
         return false;
     if (!transfer_header(t, "content-type", 0, &in.content_type, &in.content_type_len))
         in.content_type = NULL;
@@ -204,7 +235,7 @@ static bool extract(struct harvest *h, struct transfer *t, struct agent_outcome 
 static const char *excluded_by(const struct robots_tag *rules, uint64_t unix_ms) {
     if (!robots_tag_excludes(rules, (int64_t)unix_ms))
         return NULL;
-    return rules->noindex ? "noindex" : "unavailable_after";
+    return rules->noindex ? "noindex" : "unavailable-after";
 }
 
 /* ---- sitemaps ------------------------------------------------------------------------------------ */
@@ -237,22 +268,24 @@ static const char *sitemap_remark(const struct transfer *t, enum sitemap_result 
 /* False: it is none. Without being told a feed is not taken for one, nor lines of text. */
 static bool read_sitemap(struct harvest *h, struct transfer *t, struct agent_outcome *o) {
     const struct sitemap_links *l = &h->sitemap;
-    const char *body;
+    const char *body, *remark;
     size_t len;
 
     /* One more than it may have, so that it shows. */
     h->decoded.cap_max = SITEMAP_BYTES_MAX + 1;
-    bool ok = decode(h, t, SIZE_MAX, &body, &len);
+    bool ok = decode(h, t, SIZE_MAX, &body, &len, &remark);
     if (ok)
         sitemap_links_read(&h->sitemap, body, len);
     h->decoded.cap_max = LIMIT_DECODED_BYTES;
     drop_decoded(h);
     if (!ok || l->kind == SITEMAP_UNKNOWN ||
         (!t->sitemap && l->kind != SITEMAP_URLSET && l->kind != SITEMAP_INDEX)) {
-        o->remark = t->sitemap ? "sitemap-none" : NULL;
+        if (t->sitemap)
+            o->remark = "sitemap-none";
         return false;
     }
-    o->remark = sitemap_remark(t, l->result);
+    if (sitemap_remark(t, l->result) != NULL)
+        o->remark = sitemap_remark(t, l->result);
     o->sitemaps = l->kind == SITEMAP_INDEX;
     list_links(h, &l->list, o);
     return true;
@@ -263,6 +296,8 @@ void harvest_links(struct harvest *h, struct transfer *t, struct agent_outcome *
 
     if (t->status < 200 || t->status > 299)
         return;
+    drop_links(h);
+    o->remark = t->body.cut ? "body-limited" : NULL;
     if (may_be_sitemap(h, t, o) && read_sitemap(h, t, o))
         return;
     header_rules(h, t, &rules);
@@ -277,10 +312,12 @@ void harvest_links(struct harvest *h, struct transfer *t, struct agent_outcome *
 }
 
 bool harvest_robots(struct harvest *h, struct transfer *t, const char **body, size_t *len) {
+    const char *remark;
+
     *body = "";
     *len = 0;
     if (t->status < 200 || t->status > 299)
         return true;
     drop_decoded(h);
-    return decode(h, t, LIMIT_ROBOTS_BYTES, body, len);
+    return decode(h, t, LIMIT_ROBOTS_BYTES, body, len, &remark);
 }

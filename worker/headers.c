@@ -1,5 +1,6 @@
 #include "worker/headers.h"
 
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
@@ -33,4 +34,67 @@ bool headers_find(const char *head, size_t head_len, const char *name, unsigned 
         return true;
     }
     return false;
+}
+
+static bool is_space(char c) {
+    return c == ' ' || c == '\t';
+}
+
+/* One number of the list at `*p`, which is moved behind it. */
+static bool take_length(const char **p, const char *end, int64_t *length) {
+    const char *q = *p;
+    bool any = false;
+
+    *length = 0;
+    while (q < end && is_space(*q))
+        q++;
+    for (; q < end && *q >= '0' && *q <= '9'; q++, any = true) {
+        int digit = *q - '0';
+        if (*length > (INT64_MAX - digit) / 10)
+            return false;
+        *length = *length * 10 + digit;
+    }
+    while (q < end && is_space(*q))
+        q++;
+    if (!any || (q < end && *q != ','))
+        return false;
+    *p = q < end ? q + 1 : q;
+    return q == end || *p < end;
+}
+
+static bool is_word(const char *p, size_t len, const char *word) {
+    return len == strlen(word) && strncasecmp(p, word, len) == 0;
+}
+
+static enum headers_framing length_framing(const char *head, size_t head_len) {
+    int64_t first = -1, length;
+    const char *value;
+    size_t len;
+
+    for (unsigned i = 0; headers_find(head, head_len, "content-length", i, &value, &len); i++) {
+        const char *end = value + len;
+        do {
+            if (!take_length(&value, end, &length))
+                return HEADERS_LENGTH_INVALID;
+            if (first >= 0 && length != first)
+                return HEADERS_LENGTH_CONFLICT;
+            first = length;
+        } while (value < end);
+    }
+    return HEADERS_FRAMING_FINE;
+}
+
+enum headers_framing headers_framing(const char *head, size_t head_len) {
+    const char *value;
+    size_t len;
+    bool chunked = false;
+
+    for (unsigned i = 0; headers_find(head, head_len, "transfer-encoding", i, &value, &len); i++) {
+        if (is_word(value, len, "identity"))
+            continue;
+        if (!is_word(value, len, "chunked"))
+            return HEADERS_CODING_UNKNOWN;
+        chunked = true;
+    }
+    return chunked ? HEADERS_FRAMING_FINE : length_framing(head, head_len);
 }

@@ -12,4 +12,15 @@
 bool headers_find(const char *head, size_t head_len, const char *name, unsigned nth,
                   const char **value, size_t *value_len);
 
+enum headers_framing {
+    HEADERS_FRAMING_FINE,
+    HEADERS_LENGTH_INVALID,  /* a length that is no number, or not one that fits 63 bits */
+    HEADERS_LENGTH_CONFLICT, /* two that differ */
+    HEADERS_CODING_UNKNOWN   /* a transfer coding but chunked: none was offered (RFC 9112 §7.4) */
+};
+
+/* What the fields say about where the message ends, RFC 9112 §6.3: no guess is made where they say nothing, or two
+ * things; but a transfer coding overrides all lengths. */
+enum headers_framing headers_framing(const char *head, size_t head_len);
+
 #endif

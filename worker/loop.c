@@ -44,7 +44,7 @@ static void renew_leases(struct loop *l) {
 
 static void start_failed(struct loop *l, const struct agent_fetch *f, int64_t now_ms) {
     struct agent_outcome o = {
-        .failure = AGENT_NETWORK, .reason = "out of memory", .started_ms = now_ms};
+        .failure = AGENT_NETWORK, .reason = "out-of-memory", .started_ms = now_ms};
 
     if (f->robots)
         agent_fetched_robots(l->agent, now_ms, f->fetch, &o, "", 0);

@@ -57,7 +57,7 @@ static enum segment_result store(struct loop *l, struct transfer *t, struct agen
         break;
     case SEGMENT_INVALID:
         o->failure = AGENT_HOPELESS;
-        o->reason = "protocol: bad header";
+        o->reason = "protocol-header-invalid";
         break;
     case SEGMENT_AGAIN:
         if (!l->holding)
@@ -97,7 +97,7 @@ static void finish_robots(struct loop *l, struct transfer *t) {
     harvest_outcome(l->harvest, t, &o);
     if (t->failure == AGENT_NO_FAILURE && !harvest_robots(l->harvest, t, &body, &len)) {
         o.failure = AGENT_HOPELESS;
-        o.reason = "protocol: bad content coding";
+        o.reason = "protocol-content-coding";
     }
     agent_fetched_robots(l->agent, fence_now_ms(), t->fetch, &o, body, len);
     transfer_release(t);

@@ -111,9 +111,9 @@ static void on_resolved(struct dns_query *q, const struct dns_answer *answer) {
     if (answer->count == 0)
         snprintf(reason, sizeof reason, "%s", answer->reason);
     else if (!port_allowed)
-        snprintf(reason, sizeof reason, "port %u not allowed", (unsigned)v->port);
+        snprintf(reason, sizeof reason, "port-not-allowed: %u", (unsigned)v->port);
     else
-        snprintf(reason, sizeof reason, "address not allowed: %s",
+        snprintf(reason, sizeof reason, "address-not-allowed: %s",
                  why_not == NULL ? "not public" : why_not);
     agent_resolved(a, now_ms, v->visit, NULL, 0, answer->count > 0, reason);
 }
@@ -122,7 +122,7 @@ void loop_visit_resolve(struct loop *l, struct visit *visit, int64_t now_ms) {
     struct loop_visit *v = loop_visit_get(l, visit);
 
     if (v == NULL) {
-        agent_resolved(l->agent, now_ms, visit, NULL, 0, false, "out of memory");
+        agent_resolved(l->agent, now_ms, visit, NULL, 0, false, "out-of-memory");
         return;
     }
     v->query.done = on_resolved;

@@ -1,7 +1,6 @@
 #include "worker/transfer.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <openssl/x509.h>
@@ -14,12 +13,12 @@
 #include "shared/limits.h"
 #include "shared/sitemap.h"
 #include "worker/fence.h"
-#include "worker/headers.h"
 
 enum {
     CONNECT_TIMEOUT_MS = 10 * 1000,
     IDLE_CONNECTIONS = 256, /* beside one for each transfer, in curl's pool */
     PAUSE_MS = 1000,        /* until a full disk is tried again */
+    HEAD_KEEP_BYTES = 4096, /* of an idle transfer's header block */
 };
 
 struct transfers {
@@ -95,12 +94,17 @@ static int on_close(void *arg, curl_socket_t fd) {
     return sockets_close(ts->config.sockets, fd);
 }
 
-/* Interim responses (1xx) are replaced by what follows; trailers behind the body are left out. */
+/* Interim responses (1xx) are replaced by what follows; trailers behind the body are left out. All of them count. */
 static size_t on_header(char *p, size_t one, size_t n, void *arg) {
     struct transfer *t = arg;
 
     (void)one;
     t->all->bytes_in += n;
+    t->field_bytes += n;
+    t->head_too_large =
+        t->field_bytes > LIMIT_HEADER_BYTES || ++t->field_lines > LIMIT_HEADER_LINES;
+    if (t->head_too_large)
+        return 0;
     if (t->head.len == 0)
         t->all->config.answered(t->all->config.arg, t, fence_now_ms());
     if (n >= 5 && memcmp(p, "HTTP/", 5) == 0 && (t->head_done || t->head.len == 0)) {
@@ -110,12 +114,13 @@ static size_t on_header(char *p, size_t one, size_t n, void *arg) {
     if (t->head_done)
         return n;
     if (!buf_append(&t->head, p, n)) {
-        t->head_too_large = t->head.len + n > t->head.cap_max;
-        t->no_memory = !t->head_too_large;
+        t->no_memory = true;
         return 0;
     }
     t->head_done = (n == 2 && p[0] == '\r') || (n == 1 && p[0] == '\n');
-    return n;
+    if (t->head_done)
+        t->framing = headers_framing(t->head.data, t->head.len);
+    return t->framing == HEADERS_FRAMING_FINE ? n : 0;
 }
 
 static size_t on_body(char *p, size_t one, size_t n, void *arg) {
@@ -175,44 +180,96 @@ static void fail(struct transfer *t, enum agent_failure failure, const char *rea
 
 static void fail_connect(struct transfer *t, long os_errno) {
     if (t->refusal == SOCKETS_FORBIDDEN)
-        fail(t, AGENT_FORBIDDEN_ADDRESS, "address not allowed");
+        fail(t, AGENT_FORBIDDEN_ADDRESS, "address-not-allowed");
     else if (t->refusal == SOCKETS_LEASE_OVER)
-        fail(t, AGENT_NETWORK, "lease over");
+        fail(t, AGENT_NETWORK, "lease-over");
     else if (t->refusal == SOCKETS_FAILED)
-        fail(t, AGENT_NETWORK, "no sockets left");
+        fail(t, AGENT_NETWORK, "no-sockets");
     else if (os_errno == ECONNREFUSED)
-        fail(t, AGENT_NETWORK, "connection refused");
+        fail(t, AGENT_NETWORK, "connection-refused");
     else if (os_errno == ECONNRESET)
-        fail(t, AGENT_NETWORK, "connection reset");
+        fail(t, AGENT_NETWORK, "connection-reset");
     else if (os_errno == EHOSTUNREACH)
-        fail(t, AGENT_NETWORK, "host unreachable");
+        fail(t, AGENT_NETWORK, "host-unreachable");
     else if (os_errno == ENETUNREACH)
-        fail(t, AGENT_NETWORK, "network unreachable");
+        fail(t, AGENT_NETWORK, "network-unreachable");
     else if (os_errno == ETIMEDOUT)
-        fail(t, AGENT_NETWORK, "timeout");
+        fail(t, AGENT_NETWORK, "connect-timeout");
     else
-        fail(t, AGENT_NETWORK, "cannot connect");
+        fail(t, AGENT_NETWORK, "connect-failed");
 }
 
+/* Another certificate, or a machine's clock set right, is needed: no attempt soon will do better. */
 static void fail_certificate(struct transfer *t) {
     long verify = X509_V_OK;
 
     curl_easy_getinfo(t->easy, CURLINFO_SSL_VERIFYRESULT, &verify);
-    t->failure = AGENT_HOPELESS;
-    if (verify == X509_V_OK)
-        snprintf(t->reason, sizeof t->reason, "tls: certificate not for this host");
-    else
-        snprintf(t->reason, sizeof t->reason, "tls: certificate: %s",
+    switch (verify) {
+    case X509_V_OK:
+    case X509_V_ERR_UNSPECIFIED: /* curl looks at the name before it asks what became of the chain */
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+        fail(t, AGENT_HOPELESS, "tls-wrong-host");
+        break;
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+        fail(t, AGENT_HOPELESS, "tls-self-signed");
+        break;
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+        fail(t, AGENT_HOPELESS, "tls-expired");
+        break;
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        fail(t, AGENT_HOPELESS, "tls-not-yet-valid");
+        break;
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+        fail(t, AGENT_HOPELESS, "tls-untrusted");
+        break;
+    default:
+        t->failure = AGENT_HOPELESS;
+        snprintf(t->reason, sizeof t->reason, "tls-certificate: %s",
                  X509_verify_cert_error_string(verify));
+        break;
+    }
 }
 
+/* One of our callbacks did not take what came. */
 static void fail_write(struct transfer *t) {
     if (t->body.cut)
         return; /* a whole response, as far as it is wanted */
     if (t->head_too_large)
-        fail(t, AGENT_HOPELESS, "protocol: header too large");
+        fail(t, AGENT_HOPELESS, "protocol-header-too-large");
+    else if (t->framing == HEADERS_LENGTH_CONFLICT)
+        fail(t, AGENT_HOPELESS, "protocol-length-conflict");
+    else if (t->framing == HEADERS_LENGTH_INVALID)
+        fail(t, AGENT_HOPELESS, "protocol-header-invalid");
+    else if (t->framing == HEADERS_CODING_UNKNOWN)
+        fail(t, AGENT_HOPELESS, "protocol-transfer-coding");
     else
-        fail(t, AGENT_NETWORK, "out of memory");
+        fail(t, AGENT_NETWORK, "out-of-memory");
+}
+
+static bool is_reset(long os_errno) {
+    return os_errno == ECONNRESET || os_errno == EPIPE;
+}
+
+/* Without TLS, which has troubles of its own, what is no error of the system is one of the chunks. */
+static bool is_bad_chunk(const struct transfer *t, long os_errno) {
+    const char *value;
+    size_t len;
+
+    return os_errno == 0 && t->head_done && strncmp(t->url, "http:", 5) == 0 &&
+           transfer_header(t, "transfer-encoding", 0, &value, &len);
+}
+
+static void fail_receive(struct transfer *t, long os_errno) {
+    if (is_reset(os_errno))
+        fail(t, AGENT_NETWORK, "connection-reset");
+    else if (is_bad_chunk(t, os_errno))
+        fail(t, AGENT_HOPELESS, "protocol-chunking");
+    else
+        fail(t, AGENT_NETWORK, "connection-broken");
 }
 
 static void judge(struct transfer *t, CURLcode code) {
@@ -220,9 +277,9 @@ static void judge(struct transfer *t, CURLcode code) {
 
     curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
     switch (code) {
-    case CURLE_OK:
+    case CURLE_OK: /* so curl calls a header without an end, too */
         if (t->status == 0 || !t->head_done)
-            fail(t, AGENT_HOPELESS, "protocol: no response");
+            fail(t, AGENT_NETWORK, "header-incomplete");
         break;
     case CURLE_WRITE_ERROR:
         fail_write(t);
@@ -232,51 +289,53 @@ static void judge(struct transfer *t, CURLcode code) {
         fail_connect(t, os_errno);
         break;
     case CURLE_OPERATION_TIMEDOUT:
-        fail(t, AGENT_NETWORK, "timeout");
+        fail(t, AGENT_NETWORK, t->sent ? "timeout" : "connect-timeout");
         break;
     case CURLE_GOT_NOTHING:
-        fail(t, AGENT_NETWORK, "empty reply");
+        fail(t, AGENT_NETWORK, "empty-reply");
         break;
     case CURLE_PARTIAL_FILE:
-        fail(t, AGENT_NETWORK, "body cut short");
+        fail(t, AGENT_NETWORK, "body-incomplete");
         break;
     case CURLE_SEND_ERROR:
-    case CURLE_RECV_ERROR: /* a broken transfer coding, too */
-        fail(t, AGENT_NETWORK,
-             os_errno == ECONNRESET || os_errno == EPIPE ? "connection reset"
-                                                         : "connection broken");
+    case CURLE_RECV_ERROR:
+        fail_receive(t, os_errno);
+        break;
+    case CURLE_BAD_CONTENT_ENCODING:
+        fail(t, AGENT_HOPELESS, "protocol-transfer-coding");
         break;
     case CURLE_PEER_FAILED_VERIFICATION:
         fail_certificate(t);
         break;
     case CURLE_SSL_CONNECT_ERROR:
-        if (os_errno == ECONNRESET || os_errno == EPIPE)
-            fail(t, AGENT_NETWORK, "connection reset");
+        if (is_reset(os_errno))
+            fail(t, AGENT_NETWORK, "connection-reset");
         else
-            fail(t, AGENT_HOPELESS, "tls: handshake failed");
+            fail(t, AGENT_HOPELESS, "tls-handshake");
         break;
     case CURLE_SSL_CACERT_BADFILE:
-        fail(t, AGENT_HOPELESS, "tls: no CA certificates");
+        fail(t, AGENT_HOPELESS, "tls-no-authorities");
         break;
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_WEIRD_SERVER_REPLY:
-        fail(t, AGENT_HOPELESS, "protocol: not HTTP");
+        fail(t, AGENT_HOPELESS,
+             t->field_lines == 0 ? "protocol-not-http" : "protocol-header-invalid");
         break;
     case CURLE_URL_MALFORMAT:
-        fail(t, AGENT_HOPELESS, "url: not supported");
+        fail(t, AGENT_HOPELESS, "url-not-supported");
         break;
     case CURLE_ABORTED_BY_CALLBACK: /* on_ready() */
-        fail(t, AGENT_NETWORK, "lease over");
+        fail(t, AGENT_NETWORK, "lease-over");
         break;
     case CURLE_OUT_OF_MEMORY: /* so curl calls a header line over its own limit */
         if (t->head_done)
-            fail(t, AGENT_NETWORK, "out of memory");
+            fail(t, AGENT_NETWORK, "out-of-memory");
         else
-            fail(t, AGENT_HOPELESS, "protocol: header too large");
+            fail(t, AGENT_HOPELESS, "protocol-header-too-large");
         break;
     default:
-        fail(t, AGENT_NETWORK, curl_easy_strerror(code));
-        t->reason[0] = (char)tolower((unsigned char)t->reason[0]);
+        t->failure = AGENT_NETWORK;
+        snprintf(t->reason, sizeof t->reason, "transfer-failed: %s", curl_easy_strerror(code));
         break;
     }
 }
@@ -292,6 +351,7 @@ static int on_ready(void *arg, char *remote, char *local, int remote_port, int l
         return CURL_PREREQFUNC_ABORT;
     if (!t->all->config.sent(t->all->config.arg, t, now_ms))
         return CURL_PREREQFUNC_ABORT;
+    t->sent = true;
     sockets_adopt(t->all->config.sockets, &t->target->sockets, (uint16_t)local_port,
                   (uint16_t)remote_port);
     return CURL_PREREQFUNC_OK;
@@ -409,10 +469,18 @@ static bool set_options(struct transfer *t) {
            curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms) == CURLE_OK;
 }
 
+/* Certificates are checked, always, by the authorities of the system or those of the file that SSL_CERT_FILE names,
+ * as OpenSSL has it. */
+static bool set_authorities(CURL *e) {
+    const char *file = getenv("SSL_CERT_FILE");
+
+    return file == NULL || file[0] == '\0' || curl_easy_setopt(e, CURLOPT_CAINFO, file) == CURLE_OK;
+}
+
 static bool set_constants(struct transfer *t) {
     CURL *e = t->easy;
 
-    return curl_easy_setopt(e, CURLOPT_PRIVATE, t) == CURLE_OK &&
+    return set_authorities(e) && curl_easy_setopt(e, CURLOPT_PRIVATE, t) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_HTTP09_ALLOWED, 0L) == CURLE_OK &&
@@ -504,7 +572,9 @@ struct transfer *transfer_start(struct transfers *ts, const struct agent_fetch *
     t->status = t->retry_after_ms = t->duration_ms = 0;
     buf_reset(&t->head);
     body_reset(&t->body, body_bytes_max(ts, f));
-    t->head_done = t->head_too_large = t->no_memory = false;
+    t->sent = t->head_done = t->head_too_large = t->no_memory = false;
+    t->framing = HEADERS_FRAMING_FINE;
+    t->field_bytes = t->field_lines = 0;
     t->refusal = SOCKETS_OPENED;
     t->started_ms = now_ms;
     t->started_unix_ms = unix_ms();
@@ -513,9 +583,9 @@ struct transfer *transfer_start(struct transfers *ts, const struct agent_fetch *
     ts->running++;
     size_t origin_len = strlen(target->base) - 1;
     if (fence_now_ms() >= f->deadline_ms)
-        fail(t, AGENT_NETWORK, "lease over");
+        fail(t, AGENT_NETWORK, "lease-over");
     else if (!begin(t, f->url + origin_len))
-        fail(t, AGENT_NETWORK, "out of memory");
+        fail(t, AGENT_NETWORK, "out-of-memory");
     if (t->failure != AGENT_NO_FAILURE) {
         t->next_free = ts->stillborn;
         ts->stillborn = t;
@@ -542,6 +612,8 @@ void transfer_release(struct transfer *t) {
     }
     become(t, TRANSFER_IDLE);
     target_remove(t);
+    if (t->head.size > HEAD_KEEP_BYTES)
+        buf_release(&t->head);
     body_reset(&t->body, 0);
     t->visit = NULL;
     t->shell = NULL;

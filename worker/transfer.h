@@ -31,6 +31,7 @@
 #include "shared/error.h"
 #include "worker/agent.h"
 #include "worker/body.h"
+#include "worker/headers.h"
 #include "worker/sockets.h"
 
 struct transfers;
@@ -84,7 +85,7 @@ struct transfer {
 
     /* When FINISHED. */
     enum agent_failure failure;
-    char reason[96];  /* of a failure: short, stable words */
+    char reason[96];  /* of a failure: a word of docs/architecture.md, "Reasons" */
     uint32_t status;  /* of the final response; 0: none */
     struct buf head;  /* the status line and headers as received, the empty line included */
     struct body body; /* as received, transfer coding undone; body.cut: there was more */
@@ -100,11 +101,14 @@ struct transfer {
     void *easy;
     uint32_t options_version; /* that the easy handle has */
     enum sockets_refusal refusal;
+    bool sent; /* its connection stood, its request was about to be written */
     bool head_done, head_too_large, no_memory;
-    struct transfer *next, *prev; /* of the target */
-    struct transfer *next_free;   /* idle ones; */
-    struct transfer *paused_next; /* paused ones */
-    void *shell;                  /* for the loop's use while FINISHED */
+    enum headers_framing framing;
+    size_t field_bytes, field_lines; /* of all header blocks and trailers */
+    struct transfer *next, *prev;    /* of the target */
+    struct transfer *next_free;      /* idle ones; */
+    struct transfer *paused_next;    /* paused ones */
+    void *shell;                     /* for the loop's use while FINISHED */
 };
 
 /* A transfer is free for it unless `max` run. NULL: it is not, or no memory. Failures come by `finished`. */
