@@ -1,0 +1,698 @@
+#!/usr/bin/env python3
+"""A hostile web server: each behaviour is an origin of its own.
+
+    server.py --port 8080 --tls-port 8443 --net 127.66.0 --certs DIR --out DIR
+
+listens on NET.1, NET.2, ... (one address a behaviour, in the order in which they stand here; robots.txt is none but
+for robots-*) and writes, when all listen:
+
+    OUT/origins.tsv     behaviour, origin
+    OUT/seeds.txt       what a crawl should begin with
+
+and, while it serves, OUT/requests.tsv: behaviour, path, one line a request. What a crawl must make of each stands in
+expected.tsv. `refused` and `black-hole` never accept; CERTS has NAME.pem and NAME.key for each behaviour tls-NAME.
+"""
+import argparse
+import asyncio
+import base64
+import gzip
+import os
+import random
+import socket
+import ssl
+import struct
+import sys
+import zlib
+
+BEHAVIOURS = {}         # name -> (handler, seeds, tls)
+PAGE = b"<!doctype html><title>t</title><p>a page\n"
+BOMB_BYTES = 64 << 20
+LINK_INSIDE = b'<a href="/inside">in</a>'
+LINK_BEHIND = b'<a href="/behind">behind</a>'
+
+
+def behaviour(name, *seeds, tls=False):
+    def add(handler):
+        BEHAVIOURS[name] = (handler, seeds or ("/",), tls)
+        return handler
+    return add
+
+
+class Exchange:
+    """One request, and what may be done to its sender."""
+
+    def __init__(self, server, name, reader, writer, path):
+        self.server, self.name, self.reader, self.writer, self.path = server, name, reader, writer, path
+        self.host = "%s:%d" % writer.get_extra_info("sockname")[:2]
+        self.keep = False
+
+    async def raw(self, data):
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def answer(self, body=PAGE, fields=(), status="200 OK", kind=b"text/html"):
+        lines = [b"HTTP/1.1 " + (status if isinstance(status, bytes) else status.encode())]
+        if kind is not None:
+            lines.append(b"Content-Type: " + kind)
+        lines.append(b"Content-Length: %d" % len(body))
+        lines.extend(fields)
+        await self.raw(b"\r\n".join(lines) + b"\r\n\r\n" + body)
+        self.keep = True
+
+    async def not_found(self):
+        await self.answer(b"none\n", status="404 Not Found", kind=b"text/plain")
+
+    async def redirect(self, to):
+        await self.answer(b"", [b"Location: " + to], "302 Found")
+
+    async def drip(self, byte, pause=1.0):
+        while True:
+            await self.raw(byte)
+            await asyncio.sleep(pause)
+
+
+# ---- slow, endless, silent ---------------------------------------------------------------------------------
+
+@behaviour("silent")
+async def silent(x):
+    await asyncio.sleep(3600)
+
+
+@behaviour("slow-headers")
+async def slow_headers(x):
+    await x.raw(b"HTTP/1.1 200 OK\r\n")
+    await x.drip(b"X-A: b\r\n")
+
+
+@behaviour("slow-body")
+async def slow_body(x):
+    await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 1000000\r\n\r\n")
+    await x.drip(b"a")
+
+
+@behaviour("endless-body")
+async def endless_body(x):
+    await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n" + LINK_INSIDE)
+    while True:
+        await x.raw(b"a" * 65536)
+
+
+@behaviour("endless-chunks")
+async def endless_chunks(x):
+    await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n")
+    while True:
+        await x.raw((b"1000\r\n" + b"a" * 0x1000 + b"\r\n") * 16)
+
+
+@behaviour("chunk-extensions")
+async def chunk_extensions(x):
+    await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n")
+    while True:
+        await x.raw(b"1;" + b"e" * 65536)
+
+
+@behaviour("endless-trailers")
+async def endless_trailers(x):
+    await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n"
+                b"5\r\nhello\r\n0\r\n")
+    while True:
+        await x.raw(b"X-T: t\r\n" * 1024)
+
+
+@behaviour("endless-interim")
+async def endless_interim(x):
+    while True:
+        await x.raw(b"HTTP/1.1 100 Continue\r\nX-I: 1\r\n\r\n" * 256)
+
+
+# ---- headers -----------------------------------------------------------------------------------------------
+
+@behaviour("header-1mib")
+async def header_1mib(x):
+    await x.raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nX-Big: " + b"b" * (1 << 20) + b"\r\n\r\nx")
+
+
+@behaviour("header-many")
+async def header_many(x):
+    await x.raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n" +
+                b"".join(b"X-%d: %d\r\n" % (i, i) for i in range(100000)) + b"\r\nx")
+
+
+@behaviour("header-nul")
+async def header_nul(x):
+    await x.answer(fields=[b"X-Nul: a\0b"])
+
+
+@behaviour("header-bare-cr")
+async def header_bare_cr(x):
+    await x.answer(fields=[b"X-Cr: a\rX-Forged: b"])
+
+
+@behaviour("header-no-colon")
+async def header_no_colon(x):
+    await x.answer(fields=[b"not a field"])
+
+
+@behaviour("header-folded")
+async def header_folded(x):
+    await x.answer(fields=[b"X-Folded: a\r\n \tb"])
+
+
+@behaviour("header-none")
+async def header_none(x):
+    await x.raw(b"HTTP/1.1 200 OK\r\n\r\n" + PAGE)
+
+
+@behaviour("length-and-chunked")
+async def length_and_chunked(x):
+    await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 3\r\n"
+                b"Transfer-Encoding: chunked\r\n\r\n18\r\n" + LINK_INSIDE + b"\r\n0\r\n\r\n")
+
+
+@behaviour("two-lengths")
+async def two_lengths(x):
+    await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 5\r\nContent-Length: 50\r\n\r\n" +
+                b"a" * 50)
+
+
+@behaviour("one-length-twice")
+async def one_length_twice(x):
+    await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello")
+
+
+@behaviour("bad-length", "/word", "/minus", "/huge")
+async def bad_length(x):
+    value = {"/word": b"many", "/minus": b"-5", "/huge": b"9" * 40}.get(x.path)
+    if value is None:
+        return await x.not_found()
+    await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: " + value + b"\r\n\r\nhello")
+
+
+@behaviour("transfer-gzip")
+async def transfer_gzip(x):
+    await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: gzip\r\nConnection: close\r\n\r\n" +
+                gzip.compress(PAGE))
+
+
+@behaviour("bad-chunk")
+async def bad_chunk(x):
+    await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n")
+
+
+@behaviour("not-http")
+async def not_http(x):
+    await x.raw(b"SSH-2.0-OpenSSH_9.2\r\n" + b"\x8a" * 64)
+
+
+@behaviour("http-0.9")
+async def http_09(x):
+    await x.raw(PAGE)
+
+
+@behaviour("odd-status", "/999", "/099", "/600")
+async def odd_status(x):
+    if x.path.lstrip("/") not in ("999", "099", "600"):
+        return await x.not_found()
+    await x.answer(status=x.path[1:] + " Odd")
+
+
+@behaviour("unasked")
+async def unasked(x):
+    """A second answer behind the first, for a request that was never made."""
+    await x.answer(LINK_INSIDE)
+    await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 24\r\n\r\n" +
+                b'<a href="/forged">f</a> ')
+
+
+# ---- early ends --------------------------------------------------------------------------------------------
+
+@behaviour("early-close", "/head", "/length", "/chunked")
+async def early_close(x):
+    if x.path == "/head":
+        await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n")
+    elif x.path == "/length":
+        await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 1000\r\n\r\n" + b"a" * 500)
+    elif x.path == "/chunked":
+        await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n" +
+                    b"a" * 500)
+    else:
+        await x.not_found()
+        return
+    x.keep = False
+
+
+@behaviour("empty-reply")
+async def empty_reply(x):
+    pass
+
+
+@behaviour("reset")
+async def reset(x):
+    x.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    x.writer.transport.abort()
+
+
+@behaviour("refused")
+async def refused(x):
+    raise AssertionError("nobody listens there")
+
+
+@behaviour("black-hole")
+async def black_hole(x):
+    raise AssertionError("nobody is accepted there")
+
+
+# ---- bombs -------------------------------------------------------------------------------------------------
+
+def bomb_pieces():
+    yield LINK_INSIDE
+    piece = b" " * (1 << 20)
+    for _ in range(BOMB_BYTES >> 20):
+        yield piece
+    yield LINK_BEHIND
+
+
+def gzip_of(pieces):
+    z = zlib.compressobj(6, zlib.DEFLATED, 31)
+    return b"".join([z.compress(p) for p in pieces] + [z.flush()])
+
+
+def zstd_block(data, kind, size, last):
+    return struct.pack("<I", last | kind << 1 | size << 3)[:3] + data
+
+
+def zstd_frame(blocks):
+    """RFC 8878 §3.1.1: no content size, no check sum, a window of 1 MiB."""
+    return b"\x28\xb5\x2f\xfd\x00\x50" + b"".join(blocks)
+
+
+def zstd_bomb():
+    size = 128 << 10
+    blocks = [zstd_block(LINK_INSIDE, 0, len(LINK_INSIDE), 0)]
+    blocks += [zstd_block(b" ", 1, size, 0)] * (BOMB_BYTES // size)
+    blocks.append(zstd_block(LINK_BEHIND, 0, len(LINK_BEHIND), 1))
+    return zstd_frame(blocks)
+
+
+def zstd_stored(data):
+    size = 128 << 10
+    pieces = [data[i:i + size] for i in range(0, len(data), size)]
+    return zstd_frame([zstd_block(p, 0, len(p), p is pieces[-1]) for p in pieces])
+
+
+# The same with 256 MiB of spaces, by node's zlib.brotliCompressSync().
+BROTLI_BOMB = base64.b64decode("""
+y///PwCkQURefDQjlAjzmEY0rpRHgJz1eofe/wH///8AkACIwwLQvf/j//8fABIAcVgAuvd//P//A0ACIA4LQPf+j///fwBIAMRhAeje//H//w
+8ACYA4LADd+z/+//8BIAEQhwWge//H//8/ACQA4rAAdO//+P//B4AEQBwWgO79H////wCQAIjDAtC9/+P//x8AEgBxWAC693/8//8DQAIgDgtA
+9/6P//9/AEgAxGEB6N7/8f//DwAJgDgsAN37P/7//wEgARCHBaB7/8f//z8AJADisAB07//4//8HgARAHBaA7v0f////AJAAiMMC0L3/4///Hw
+ASAHFYALr3f/z//wNAAiAOC0D3/o///38ASADEYQHo3v/x//8PAAmAOCwA3fs//v//ASABEIcFoHv/x///PwAkAOKwAHTv//j//weABEAcFoDu
+/R////8AkACIwwLQvf/j//8fABIAcVgAuvd//P//A0ACIA4LQPf+j///fwBIAMRhAeje//H//w8ACYA4LADd+z/+//8BIAEQhwWge//H//8/AC
+QA4rAAdO//YgYAgMBEjjyQQL7IDxtwLjmGAU14STi6AzCA7gkAkTcf
+""")
+
+
+def make_bombs():
+    one = gzip_of(bomb_pieces())
+    two = gzip.compress(one)
+    return {
+        "/gzip": (b"gzip", one),
+        "/br": (b"br", BROTLI_BOMB),
+        "/zstd": (b"zstd", zstd_bomb()),
+        "/gzip-gzip": (b"gzip, gzip", two),
+        "/gzip-gzip-zstd": (b"gzip, gzip, zstd", zstd_stored(two)),
+        "/members": (b"gzip", gzip.compress(LINK_INSIDE) + gzip.compress(b"") * 100000),
+        "/five": (b"gzip, gzip, gzip, gzip, gzip", two),
+        "/unknown": (b"x-bomb", one),
+        "/torn": (b"gzip", gzip.compress(LINK_INSIDE + random.Random(1).randbytes(5000))[:3000]),
+        "/not-gzip": (b"gzip", PAGE),
+    }
+
+
+@behaviour("bombs", "/gzip", "/br", "/zstd", "/gzip-gzip", "/gzip-gzip-zstd", "/members", "/five", "/unknown",
+           "/torn", "/not-gzip")
+async def bombs(x):
+    made = x.server.bombs
+    if x.path in made:
+        await x.answer(made[x.path][1], [b"Content-Encoding: " + made[x.path][0]])
+    elif x.path == "/inside":
+        await x.answer()
+    else:
+        await x.not_found()
+
+
+# ---- endless spaces ----------------------------------------------------------------------------------------
+
+@behaviour("redirect-loop", "/a", "/self")
+async def redirect_loop(x):
+    to = {"/a": b"/b", "/b": b"/c", "/c": b"/a", "/self": b"/self"}.get(x.path)
+    await (x.redirect(to) if to else x.not_found())
+
+
+@behaviour("redirect-chain", "/1")
+async def redirect_chain(x):
+    n = x.path[1:]
+    if n.isdigit() and int(n) < 1000:
+        await x.redirect(b"/%d" % (int(n) + 1))
+    else:
+        await (x.answer() if n == "1000" else x.not_found())
+
+
+@behaviour("redirect-odd", "/script", "/empty", "/long", "/port", "/credentials", "/two")
+async def redirect_odd(x):
+    to = {"/script": b"javascript:alert(1)", "/empty": b"", "/long": b"/" + b"l" * 20000,
+          "/port": b"http://127.0.0.1:22/", "/credentials": b"http://user:secret@127.0.0.1:25/",
+          "/two": b"/first\r\nLocation: /second"}.get(x.path)
+    if to is not None:
+        await x.redirect(to)
+    else:
+        await (x.answer() if x.path in ("/first", "/second") else x.not_found())
+
+
+@behaviour("calendar", "/cal/2026/01")
+async def calendar(x):
+    parts = x.path.split("/")
+    if len(parts) != 4 or parts[1] != "cal":
+        return await x.not_found()
+    year, month = int(parts[2]), int(parts[3])
+    links = [(year + m // 12, m % 12 + 1) for m in (month, month + 1, month - 2 + 12 * 7)]
+    await x.answer(b"".join(b'<a href="/cal/%d/%02d">m</a>' % link for link in links))
+
+
+@behaviour("growing-path")
+async def growing_path(x):
+    await x.answer(b'<a href="a/">deeper</a>')
+
+
+@behaviour("growing-mixed")
+async def growing_mixed(x):
+    await x.answer(b'<a href="d%d/">deeper</a>' % x.path.count("/"))
+
+
+@behaviour("session-ids", "/s?sid=0000000000000000")
+async def session_ids(x):
+    if not x.path.startswith("/s?"):
+        return await x.not_found()
+    await x.answer(b"".join(b'<a href="/s?sid=%016x">n</a>' % x.server.random.getrandbits(64) for _ in range(5)))
+
+
+# ---- pages that are too much -------------------------------------------------------------------------------
+
+@behaviour("many-links", "/all")
+async def many_links(x):
+    if x.path == "/all":
+        await x.answer(b"".join(b"<a href=/n/%d>" % i for i in range(1000000)))
+    elif x.path.startswith("/n/"):
+        await x.answer()
+    else:
+        await x.not_found()
+
+
+@behaviour("nested", "/deep")
+async def nested(x):
+    if x.path == "/deep":
+        await x.answer(b"<div>" * 1000000 + LINK_INSIDE + b"</div>" * 1000000 + b'<a href="/after">x</a>')
+    else:
+        await (x.answer() if x.path in ("/inside", "/after") else x.not_found())
+
+
+def attribute_pieces():
+    """100 MiB, compressed about 1 : 100, so that the ratio alone is no ground to stop."""
+    rng = random.Random(1)
+    yield LINK_INSIDE + b'<p title="'
+    for _ in range(100):
+        yield (rng.randbytes(10240).hex().encode() + b"a" * (1 << 20))[:1 << 20]
+    yield b'">' + LINK_BEHIND
+
+
+@behaviour("huge-attribute", "/plain", "/gzip")
+async def huge_attribute(x):
+    if x.path == "/gzip":
+        await x.answer(x.server.attribute, [b"Content-Encoding: gzip"])
+    elif x.path == "/plain":
+        await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n" + LINK_INSIDE +
+                    b'<p title="')
+        for _ in range(100):
+            await x.raw(b"a" * (1 << 20))
+        await x.raw(b'">' + LINK_BEHIND)
+    else:
+        await (x.answer() if x.path == "/inside" else x.not_found())
+
+
+@behaviour("three-for-one", "/page")
+async def three_for_one(x):
+    """32 MiB in a legacy encoding that are 96 MiB in UTF-8."""
+    if x.path == "/page":
+        page = [LINK_INSIDE] + [(b"%d " % i + b"\x80" * 3000) for i in range(11000)] + [LINK_BEHIND]
+        await x.answer(gzip_of(page), [b"Content-Encoding: gzip"], kind=b"text/html; charset=windows-1252")
+    else:
+        await (x.answer() if x.path in ("/inside", "/behind") else x.not_found())
+
+
+@behaviour("long-links", "/page")
+async def long_links(x):
+    """Links that are three times as long when escaped."""
+    if x.path == "/page":
+        page = [b'<a href="/%05d/' % i + b"\xc3\xa9" * 1340 + b'">' for i in range(11000)]
+        await x.answer(gzip_of(page), [b"Content-Encoding: gzip"], kind=b"text/html; charset=utf-8")
+    else:
+        await x.not_found()
+
+
+@behaviour("sitemap-bomb", "/sitemap.xml.gz")
+async def sitemap_bomb(x):
+    if x.path == "/sitemap.xml.gz":
+        await x.answer(gzip_of([b"<urlset>"] + [b"<url><loc>http://%s/%d%s</loc></url>" % (x.host.encode(), i, b"l" * 2000)
+                                                for i in range(50000)]), kind=b"application/gzip")
+    else:
+        await x.not_found()
+
+
+# ---- robots.txt --------------------------------------------------------------------------------------------
+
+async def page_of_site(x):
+    await (x.answer() if x.path in ("/open", "/closed") else x.not_found())
+
+
+@behaviour("robots-huge", "/open", "/closed")
+async def robots_huge(x):
+    if x.path != "/robots.txt":
+        return await page_of_site(x)
+    await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
+                b"User-agent: *\nDisallow: /closed\n")
+    for i in range(1 << 20):
+        await x.raw(b"Disallow: /%d/\n" % i * 1024)
+
+
+@behaviour("robots-binary", "/open", "/closed")
+async def robots_binary(x):
+    if x.path != "/robots.txt":
+        return await page_of_site(x)
+    await x.answer(random.Random(2).randbytes(100000), kind=b"application/octet-stream")
+
+
+@behaviour("robots-bomb", "/open", "/closed")
+async def robots_bomb(x):
+    if x.path != "/robots.txt":
+        return await page_of_site(x)
+    pieces = [b"User-agent: *\nDisallow: /closed\n"] + [b" " * (1 << 20)] * 256
+    await x.answer(gzip_of(pieces), [b"Content-Encoding: gzip"], kind=b"text/plain")
+
+
+@behaviour("robots-slow", "/open")
+async def robots_slow(x):
+    if x.path != "/robots.txt":
+        return await page_of_site(x)
+    await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n")
+    await x.drip(b"#")
+
+
+@behaviour("robots-5xx", "/open")
+async def robots_5xx(x):
+    await (x.answer(status="500 Broken") if x.path == "/robots.txt" else page_of_site(x))
+
+
+@behaviour("robots-changing", "/open", "/closed")
+async def robots_changing(x):
+    """Forbids /closed at first, everything afterwards."""
+    if x.path != "/robots.txt":
+        return await page_of_site(x)
+    what = b"/closed" if x.server.count(x.name, "/robots.txt") == 1 else b"/"
+    await x.answer(b"User-agent: *\nDisallow: " + what + b"\n", kind=b"text/plain")
+
+
+@behaviour("robots-circle", "/open")
+async def robots_circle(x):
+    to = {"/robots.txt": b"/r1", "/r1": b"/r2", "/r2": b"/robots.txt"}.get(x.path)
+    await (x.redirect(to) if to else page_of_site(x))
+
+
+@behaviour("robots-torn", "/open")
+async def robots_torn(x):
+    """Too short: what would have forbidden the page may be what is missing."""
+    if x.path != "/robots.txt":
+        return await page_of_site(x)
+    await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1000\r\n\r\nUser-agent: *\n")
+    x.keep = False
+
+
+# ---- forgeries ---------------------------------------------------------------------------------------------
+
+RECORD = (b"WARC/1.1\r\nWARC-Type: response\r\nWARC-Target-URI: http://forged.example/\r\n"
+          b"WARC-Record-ID: <urn:uuid:00000000-0000-4000-8000-000000000000>\r\nWARC-Date: 2026-01-01T00:00:00Z\r\n"
+          b"Content-Type: application/http; msgtype=response\r\nContent-Length: 19\r\n\r\nHTTP/1.1 200 OK\r\n\r\n\r\n\r\n")
+
+
+@behaviour("forged-record", "/header", "/cr", "/lf", "/body", "/type", "/location")
+async def forged_record(x):
+    if x.path == "/header":
+        await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nX-A: b\r\n\r\n\r\n\r\n" + RECORD)
+    elif x.path == "/cr":
+        await x.answer(fields=[b"X-A: b\r\r\rWARC/1.1\rWARC-Type: response\r"])
+    elif x.path == "/lf":
+        await x.answer(fields=[b"X-A: b\n \n\t\nWARC/1.1: x\nWARC-Type: response"])
+    elif x.path == "/body":
+        await x.answer(b"\r\n\r\n" + gzip.compress(RECORD) + b"\r\n\r\n" + RECORD)
+    elif x.path == "/type":
+        await x.answer(kind=b"text/html;\rWARC-Type=response; a=\"\\\r\"")
+    elif x.path == "/location":
+        await x.answer(b"", [b"Location: /x\rWARC-Type: response"], "302 Found")
+    elif x.path.startswith("/x"):
+        await x.answer()
+    else:
+        await x.not_found()
+
+
+@behaviour("escapes", "/", "/status", "/type", "/location")
+async def escapes(x):
+    """ESC and C1 controls, raw and in UTF-8, wherever a server can put them."""
+    evil = b"\x1b]0;owned\x07\x1b[2J\x9b31m\xc2\x9b31m\xe2\x80\xae"
+    if x.path == "/":
+        await x.answer(b"<title>" + evil + b"</title><a href='/l" + evil + b"'>x</a><a href='/%1b%5B2J'>y</a>"
+                       b"<link rel=canonical href='/c" + evil + b"'><a href='http://e" + evil + b".example/'>z</a>",
+                       [b"X-Evil: " + evil])
+    elif x.path == "/status":
+        await x.answer(status=b"403 " + evil)
+    elif x.path == "/type":
+        await x.answer(kind=b"text/" + evil)
+    elif x.path == "/location":
+        await x.answer(b"", [b"Location: /t" + evil], "302 Found")
+    else:
+        await x.answer()
+
+
+# ---- TLS ---------------------------------------------------------------------------------------------------
+
+async def any_page(x):
+    await x.answer()
+
+
+for _name in ("good", "self-signed", "expired", "not-yet", "wrong-host", "untrusted"):
+    behaviour("tls-" + _name, tls=True)(any_page)
+
+
+@behaviour("tls-plain", tls=True)
+async def tls_plain(x):
+    raise AssertionError("no handshake is answered")
+
+
+# ---- the server --------------------------------------------------------------------------------------------
+
+class Server:
+    def __init__(self, args):
+        self.args = args
+        self.bombs = make_bombs()
+        self.attribute = gzip_of(attribute_pieces())
+        self.random = random.Random(3)
+        self.log = open(os.path.join(args.out, "requests.tsv"), "w", encoding="utf-8", buffering=1)
+        self.counts = {}
+        self.held = []
+
+    def count(self, name, path):
+        return self.counts.get((name, path), 0)
+
+    def note(self, name, path):
+        self.counts[name, path] = self.count(name, path) + 1
+        self.log.write(f"{name}\t{path.encode('unicode_escape').decode()}\n")
+
+    async def serve(self, name, handler, reader, writer):
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                path = head.split(b" ")[1].decode("latin-1")
+                self.note(name, path)
+                x = Exchange(self, name, reader, writer, path)
+                if path == "/robots.txt" and not name.startswith("robots-"):
+                    await x.not_found()
+                else:
+                    await handler(x)
+                if not x.keep:
+                    break
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError, ssl.SSLError):
+            pass
+        finally:
+            writer.close()
+
+    def context(self, name):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        base = os.path.join(self.args.certs, name.removeprefix("tls-"))
+        context.load_cert_chain(base + ".pem", base + ".key")
+        return context
+
+    def fill_backlog(self, address, port):
+        """One connection that is never accepted takes the whole queue: whoever comes later is not answered."""
+        full = socket.socket()
+        full.bind((address, port))
+        full.listen(0)
+        self.held.append(full)
+        for _ in range(4):
+            s = socket.socket()
+            s.setblocking(False)
+            s.connect_ex((address, port))
+            self.held.append(s)
+
+    async def plain_bytes(self, reader, writer):
+        """No TLS where TLS is due."""
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async def listen(self, name, handler, tls, address):
+        port = self.args.tls_port if tls else self.args.port
+        if name == "refused":
+            return
+        if name == "black-hole":
+            self.fill_backlog(address, port)
+            return
+        if name == "tls-plain":
+            self.held.append(await asyncio.start_server(self.plain_bytes, address, port))
+            return
+        self.held.append(await asyncio.start_server(
+            lambda r, w: self.serve(name, handler, r, w), address, port,
+            ssl=self.context(name) if tls else None))
+
+    async def run(self):
+        origins, seeds = [], []
+        for i, (name, (handler, paths, tls)) in enumerate(BEHAVIOURS.items(), 1):
+            address = f"{self.args.net}.{i}"
+            await self.listen(name, handler, tls, address)
+            origin = f"https://{address}:{self.args.tls_port}" if tls else f"http://{address}:{self.args.port}"
+            origins.append(f"{name}\t{origin}\n")
+            seeds += [f"{origin}{path}\n" for path in paths]
+        for file, lines in (("seeds.txt", seeds), ("origins.tsv", origins)):
+            with open(os.path.join(self.args.out, file + ".new"), "w", encoding="utf-8") as f:
+                f.writelines(lines)
+            os.rename(f.name, os.path.join(self.args.out, file))
+        await asyncio.Event().wait()
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--port", type=int, required=True)
+    p.add_argument("--tls-port", type=int, required=True)
+    p.add_argument("--net", default="127.66.0", help="three octets")
+    p.add_argument("--certs", required=True)
+    p.add_argument("--out", required=True)
+    asyncio.run(Server(p.parse_args()).run())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
