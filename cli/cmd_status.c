@@ -111,6 +111,24 @@ static void print_origins(const json_t *origins) {
     }
 }
 
+static void print_parked(const json_t *parked) {
+    const json_t *list = json_object_get(parked, "origins"), *o;
+    long long count = number(parked, "count");
+    size_t i;
+
+    if (count == 0)
+        return;
+    printf("\n%-40s %lld\n", "origins given up", count);
+    json_array_foreach(list, i, o) {
+        column(o, "origin", 40);
+        putchar(' ');
+        column(o, "reason", 0);
+        putchar('\n');
+    }
+    if (count > (long long)json_array_size(list))
+        printf("... and %lld more\n", count - (long long)json_array_size(list));
+}
+
 static void print_status(const json_t *root) {
     const json_t *urls = json_object_get(root, "urls");
 
@@ -130,6 +148,7 @@ static void print_status(const json_t *root) {
            number(root, "workers_lost"), number(root, "tasks_reassigned"));
     print_workers(json_object_get(root, "workers"));
     print_origins(json_object_get(root, "busiest"));
+    print_parked(json_object_get(root, "parked"));
 }
 
 /* In ASCII, whatever it holds. */

@@ -155,8 +155,14 @@ bool frontier_refetch(struct core *c, struct now now, uint64_t fp);
 /* The visit's robots report, or one for an origin whose robots.txt lay elsewhere. */
 void frontier_robots(struct core *c, struct now now, struct origin *o,
                      const Trawl__RobotsReport *r);
-/* A visit ended without an answer. */
-void frontier_unreachable(struct core *c, struct now now, struct origin *o, const char *reason);
+/* A visit ended because the origin does not answer, or (`failing`) answers with errors: it rests, for
+ * `asked_ms` or longer, or is given up. `error` is the last one. */
+void frontier_unreachable(struct core *c, struct now now, struct origin *o, bool failing,
+                          uint32_t asked_ms, const char *error);
+/* Nothing is granted on it for `ms`; LIMIT_SERVER_DELAY_MS at most. */
+void frontier_rest(struct core *c, struct now now, struct origin *o, uint32_t ms);
+/* It has answered without an error. */
+void frontier_reached(struct core *c, struct origin *o);
 /* What may still be granted under --max-pages. */
 uint64_t frontier_page_room(const struct core *c);
 

@@ -35,6 +35,11 @@ static void take_retry(struct core *c, struct now now, struct lease_item *it, Tr
     frontier_finish(c, now, it, o, NULL);
 }
 
+/* The origin answered, and not with trouble of its own. */
+static bool is_success(const Trawl__Outcome *o) {
+    return o->status > 0 && o->status < 500 && o->status != 429;
+}
+
 /* False: refused. */
 static bool take_outcome(struct core *c, struct now now, struct lease *l, const Trawl__Exchange *x,
                          struct segment **segments, Trawl__Outcome *o) {
@@ -56,6 +61,8 @@ static bool take_outcome(struct core *c, struct now now, struct lease *l, const 
     if (segment != NULL && segment->closed)
         return false;
 #endif
+    if (is_success(o))
+        frontier_reached(c, l->origin);
     switch (o->state) {
     case TRAWL__STATE__UNTRIED:
         frontier_give_back(c, it);
@@ -110,23 +117,19 @@ static void take_address(struct core *c, struct lease *l, const Trawl__VisitRepo
 static void take_verdict(struct core *c, struct now now, struct lease *l,
                          const Trawl__VisitReport *r) {
     struct origin *o = l->origin;
-    int64_t until = now.mono_ms +
-                    (r->backoff_ms < LIMIT_SERVER_DELAY_MS ? r->backoff_ms : LIMIT_SERVER_DELAY_MS);
     const char *reason =
-        r->reason[0] == '\0' || strlen(r->reason) > REASON_BYTES_MAX ? "unreachable" : r->reason;
+        r->reason[0] == '\0' || strlen(r->reason) > REASON_BYTES_MAX ? "no-reason" : r->reason;
 
-    if (until > o->free_at_ms)
-        o->free_at_ms = until;
     switch (r->verdict) {
     case TRAWL__VERDICT__UNREACHABLE:
-        frontier_unreachable(c, now, o, reason);
+    case TRAWL__VERDICT__FAILING:
+        frontier_unreachable(c, now, o, r->verdict == TRAWL__VERDICT__FAILING, r->backoff_ms,
+                             reason);
         break;
     case TRAWL__VERDICT__FORBIDDEN:
         frontier_park(c, now, o, TRAWL__STATE__EXCLUDED, reason);
         break;
     default:
-        if (r->n_outcomes > 0)
-            o->failures = 0;
         break;
     }
 }
@@ -155,6 +158,7 @@ static void take_report(struct core *c, struct now now, struct session *s, const
     take_outcomes(c, now, l, x, segments, r, reply);
     take_address(c, l, r, reply);
     take_verdict(c, now, l, r);
+    reply->rest = l->origin->rest_until_ms > now.mono_ms;
     if (r->done && !c->failed)
         session_take_back(c, now, l, now.mono_ms - r->last_request_ago_ms);
 }
@@ -247,7 +251,7 @@ static void give_more(struct core *c, struct now now, struct session *s,
     struct lease *l = lease_find(&c->leases, r->attempt);
 
     if (reply->lost || r->done || r->want_urls == 0 || l == NULL || l->session != s ||
-        reply->address_wait || should_yield(c, now, l))
+        reply->address_wait || reply->rest || should_yield(c, now, l))
         return;
     if (l->origin->parked != TRAWL__STATE__PENDING ||
         l->origin->robots_state == HOST_ROBOTS_ELSEWHERE)

@@ -1,6 +1,7 @@
 /* frontier: which URLs are known, which are queued, how they end. The queue lives in the store; memory holds
  * a cursor for each origin and what is leased. */
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,8 @@
 #include "shared/netaddr.h"
 #include "shared/robots.h"
 #include "shared/tracking.h"
+
+enum { ORIGIN_REASON_BYTES = 600 };
 
 uint64_t frontier_fingerprint(const struct core *c, const char *url, size_t len) {
     return fingerprint(c->key, url, len);
@@ -28,6 +31,9 @@ void frontier_put_origin(struct core *c, const struct origin *o) {
     v.parked = o->parked;
     v.reason = o->reason;
     v.depth = o->depth;
+    v.failures = o->failures;
+    v.rest_until_ms = (uint64_t)o->rest_until_unix_ms;
+    v.rest_ms = o->rest_ms;
     core_put(c, record_origin(o->id), &v.base);
 }
 
@@ -487,7 +493,7 @@ static void finish_robots_elsewhere(struct core *c, struct now now, struct lease
         return;
     }
     host->robots_state = HOST_ROBOTS_UNKNOWN;
-    frontier_unreachable(c, now, host,
+    frontier_unreachable(c, now, host, out->status > 0, 0,
                          out->reason == NULL || out->reason[0] == '\0' ? "robots-unreachable"
                                                                        : out->reason);
 }
@@ -554,7 +560,7 @@ static void purge_entry(struct core *c, struct now now, struct origin *o, const 
         struct origin *host = host_by_id(&c->hosts, q->robots_for);
         if (host != NULL && host->robots_state == HOST_ROBOTS_ELSEWHERE) {
             host->robots_state = HOST_ROBOTS_UNKNOWN;
-            frontier_unreachable(c, now, host, o->reason);
+            frontier_unreachable(c, now, host, false, 0, o->reason);
         }
         return;
     }
@@ -669,21 +675,73 @@ void frontier_robots(struct core *c, struct now now, struct origin *o,
     sitemaps_find(c, now, o);
 }
 
-void frontier_unreachable(struct core *c, struct now now, struct origin *o, const char *reason) {
-    uint32_t limit =
-        o->robots_state == HOST_ROBOTS_KNOWN ? LIMIT_ORIGIN_FAILURES : c->options->retries;
-    uint32_t doublings = o->failures < 16 ? o->failures : 16;
-    int64_t pause = (int64_t)LIMIT_BACKOFF_FIRST_MS << doublings;
+void frontier_reached(struct core *c, struct origin *o) {
+    if (o->failures == 0)
+        return;
+    o->failures = 0;
+    frontier_put_origin(c, o);
+}
 
-    if (++o->failures >= limit) {
+/* Doubles from rest to rest. Up to a quarter more, so that origins that failed together do not return together. */
+static uint32_t backoff_ms(const struct core *c, const struct origin *o) {
+    uint32_t doublings = o->failures < 16 ? o->failures : 16;
+    const uint32_t incident[2] = {o->id, o->failures};
+    uint32_t pause = LIMIT_BACKOFF_FIRST_MS << doublings;
+
+    if (pause > LIMIT_BACKOFF_MAX_MS)
+        pause = LIMIT_BACKOFF_MAX_MS;
+    return pause + (uint32_t)(fingerprint(c->key, incident, sizeof incident) % (pause / 4));
+}
+
+/* How many rests in a row are too many. */
+static uint32_t failures_max(const struct core *c, const struct origin *o, bool failing) {
+    if (o->robots_state == HOST_ROBOTS_KNOWN)
+        return LIMIT_ORIGIN_FAILURES;
+    return failing ? LIMIT_ROBOTS_FAILURES : c->options->retries;
+}
+
+/* Without its robots.txt the error says what is needed. */
+static void name_trouble(char out[ORIGIN_REASON_BYTES], bool failing, const char *error) {
+    const char *word = failing ? "origin-failing: " : "origin-unreachable: ";
+
+    snprintf(out, ORIGIN_REASON_BYTES, "%s%s",
+             strncmp(error, "robots-unreachable", 18) == 0 ? "" : word, error);
+}
+
+void frontier_rest(struct core *c, struct now now, struct origin *o, uint32_t ms) {
+    if (ms > LIMIT_SERVER_DELAY_MS)
+        ms = LIMIT_SERVER_DELAY_MS;
+#ifdef MUTANT_NO_REST
+    ms = 1;
+#endif
+    if (o->rest_until_ms < now.mono_ms + ms) {
+        o->rest_until_ms = now.mono_ms + ms;
+        o->rest_until_unix_ms = now.unix_ms + ms;
+        o->rest_ms = ms;
+    }
+    if (o->rest_until_ms > o->free_at_ms)
+        o->free_at_ms = o->rest_until_ms;
+    frontier_put_origin(c, o);
+    update_host(c, now, o);
+}
+
+void frontier_unreachable(struct core *c, struct now now, struct origin *o, bool failing,
+                          uint32_t asked_ms, const char *error) {
+    bool resting = o->rest_until_ms > now.mono_ms;
+    char reason[ORIGIN_REASON_BYTES];
+
+    /* Several visits of one origin meet the same trouble: it counts once. */
+    if (resting) {
+        frontier_rest(c, now, o, asked_ms);
+        return;
+    }
+    uint32_t pause = backoff_ms(c, o);
+    if (++o->failures >= failures_max(c, o, failing)) {
+        name_trouble(reason, failing, error);
         frontier_park(c, now, o, TRAWL__STATE__FAILED, reason);
         return;
     }
-    if (pause > LIMIT_BACKOFF_MAX_MS)
-        pause = LIMIT_BACKOFF_MAX_MS;
-    if (now.mono_ms + pause > o->free_at_ms)
-        o->free_at_ms = now.mono_ms + pause;
-    update_host(c, now, o);
+    frontier_rest(c, now, o, asked_ms > pause ? asked_ms : pause);
 }
 
 /* ---- back into the queue ----------------------------------------------------------------------------------- */

@@ -46,13 +46,26 @@ static bool load_seed(struct core *c, struct now now, const void *key, size_t ke
     return scope_add_seed(c->scope, &c->url);
 }
 
+/* What is left of a rest. The wall clock may have jumped: it is not longer than it was. */
+static void load_rest(struct origin *o, struct now now, const Trawl__StoredOrigin *v) {
+    int64_t left = (int64_t)v->rest_until_ms - now.unix_ms;
+
+    o->failures = v->failures;
+    if (left <= 0)
+        return;
+    if (left > v->rest_ms)
+        left = v->rest_ms;
+    o->rest_until_ms = o->free_at_ms = now.mono_ms + left;
+    o->rest_until_unix_ms = now.unix_ms + left;
+    o->rest_ms = v->rest_ms;
+}
+
 static bool load_origin(struct core *c, struct now now, const void *key, size_t key_len,
                         const void *value, size_t value_len) {
     uint32_t id;
     Trawl__StoredOrigin *v =
         wire_unpack(&c->record, &trawl__stored_origin__descriptor, value, value_len);
 
-    (void)now;
     if (v == NULL || !record_parse_number4(key, key_len, 'o', &id) || id == 0 || v->name.len == 0)
         return false;
     struct origin *o = host_add(&c->hosts, id, (const char *)v->name.data, v->name.len);
@@ -62,6 +75,7 @@ static bool load_origin(struct core *c, struct now now, const void *key, size_t 
     if (v->robots_known && !host_set_robots(o, v->robots.data, v->robots.len, v->crawl_delay_ms,
                                             v->robots_status, (int64_t)v->robots_until_ms))
         return false;
+    load_rest(o, now, v);
     return v->parked == TRAWL__STATE__PENDING || host_park(o, v->parked, v->reason);
 }
 
@@ -204,7 +218,8 @@ static void place_origins(struct core *c, struct now now) {
         if (o == NULL)
             continue;
         /* Its last request may have been a moment before the restart. */
-        o->free_at_ms = now.mono_ms + host_delay_ms(&c->hosts, o);
+        if (o->free_at_ms < now.mono_ms + host_delay_ms(&c->hosts, o))
+            o->free_at_ms = now.mono_ms + host_delay_ms(&c->hosts, o);
         if (o->parked != TRAWL__STATE__PENDING && o->queued > 0)
             frontier_purge_later(c, o);
         if (!host_update(&c->hosts, o, now.mono_ms))

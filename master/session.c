@@ -304,6 +304,8 @@ static void attach_visit(struct core *c, struct now now, struct session *s, cons
     }
     for (size_t i = 0; i < v->n_items && !c->failed; i++)
         reply->items[reply->n_items++] = fate_of(c, a, l, v->items[i]);
+    if (!c->failed && v->backoff_ms > 0)
+        frontier_rest(c, now, l->origin, v->backoff_ms);
     if (!c->failed && !host_update(&c->hosts, l->origin, now.mono_ms))
         core_fail(c, "out of memory for the queue of origins");
 }

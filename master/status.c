@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "master/core_state.h"
+#include "shared/charset.h"
 
 void core_stats(const struct core *c, struct core_stats *s) {
     size_t at = 0;
@@ -175,21 +176,44 @@ static json_t *origins_json(const struct core *c, struct now now) {
     return list;
 }
 
+/* Origins that were given up: all of them counted, the first ones named. */
+enum { PARKED_NAMED = 100 };
+
+static json_t *parked_json(const struct core *c) {
+    json_t *list = json_array();
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < c->hosts.count && list != NULL; i++) {
+        const struct origin *o = c->hosts.by_id[i];
+        if (o == NULL || o->parked == TRAWL__STATE__PENDING || ++count > PARKED_NAMED)
+            continue;
+        json_t *one =
+            json_pack("{s:s s:s s:s}", "origin", o->name, "state",
+                      o->parked == TRAWL__STATE__EXCLUDED ? "excluded" : "failed", "reason",
+                      charset_is_valid_utf8(o->reason, strlen(o->reason)) ? o->reason : "?");
+        if (json_array_append_new(list, one) != 0) {
+            json_decref(list);
+            list = NULL;
+        }
+    }
+    return json_pack("{s:o s:o}", "count", number(count), "origins", list);
+}
+
 bool core_status_json(const struct core *c, struct now now, struct buf *out) {
     struct core_stats s;
     bool ok = false;
 
     core_stats(c, &s);
-    json_t *root =
-        json_pack("{s:s s:s? s:I s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o}",
-                  "state", state_name(c->state), "why", c->why, "running_ms",
-                  (json_int_t)(now.mono_ms - c->started_ms), "term", number(c->term), "urls",
-                  urls_json(&s), "traps", traps_json(c), "bytes", number(s.bytes), "retries",
-                  number(s.retries), "refused", number(s.refused), "origins", number(s.origins),
-                  "origins_ready", number(s.origins_ready), "leases", number(s.leases), "transfers",
-                  number(s.transfers), "workers_lost", number(s.workers_lost), "tasks_reassigned",
-                  number(s.tasks_reassigned), "segments_unsealed", number(s.segments_unsealed),
-                  "workers", workers_json(c, now), "busiest", origins_json(c, now));
+    json_t *root = json_pack(
+        "{s:s s:s? s:I s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o}", "state",
+        state_name(c->state), "why", c->why, "running_ms",
+        (json_int_t)(now.mono_ms - c->started_ms), "term", number(c->term), "urls", urls_json(&s),
+        "traps", traps_json(c), "bytes", number(s.bytes), "retries", number(s.retries), "refused",
+        number(s.refused), "origins", number(s.origins), "origins_ready", number(s.origins_ready),
+        "leases", number(s.leases), "transfers", number(s.transfers), "workers_lost",
+        number(s.workers_lost), "tasks_reassigned", number(s.tasks_reassigned), "segments_unsealed",
+        number(s.segments_unsealed), "workers", workers_json(c, now), "busiest",
+        origins_json(c, now), "parked", parked_json(c));
     if (root == NULL)
         return false;
     char *text = json_dumps(root, JSON_COMPACT);

@@ -33,8 +33,12 @@ enum {
     LIMIT_REDIRECT_HOPS = 20,
     /* Sitemap indexes inside each other. sitemaps.org allows one; some sites have two. */
     LIMIT_SITEMAP_NESTING = 5,
-    /* Attempts in a row without an answer from an origin after which it is parked. */
+    /* Rests in a row, with no success in between, after which an origin is parked: with the pauses below that
+       is after eight and a half minutes or more. */
     LIMIT_ORIGIN_FAILURES = 10,
+    /* The same where robots.txt is answered with errors: half a minute or more. Where there is no answer at
+       all, --retries counts. */
+    LIMIT_ROBOTS_FAILURES = 6,
     /* Longest pause that a server can ask for, by Crawl-delay or Retry-After. */
     LIMIT_SERVER_DELAY_MS = 3600 * 1000,
     /* How long rules may be used: RFC 9309 §2.4 says not more than 24 hours. */
@@ -51,7 +55,7 @@ enum {
     LIMIT_WORKER_NAME_BYTES = 64,
     LIMIT_WORKER_LOOPS = 1024,
     LIMIT_SEGMENT_NAME_BYTES = 128,
-    /* First and longest pause after an origin failed; doubles in between. */
+    /* First and longest rest after an origin failed; doubles in between, and up to a quarter is added. */
     LIMIT_BACKOFF_FIRST_MS = 1000,
     LIMIT_BACKOFF_MAX_MS = 300 * 1000,
 

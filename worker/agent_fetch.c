@@ -268,8 +268,21 @@ static struct visit_url *next_allowed(struct agent *a, struct visit *v, int64_t 
     return NULL;
 }
 
+/* What failed is not tried again right after a failure: the origin rests first. */
+static bool rest_first(struct agent *a, struct visit *v, const struct visit_url *u) {
+    if (u == NULL || u->attempts == 0 || v->failures == 0)
+        return false;
+    visit_end(v, v->trouble, v->last_error);
+    agent_attend(a, v);
+    agent_schedule(a, v);
+    return true;
+}
+
 static bool start_page(struct agent *a, struct visit *v, int64_t now_ms, struct agent_fetch *f) {
     struct visit_url *u = next_allowed(a, v, now_ms);
+
+    if (rest_first(a, v, u))
+        return false;
     struct agent_fetch_state *state = u == NULL ? NULL : fetch_new(a, v, u);
 
     if (state == NULL) {
@@ -364,20 +377,27 @@ static struct verdict judge(const struct agent *a, const struct visit_url *u,
                : (struct verdict){TRAWL__STATE__FAILED, reason};
 }
 
-/* A server in trouble is left alone: the visit ends, and its origin rests. */
-static void heed(struct visit *v, const struct agent_outcome *o, struct verdict verdict) {
-    char reason[64];
-
-    if (o->failure == AGENT_NO_FAILURE && overloaded(o->status)) {
-        snprintf(reason, sizeof reason, "http-%u", o->status);
+static void ask_for_rest(struct visit *v, const struct agent_outcome *o) {
+    if (o->retry_after_ms > v->backoff_ms)
         v->backoff_ms = o->retry_after_ms;
-        visit_end(v, TRAWL__VERDICT__UNREACHABLE, reason);
-    } else if (o->failure == AGENT_NETWORK) {
-        if (++v->failures >= FAILURES_MAX)
-            visit_end(v, TRAWL__VERDICT__UNREACHABLE, verdict.reason);
-    } else {
+}
+
+/* A server in trouble is left alone: the visit ends, and its origin rests. At once when the server says so, else
+ * after some failures in a row. */
+static void heed(struct visit *v, const struct agent_outcome *o, struct verdict verdict) {
+    bool told = o->failure == AGENT_NO_FAILURE && overloaded(o->status);
+
+    if (!transient(o->status, o->failure)) {
         v->failures = 0;
+        return;
     }
+    v->trouble =
+        o->failure == AGENT_NETWORK ? TRAWL__VERDICT__UNREACHABLE : TRAWL__VERDICT__FAILING;
+    snprintf(v->last_error, sizeof v->last_error, "%s", verdict.reason);
+    if (told)
+        ask_for_rest(v, o);
+    if (++v->failures >= FAILURES_MAX || told)
+        visit_end(v, v->trouble, v->last_error);
 }
 
 /* The fetch is over: the visit may go on. */
@@ -516,9 +536,11 @@ static void own_robots(struct agent *a, struct visit *v, const struct agent_outc
         robots_moved(a, v, o);
         break;
     case ROBOTS_UNREACHABLE:
-        v->backoff_ms = o->retry_after_ms;
+        if (overloaded(o->status))
+            ask_for_rest(v, o);
         visit_end(v,
                   o->failure == AGENT_FORBIDDEN_ADDRESS ? TRAWL__VERDICT__FORBIDDEN
+                  : o->failure == AGENT_NO_FAILURE      ? TRAWL__VERDICT__FAILING
                                                         : TRAWL__VERDICT__UNREACHABLE,
                   robots_trouble(o, trouble));
         break;
@@ -538,6 +560,7 @@ static void foreign_robots(struct agent *a, struct visit *v, struct visit_url *u
     if (answer == ROBOTS_UNREACHABLE)
         verdict = (struct verdict){last_attempt(a, u) ? TRAWL__STATE__FAILED : TRAWL__STATE__RETRY,
                                    robots_trouble(o, trouble)};
+    heed(v, o, verdict);
     struct visit_result *r = u->gone ? NULL : result_new(v, u, o, verdict);
     if (r != NULL) {
         if (answer != ROBOTS_UNREACHABLE &&

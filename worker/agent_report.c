@@ -159,6 +159,11 @@ static void add_end(struct builder *b, struct visit *v, Trawl__VisitReport *m) {
     m->last_request_ago_ms = ago > UINT32_MAX ? UINT32_MAX : (uint32_t)ago;
     m->verdict = v->verdict;
     m->reason = v->reason;
+    /* Whatever it ended for: after a failure the origin rests. */
+    if (v->verdict == TRAWL__VERDICT__REACHED && v->failures > 0) {
+        m->verdict = v->trouble;
+        m->reason = v->last_error;
+    }
     m->backoff_ms = v->backoff_ms;
     v->done_sent = true;
 }
@@ -286,6 +291,8 @@ static void take_visit(struct agent *a, int64_t now_ms, struct visit *v,
         if (r->address_wait)
             visit_end(v, TRAWL__VERDICT__REACHED, NULL);
     }
+    if (r->rest && !v->ending)
+        visit_end(v, TRAWL__VERDICT__REACHED, NULL);
     take_more(a, now_ms, v, r);
 }
 
@@ -388,6 +395,7 @@ bool agent_attach_build(struct agent *a, Trawl__Attach *m) {
         trawl__attach_visit__init(one);
         one->attempt = v->attempt;
         one->origin = (ProtobufCBinaryData){.data = (uint8_t *)v->origin, .len = v->origin_len};
+        one->backoff_ms = v->backoff_ms;
         one->connections = v->fenced ? 0 : v->connections;
         if (v->address_state == VISIT_ADDRESS_BOOKED && !v->fenced)
             one->address = (ProtobufCBinaryData){.data = v->address, .len = v->address_len};

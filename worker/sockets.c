@@ -144,15 +144,18 @@ static void learn_ports(struct sockets_entry *e) {
     e->remote_port = port_of(&remote);
 }
 
-void sockets_adopt(struct sockets *s, struct sockets_group *g, uint16_t local_port,
+bool sockets_adopt(struct sockets *s, struct sockets_group *g, uint16_t local_port,
                    uint16_t remote_port) {
     struct sockets_entry *e;
     size_t at = 0;
+    bool shut = false;
 
     while ((e = map_next(&s->entries, &at)) != NULL) {
         learn_ports(e);
-        if (e->local_port != local_port || e->remote_port != remote_port || e->group == NULL ||
-            e->group->address_len != g->address_len ||
+        if (e->local_port != local_port || e->remote_port != remote_port)
+            continue;
+        shut |= e->group == NULL;
+        if (e->group == NULL || e->group->address_len != g->address_len ||
             memcmp(e->group->address, g->address, g->address_len) != 0)
             continue;
         if (e->group != g) {
@@ -160,8 +163,9 @@ void sockets_adopt(struct sockets *s, struct sockets_group *g, uint16_t local_po
             group_add(g, e);
             fence_renew(s->fence, e->place, g->deadline_ms);
         }
-        return;
+        return true;
     }
+    return !shut;
 }
 
 void sockets_shut(struct sockets_group *g) {

@@ -54,8 +54,9 @@ int sockets_open(struct sockets *s, struct sockets_group *g, const struct sockad
 /* Closes the descriptor. */
 int sockets_close(struct sockets *s, int fd);
 /* A connection to the group's address is used again, maybe by another visit of the same origin than opened it:
- * from here it is this one's. Ports in host order. */
-void sockets_adopt(struct sockets *s, struct sockets_group *g, uint16_t local_port,
+ * from here it is this one's. Ports in host order. False: it was shut, by a visit that is gone; nothing
+ * that is written to it arrives. */
+bool sockets_adopt(struct sockets *s, struct sockets_group *g, uint16_t local_port,
                    uint16_t remote_port);
 /* FIN for every socket of the group, now. None of them can be used any more. */
 void sockets_shut(struct sockets_group *g);

@@ -19,6 +19,8 @@ enum {
     IDLE_CONNECTIONS = 256, /* beside one for each transfer, in curl's pool */
     PAUSE_MS = 1000,        /* until a full disk is tried again */
     HEAD_KEEP_BYTES = 4096, /* of an idle transfer's header block */
+    IDLE_MAX_S = 118,       /* of a connection, before it is used again; curl's default */
+    DIED_MAX = 2,           /* connections under one easy handle */
 };
 
 struct transfers {
@@ -325,7 +327,8 @@ static void judge(struct transfer *t, CURLcode code) {
         fail(t, AGENT_HOPELESS, "url-not-supported");
         break;
     case CURLE_ABORTED_BY_CALLBACK: /* on_ready() */
-        fail(t, AGENT_NETWORK, "lease-over");
+        if (t->failure == AGENT_NO_FAILURE)
+            fail(t, AGENT_NETWORK, "lease-over");
         break;
     case CURLE_OUT_OF_MEMORY: /* so curl calls a header line over its own limit */
         if (t->head_done)
@@ -349,11 +352,18 @@ static int on_ready(void *arg, char *remote, char *local, int remote_port, int l
     (void)local;
     if (now_ms >= visit_deadline_ms(t->visit))
         return CURL_PREREQFUNC_ABORT;
-    if (!t->all->config.sent(t->all->config.arg, t, now_ms))
+    if (t->readied)
+        t->died++;
+    t->readied = true;
+    /* A connection that an earlier visit left in curl's pool, shut: curl finds out as it writes, and connects. */
+    if (!sockets_adopt(t->all->config.sockets, &t->target->sockets, (uint16_t)local_port,
+                       (uint16_t)remote_port))
+        return CURL_PREREQFUNC_OK;
+    if (!t->all->config.sent(t->all->config.arg, t, now_ms)) {
+        fail(t, AGENT_NETWORK, "connection-broken");
         return CURL_PREREQFUNC_ABORT;
+    }
     t->sent = true;
-    sockets_adopt(t->all->config.sockets, &t->target->sockets, (uint16_t)local_port,
-                  (uint16_t)remote_port);
     return CURL_PREREQFUNC_OK;
 }
 
@@ -503,6 +513,24 @@ static bool set_constants(struct transfer *t) {
            curl_easy_setopt(e, CURLOPT_WRITEDATA, t) == CURLE_OK;
 }
 
+/* curl 7.88 counts how often a handle's connections died under a request over the handle's whole life, and after
+ * five gives up instead of connecting anew. False: no memory. */
+static bool renew(struct transfer *t) {
+    CURL *fresh;
+
+    if (t->died < DIED_MAX)
+        return true;
+    fresh = curl_easy_init();
+    if (fresh == NULL)
+        return false;
+    curl_easy_cleanup(t->easy);
+    t->easy = fresh;
+    if (!set_constants(t) || !set_options(t))
+        return false;
+    t->died = 0;
+    return true;
+}
+
 /* An idle transfer with an easy handle that has the current options; NULL: none, or no memory. */
 static struct transfer *take(struct transfers *ts) {
     struct transfer *t = ts->free;
@@ -523,7 +551,7 @@ static struct transfer *take(struct transfers *ts) {
         ts->made++;
         return t;
     }
-    if (t == NULL || (t->options_version != ts->options_version && !set_options(t)))
+    if (t == NULL || !renew(t) || (t->options_version != ts->options_version && !set_options(t)))
         return NULL;
     t->options_version = ts->options_version;
     ts->free = t->next_free;
@@ -539,8 +567,12 @@ static uint64_t unix_ms(void) {
 
 static bool begin(struct transfer *t, const char *path) {
     struct transfers *ts = t->all;
+    /* Without a connection of the visit's own, what curl has in its pool was shut by an earlier visit: curl 7.88
+       does not see that by itself, but drops what has been idle for longer than so many whole seconds. */
+    long idle_s = t->target->sockets.first == NULL ? 0 : IDLE_MAX_S;
 
-    return curl_easy_setopt(t->easy, CURLOPT_URL, t->target->base) == CURLE_OK &&
+    return curl_easy_setopt(t->easy, CURLOPT_MAXAGE_CONN, idle_s) == CURLE_OK &&
+           curl_easy_setopt(t->easy, CURLOPT_URL, t->target->base) == CURLE_OK &&
            curl_easy_setopt(t->easy, CURLOPT_REQUEST_TARGET, path) == CURLE_OK &&
            curl_easy_setopt(t->easy, CURLOPT_CONNECT_TO, t->target->connect_to) == CURLE_OK &&
            curl_multi_add_handle(ts->multi, t->easy) == CURLM_OK;
@@ -575,6 +607,7 @@ struct transfer *transfer_start(struct transfers *ts, const struct agent_fetch *
     t->sent = t->head_done = t->head_too_large = t->no_memory = false;
     t->framing = HEADERS_FRAMING_FINE;
     t->field_bytes = t->field_lines = 0;
+    t->readied = false;
     t->refusal = SOCKETS_OPENED;
     t->started_ms = now_ms;
     t->started_unix_ms = unix_ms();

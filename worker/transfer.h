@@ -99,6 +99,8 @@ struct transfer {
     struct transfers *all;
     struct transfer_target *target;
     void *easy;
+    bool readied;             /* a connection was had, which may turn out dead */
+    unsigned died;            /* how often one did, since the easy handle was made */
     uint32_t options_version; /* that the easy handle has */
     enum sockets_refusal refusal;
     bool sent; /* its connection stood, its request was about to be written */

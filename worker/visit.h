@@ -89,7 +89,9 @@ struct visit {
     uint32_t transfers;  /* running fetches, robots.txt included */
     uint32_t unanswered; /* of these: maybe not at the server yet */
     int64_t next_start_ms, last_start_ms;
-    uint32_t failures; /* in a row */
+    uint32_t failures;      /* in a row */
+    Trawl__Verdict trouble; /* what the last of them says of the origin, */
+    char last_error[96];    /* and its reason */
 
     struct visit_result *results, **results_end; /* not yet acknowledged, oldest first */
     size_t result_count;

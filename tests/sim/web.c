@@ -61,6 +61,27 @@ static void make_sitemaps(struct web_origin *o, uint64_t h) {
     o->kind[o->linked + 1] = o->kind[o->linked + 2] = WEB_SITEMAP;
 }
 
+bool web_exclusive(const struct web *w) {
+    return w->delay_ms > 0 || w->host_connections == 1;
+}
+
+/* Down for longer than the first rest and shorter than the second: with three attempts at a URL nothing is lost, if
+ * the rests are kept. So nothing else may go wrong there. */
+enum { FLAP_MS = 1500 };
+
+static void make_flapping(struct web *w, uint32_t k) {
+    struct web_origin *o = &w->origins[k];
+    uint64_t h = web_mix(w->seed ^ 33, k);
+
+    if (!web_exclusive(w) || h % 3 != 0 || has_sitemaps(o) || o->dead ||
+        (o->robots != WEB_ROBOTS_RULES && o->robots != WEB_ROBOTS_MISSING))
+        return;
+    o->flaps_at = 1 + (uint32_t)((h >> 8) % 12);
+    for (uint32_t p = 0; p < o->pages; p++)
+        if (o->kind[p] == WEB_FLAKY || o->kind[p] == WEB_BUSY)
+            o->kind[p] = WEB_PAGE;
+}
+
 void web_init(struct web *w, uint64_t seed, uint32_t origins, uint32_t delay_ms,
               uint32_t host_connections, uint32_t ip_connections) {
     *w = (struct web){.seed = seed,
@@ -84,6 +105,8 @@ void web_init(struct web *w, uint64_t seed, uint32_t origins, uint32_t delay_ms,
             o->kind[p] = p == 0 ? WEB_PAGE : kind_of(web_mix(seed, (uint64_t)k << 32 | p));
         make_sitemaps(o, h >> 32);
     }
+    for (uint32_t k = 0; k < origins; k++)
+        make_flapping(w, k);
     /* The host of somebody's robots.txt is alive and does not forward again. */
     for (uint32_t k = 0; k < origins; k++) {
         if (w->origins[k].robots != WEB_ROBOTS_ELSEWHERE)
@@ -226,6 +249,14 @@ static void answer_robots(struct web *w, uint32_t origin, struct web_answer *a) 
     }
 }
 
+static void be_busy(const struct web *w, uint32_t origin, uint32_t page, struct web_answer *a) {
+    uint64_t h = web_mix(w->seed ^ 44, (uint64_t)origin << 32 | page);
+
+    a->status = h % 2 == 0 ? 503 : 429;
+    if (h % 3 > 0)
+        a->retry_after_ms = 1000 * (1 + (uint32_t)((h >> 8) % 12));
+}
+
 static void answer_page(struct web *w, uint32_t origin, uint32_t page, struct web_answer *a) {
     struct web_origin *o = &w->origins[origin];
     uint32_t before = o->asked[page]++;
@@ -244,7 +275,8 @@ static void answer_page(struct web *w, uint32_t origin, uint32_t page, struct we
         a->broken = before < 1 + page % 2;
         break;
     case WEB_BUSY:
-        a->status = before < 1 ? 503 : 200;
+        if (before < 1)
+            be_busy(w, origin, page, a);
         break;
     case WEB_SITEMAP:
         a->broken = before < 1;
@@ -266,6 +298,9 @@ void web_request(struct web *w, int64_t now_ms, uint32_t origin, uint32_t page, 
     *a = (struct web_answer){.duration_ms = rng_chance(r, 5) ? 500 + rng_below(r, 3000)
                                                              : 1 + rng_below(r, 80)};
     w->requests++;
+    if (o->quiet_heard && now_ms < o->quiet_until_ms)
+        violate(w, "a request before the time that Retry-After told", o->name, who,
+                o->quiet_until_ms, now_ms);
     /* A worker's clock may run one part in a hundred fast. */
     int64_t delay_ms = w->delay_ms - w->delay_ms / 100;
     if (o->last_request_ms != INT64_MIN && now_ms - o->last_request_ms < delay_ms)
@@ -273,7 +308,13 @@ void web_request(struct web *w, int64_t now_ms, uint32_t origin, uint32_t page, 
     if (forbidden(o, page))
         violate(w, "a page that robots.txt forbids", o->name, who, page, now_ms);
     o->last_request_ms = now_ms;
-    if (o->dead) {
+    if (o->flaps_at > 0 && --o->flaps_at == 0)
+        o->down_until_ms = now_ms + FLAP_MS;
+    if (o->down_until_ms > now_ms) {
+        w->flapped++;
+        a->broken = true;
+        a->duration_ms = 1;
+    } else if (o->dead) {
         a->broken = true;
         a->duration_ms = 1;
     } else if (page == WEB_ROBOTS_TXT) {
@@ -284,6 +325,15 @@ void web_request(struct web *w, int64_t now_ms, uint32_t origin, uint32_t page, 
     } else {
         answer_page(w, origin, page, a);
     }
+    if (a->retry_after_ms > 0) {
+        o->quiet_until_ms = now_ms + a->duration_ms + a->retry_after_ms;
+        o->quiet_heard = false;
+    }
+}
+
+void web_heard(struct web *w, uint32_t origin) {
+    if (web_exclusive(w))
+        w->origins[origin].quiet_heard = true;
 }
 
 /* The rules of an address bind the sum over its origins. */

@@ -30,7 +30,7 @@ enum web_kind {
     WEB_MISSING,
     WEB_FORBIDDEN, /* by robots.txt */
     WEB_FLAKY,     /* breaks the connection a time or two, then answers */
-    WEB_BUSY,      /* 503 once, then answers */
+    WEB_BUSY,      /* 429 or 503 once, often with Retry-After, then answers */
     WEB_SITEMAP,   /* breaks the connection once, then answers */
     WEB_SITEMAP_INDEX,
 };
@@ -46,6 +46,10 @@ struct web_origin {
     enum web_robots robots;
     bool dead; /* refuses every connection */
     uint32_t robots_asked;
+    uint32_t flaps_at; /* with so many requests it goes down for a while; 0: never */
+    int64_t down_until_ms;
+    int64_t quiet_until_ms; /* it said so with Retry-After */
+    bool quiet_heard;       /* and the master has acknowledged that to the worker */
     enum web_kind kind[WEB_PAGES_MAX];
     uint32_t asked[WEB_PAGES_MAX];
     int64_t last_request_ms; /* INT64_MIN: none */
@@ -57,7 +61,7 @@ struct web {
     uint32_t origin_count;
     struct web_origin origins[WEB_ORIGINS_MAX];
     uint32_t delay_ms, host_connections, ip_connections;
-    uint32_t requests;
+    uint32_t requests, flapped;
     char violation[256]; /* the first promise broken; empty: none */
 };
 
@@ -82,11 +86,16 @@ struct web_answer {
     bool redirect;
     char redirect_to[96];
     char body[256]; /* of robots.txt */
+    uint32_t retry_after_ms;
     uint32_t duration_ms;
 };
 /* A request arrives at the server. */
 void web_request(struct web *w, int64_t now_ms, uint32_t origin, uint32_t page, const char *who,
                  struct rng *r, struct web_answer *a);
+/* Whether an origin is never visited by two at once. */
+bool web_exclusive(const struct web *w);
+/* The master took over that the origin wants to be left alone: from now no request may come before its time. */
+void web_heard(struct web *w, uint32_t origin);
 /* A connection is opened (+1) or closed (-1). */
 void web_connection(struct web *w, uint32_t origin, int change, const char *who);
 

@@ -14,6 +14,7 @@
 #include "shared/map.h"
 #include "tests/sim/web.h"
 #include "worker/agent.h"
+#include "worker/visit.h"
 
 enum {
     WORKERS_MAX = 4,
@@ -146,7 +147,7 @@ struct world {
     struct core *core; /* NULL: the master is down */
     uint64_t master_incarnation;
     struct held_reply *held;
-    bool syncing, ended;
+    bool syncing, ended, jumped;
     /* What was acknowledged to a worker, by fingerprint: must be in the store for ever after. */
     struct map acknowledged;
 };
@@ -155,7 +156,7 @@ static const char *const fault_names[FAULTS] = {
     "request lost", "reply lost",     "late",           "doubled",       "reordered",
     "partition up", "partition down", "worker killed",  "worker paused", "zombie",
     "restarted",    "tail lost",      "master killed",  "writes lost",   "store full",
-    "server broke", "clock jump",     "killed sealing",
+    "server broke", "clock jump",     "killed sealing", "told to wait",  "flapped",
 };
 
 const char *world_fault_name(enum world_fault f) {
@@ -797,6 +798,7 @@ static void finish_fetch(struct world *w, struct sim_loop *l, struct sim_transfe
         o.redirect = t->answer.redirect;
         o.redirect_to = t->answer.redirect_to;
         o.redirect_to_len = strlen(t->answer.redirect_to);
+        o.retry_after_ms = t->answer.retry_after_ms;
     }
     if (t->robots) {
         agent_fetched_robots(l->agent, now, t->fetch, &o, t->answer.body, strlen(t->answer.body));
@@ -1064,6 +1066,13 @@ static void fault_worker(struct world *w) {
     }
 }
 
+static void jump(struct world *w) {
+    w->unix_jump_ms += (int64_t)rng_below(&w->rng, 7200000) - 3600000;
+    w->jumped = true;
+    for (uint32_t k = 0; k < w->web.origin_count; k++)
+        w->web.origins[k].quiet_heard = false;
+}
+
 static void fault_event(struct world *w) {
     if (w->now_ms >= FAULTS_END_MS) {
         for (uint32_t i = 0; i < w->worker_count; i++)
@@ -1076,7 +1085,7 @@ static void fault_event(struct world *w) {
     else if (rng_chance(&w->rng, 50))
         fault_worker(w);
     if (fault(w, FAULT_CLOCK_JUMP, 20))
-        w->unix_jump_ms += (int64_t)rng_below(&w->rng, 7200000) - 3600000;
+        jump(w);
     schedule(w, 200 + rng_below(&w->rng, 3000), EVENT_FAULT);
 }
 
@@ -1097,6 +1106,22 @@ static void note_visit(struct world *w, const Trawl__VisitReport *asked,
     }
 }
 
+/* What a server asked for is known to the master from now on, whatever dies. Only jumps of the wall clock may cut
+ * it short, over a restart. */
+static void note_rest(struct world *w, const struct sim_loop *l, const Trawl__VisitReport *asked) {
+    unsigned k;
+
+    if (asked->backoff_ms == 0 || !asked->done || w->jumped)
+        return;
+    for (const struct sim_visit *s = l->visits; s != NULL; s = s->next) {
+        if (s->visit == NULL || s->visit->attempt != asked->attempt ||
+            sscanf(visit_origin(s->visit), "http://o%u.test", &k) != 1)
+            continue;
+        w->result->faults[FAULT_TOLD_TO_WAIT]++;
+        web_heard(&w->web, k);
+    }
+}
+
 /* The worker sees its answer: what it is promised by it is noted. */
 static void note_acknowledged(struct world *w, const struct event *e) {
     struct arena arena;
@@ -1107,8 +1132,10 @@ static void note_acknowledged(struct world *w, const struct event *e) {
     Trawl__Reply *reply = wire_reply_unpack(&arena, e->bytes.data, e->bytes.len);
     if (r != NULL && reply != NULL && reply->body_case == TRAWL__REPLY__BODY_EXCHANGE)
         for (size_t i = 0; i < r->exchange->n_visits && i < reply->exchange->n_visits; i++)
-            if (!reply->exchange->visits[i]->lost)
+            if (!reply->exchange->visits[i]->lost) {
                 note_visit(w, r->exchange->visits[i], reply->exchange->visits[i]);
+                note_rest(w, e->loop, r->exchange->visits[i]);
+            }
     arena_release(&arena);
 }
 
@@ -1401,6 +1428,7 @@ void world_run(const struct world_options *options, struct world_result *result)
     if (result->why[0] == '\0')
         check_end(w);
     result->requests = w->web.requests;
+    result->faults[FAULT_FLAPPED] = w->web.flapped;
     result->ended_ms = w->now_ms;
     result->ok = result->why[0] == '\0';
     world_release(w);
