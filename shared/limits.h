@@ -14,9 +14,9 @@ enum {
     /* Distinct links taken from one page; more are counted and reported, not followed. */
     LIMIT_PAGE_LINKS = 100000,
     /* One HTTP response's header block, with the interim responses before it and the trailers behind it. curl keeps
-       each line once more, with 100 bytes beside it; a fetch loop may have a thousand of them. */
+       each line once more, with 100 bytes beside it; a fetch loop may have a thousand transfers. */
     LIMIT_HEADER_BYTES = 64 * 1024,
-    LIMIT_HEADER_LINES = 1000,
+    LIMIT_HEADER_LINES = 256,
 
     /* One message between master and worker, and what its decoding may take. */
     LIMIT_WIRE_BYTES = 16 << 20,

@@ -16,6 +16,7 @@
 
 enum {
     EVENTS = 256,
+    TURN_MS = 50,
     CALL_TIMEOUT_MS = 10 * 1000,
     BEAT_TIMEOUT_MIN_MS = 500,
     BEAT_TIMEOUT_MAX_MS = 5000,
@@ -288,6 +289,23 @@ static int wait_ms(const struct loop *l) {
     return (int)dns_timeout_ms(l->dns, next - now_ms < 1000 ? next - now_ms : 1000);
 }
 
+/* Transfers get a turn of TURN_MS: many that end at once, each with a page to be parsed and written, are not to delay
+ * heartbeats and answers. Those that got none are told of again (epoll is level-triggered), and begin the next. */
+static void take_events(struct loop *l, const struct epoll_event *events, int n) {
+    int64_t until_ms = fence_now_ms() + TURN_MS;
+    int first = n > 0 ? (int)(l->turn % (unsigned)n) : 0, i = 0;
+
+    for (int k = 0; k < n && !l->over; k++)
+        if (events[k].data.u64 >> 32 != TAG_TRANSFERS)
+            take_event(l, &events[k]);
+    for (; i < n && !l->over && fence_now_ms() < until_ms; i++) {
+        const struct epoll_event *ev = &events[(first + i) % n];
+        if (ev->data.u64 >> 32 == TAG_TRANSFERS)
+            take_event(l, ev);
+    }
+    l->turn = i < n ? (unsigned)(first + i) : 0;
+}
+
 /* Effects come before events: what a lease does not cover any more is ended before its sockets are served. */
 static void run(struct loop *l) {
     struct epoll_event events[EVENTS];
@@ -300,8 +318,7 @@ static void run(struct loop *l) {
             break;
         int n = epoll_wait(l->epoll_fd, events, EVENTS, wait_ms(l));
         take_effects(l);
-        for (int i = 0; i < n && !l->over; i++)
-            take_event(l, &events[i]);
+        take_events(l, events, n);
     }
 }
 

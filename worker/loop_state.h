@@ -55,6 +55,7 @@ struct loop {
     struct loop_visit *visits;
     uint32_t beat_timeout_ms;
     unsigned silent_beats;
+    unsigned turn; /* where in a batch of events the next turn of transfers begins */
     bool draining, over, failed;
     struct error err;
 

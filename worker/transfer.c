@@ -96,6 +96,20 @@ static int on_close(void *arg, curl_socket_t fd) {
     return sockets_close(ts->config.sockets, fd);
 }
 
+/* Header blocks count in the memory of bodies: where those are many and large, bodies go to the disk. */
+static bool append_head(struct transfer *t, const char *p, size_t n) {
+    size_t before = t->head.size;
+    bool ok = buf_append(&t->head, p, n);
+
+    t->all->config.bodies->bytes += t->head.size - before;
+    return ok;
+}
+
+static void drop_head(struct transfer *t) {
+    t->all->config.bodies->bytes -= t->head.size;
+    buf_release(&t->head);
+}
+
 /* Interim responses (1xx) are replaced by what follows; trailers behind the body are left out. All of them count. */
 static size_t on_header(char *p, size_t one, size_t n, void *arg) {
     struct transfer *t = arg;
@@ -115,7 +129,7 @@ static size_t on_header(char *p, size_t one, size_t n, void *arg) {
     }
     if (t->head_done)
         return n;
-    if (!buf_append(&t->head, p, n)) {
+    if (!append_head(t, p, n)) {
         t->no_memory = true;
         return 0;
     }
@@ -646,7 +660,7 @@ void transfer_release(struct transfer *t) {
     become(t, TRANSFER_IDLE);
     target_remove(t);
     if (t->head.size > HEAD_KEEP_BYTES)
-        buf_release(&t->head);
+        drop_head(t);
     body_reset(&t->body, 0);
     t->visit = NULL;
     t->shell = NULL;
@@ -735,7 +749,7 @@ void transfers_free(struct transfers *ts) {
         if (t->state != TRANSFER_IDLE)
             transfer_release(t);
         curl_easy_cleanup(t->easy);
-        buf_release(&t->head);
+        drop_head(t);
         body_release(&t->body);
     }
     if (ts->multi != NULL)

@@ -29,6 +29,8 @@ for i in 1 2; do
         "$TRAWL" worker --master "$listen" --dir "$T/worker$i" --name "w$i" --threads 1
 done
 begun=$(now)
+check "it is asked how it does meanwhile" wait_until 20 "$TRAWL" status --master "$listen"
+"$TRAWL" status --master "$listen" >"$T/status.out" 2>&1
 check "the crawl ends by itself" exits master 120 0
 echo "# after $(calc "$(now) - $begun") s"
 for i in 1 2; do
@@ -62,7 +64,6 @@ check "trawl verify" "$TRAWL" verify "$T/master" "$T/worker1" "$T/worker2"
 for format in csv cdxj links; do
     "$TRAWL" export "$T/master" --format $format >"$T/export.$format" || not_ok "export as $format"
 done
-"$TRAWL" status --dir "$T/master" >"$T/status.out" 2>&1 || true
 check "no control character in any output" python3 "$HOSTILE/check.py" plain "$T"/export.* "$T/status.out" \
     "$T"/master.{out,err} "$T"/w[12].{out,err} "$T"/master/logs/*.log "$T"/master/index.cdxj
 finish

@@ -18,6 +18,7 @@ import base64
 import gzip
 import os
 import random
+import resource
 import socket
 import ssl
 import struct
@@ -25,6 +26,7 @@ import sys
 import zlib
 
 BEHAVIOURS = {}         # name -> (handler, seeds, tls)
+APART = set()           # those that are served only when they are asked for
 PAGE = b"<!doctype html><title>t</title><p>a page\n"
 BOMB_BYTES = 64 << 20
 LINK_INSIDE = b'<a href="/inside">in</a>'
@@ -595,17 +597,43 @@ async def tls_plain(x):
     raise AssertionError("no handshake is answered")
 
 
+# ---- many at once ------------------------------------------------------------------------------------------
+
+IN_FLIGHT = 1024
+
+
+async def in_flight(x):
+    """As much header as is allowed and half of the body, held until so many stand so; then they all end."""
+    fields = b"".join(b"X-%d: %0230d\r\n" % (i, i) for i in range(250))
+    half = x.server.random.randbytes(400000)
+    await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 800000\r\n" + fields + b"\r\n" + half)
+    x.server.holding += 1
+    if x.server.holding == IN_FLIGHT:
+        x.server.note("all", "in flight")
+        x.server.all_held.set()
+    await x.server.all_held.wait()
+    await x.raw(half)
+    x.keep = True
+
+
+for _n in range(4):
+    behaviour("in-flight-%d" % _n, *("/%d" % i for i in range(IN_FLIGHT // 4)), tls=_n % 2 == 1)(in_flight)
+    APART.add("in-flight-%d" % _n)
+
+
 # ---- the server --------------------------------------------------------------------------------------------
 
 class Server:
     def __init__(self, args):
         self.args = args
-        self.bombs = make_bombs()
-        self.attribute = gzip_of(attribute_pieces())
+        self.bombs = {} if args.only else make_bombs()
+        self.attribute = b"" if args.only else gzip_of(attribute_pieces())
         self.random = random.Random(3)
         self.log = open(os.path.join(args.out, "requests.tsv"), "w", encoding="utf-8", buffering=1)
         self.counts = {}
         self.held = []
+        self.holding = 0
+        self.all_held = asyncio.Event()
 
     def count(self, name, path):
         return self.counts.get((name, path), 0)
@@ -634,7 +662,7 @@ class Server:
 
     def context(self, name):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        base = os.path.join(self.args.certs, name.removeprefix("tls-"))
+        base = os.path.join(self.args.certs, name.removeprefix("tls-") if name.startswith("tls-") else "good")
         context.load_cert_chain(base + ".pem", base + ".key")
         return context
 
@@ -666,12 +694,15 @@ class Server:
             self.held.append(await asyncio.start_server(self.plain_bytes, address, port))
             return
         self.held.append(await asyncio.start_server(
-            lambda r, w: self.serve(name, handler, r, w), address, port,
+            lambda r, w: self.serve(name, handler, r, w), address, port, backlog=2048,
             ssl=self.context(name) if tls else None))
 
     async def run(self):
         origins, seeds = [], []
-        for i, (name, (handler, paths, tls)) in enumerate(BEHAVIOURS.items(), 1):
+        only = self.args.only
+        chosen = {name: how for name, how in BEHAVIOURS.items()
+                  if (name.startswith(only) if only else name not in APART)}
+        for i, (name, (handler, paths, tls)) in enumerate(chosen.items(), 1):
             address = f"{self.args.net}.{i}"
             await self.listen(name, handler, tls, address)
             origin = f"https://{address}:{self.args.tls_port}" if tls else f"http://{address}:{self.args.port}"
@@ -689,8 +720,11 @@ def main():
     p.add_argument("--port", type=int, required=True)
     p.add_argument("--tls-port", type=int, required=True)
     p.add_argument("--net", default="127.66.0", help="three octets")
+    p.add_argument("--only", help="behaviours whose names begin so")
     p.add_argument("--certs", required=True)
     p.add_argument("--out", required=True)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 16384), hard))
     asyncio.run(Server(p.parse_args()).run())
 
 
