@@ -17,6 +17,7 @@
 enum {
     CONNECT_TIMEOUT_MS = 10 * 1000,
     IDLE_CONNECTIONS = 256, /* beside one for each transfer, in curl's pool */
+    COLLECT_MS = 20,        /* for what ended, at a time */
     PAUSE_MS = 1000,        /* until a full disk is tried again */
     HEAD_KEEP_BYTES = 4096, /* of an idle transfer's header block */
     IDLE_MAX_S = 118,       /* of a connection, before it is used again; curl's default */
@@ -36,6 +37,7 @@ struct transfers {
     struct transfer *transfers; /* array of config.max */
     uint32_t made, running;
     uint64_t bytes_in;
+    bool more_ended; /* and is not collected yet */
 };
 
 /* ---- states -------------------------------------------------------------------------------------- */
@@ -405,11 +407,14 @@ static void finish(struct transfer *t, CURLcode code) {
     ts->config.finished(ts->config.arg, t);
 }
 
+/* What ended; the rest in the next tick when that takes long: one call of curl may end hundreds. */
 static void collect(struct transfers *ts) {
+    int64_t until_ms = fence_now_ms() + COLLECT_MS;
     CURLMsg *m;
     int left;
 
-    while ((m = curl_multi_info_read(ts->multi, &left)) != NULL) {
+    while (!(ts->more_ended = fence_now_ms() >= until_ms) &&
+           (m = curl_multi_info_read(ts->multi, &left)) != NULL) {
         struct transfer *t = NULL;
         CURLcode code = m->data.result;
         if (m->msg != CURLMSG_DONE)
@@ -464,6 +469,8 @@ void transfers_tick(struct transfers *ts, int64_t now_ms) {
     finish_stillborn(ts);
     if (ts->paused != NULL && now_ms >= ts->paused_ms)
         resume_paused(ts);
+    if (ts->more_ended)
+        collect(ts);
     if (now_ms < ts->timer_ms)
         return;
     ts->timer_ms = INT64_MAX;
@@ -474,7 +481,7 @@ void transfers_tick(struct transfers *ts, int64_t now_ms) {
 int64_t transfers_next_ms(const struct transfers *ts) {
     int64_t next = ts->timer_ms;
 
-    if (ts->stillborn != NULL)
+    if (ts->stillborn != NULL || ts->more_ended)
         return 0;
     if (ts->paused != NULL && ts->paused_ms < next)
         next = ts->paused_ms;
