@@ -135,7 +135,7 @@ bench: ## side by side with wget2 and others
 
 install: all ## PREFIX=/usr/local, DESTDIR=
 	install -D -m 755 $(B)/trawl $(DESTDIR)$(PREFIX)/bin/trawl
-	for c in crawl master worker status ctl export verify; do \
+	for c in crawl master worker status ctl export verify why; do \
 	    mkdir -p $(DESTDIR)$(PREFIX)/share/man/man1; \
 	    $(B)/trawl $$c --man >$(DESTDIR)$(PREFIX)/share/man/man1/trawl-$$c.1; \
 	done

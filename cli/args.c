@@ -32,6 +32,11 @@ const struct args_about args_commands[ARGS_COMMANDS] = {
      "audit the archive against the crawldb",
      "Audit the archive against the crawldb; exit 0 only when they agree. Workers that had "
      "directories of their own are named too. The crawl must not be running."},
+    {ARGS_WHY, "why", "URL", 1, 1, "all that is known of one URL",
+     "All that is known of one URL: its canonical form, whether it is in scope and by which rule, "
+     "what robots.txt says of it, how it was found, its state and the reason, attempts that "
+     "failed, and where its record lies. Asks the crawldb in --dir, or the master while one runs. "
+     "Exit 0 when the URL is known, 1 when it is not."},
 };
 
 const struct args_about *args_about(enum args_command command) {
@@ -181,7 +186,7 @@ static bool read_file(struct reader *r, const char *path, enum level level) {
 static bool read_files(struct reader *r) {
     char path[4096];
 
-    if ((r->a->command & CRAWLING) == 0)
+    if ((r->a->command & (CRAWLING | ARGS_WHY)) == 0)
         return true;
     if (r->a->config != NULL && !read_file(r, r->a->config, BY_CONFIG))
         return false;

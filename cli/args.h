@@ -25,6 +25,7 @@ enum args_command {
     ARGS_CTL = 1 << 4,
     ARGS_EXPORT = 1 << 5,
     ARGS_VERIFY = 1 << 6,
+    ARGS_WHY = 1 << 7,
 };
 
 enum args_format { FORMAT_JSONL, FORMAT_CSV, FORMAT_CDXJ, FORMAT_LINKS };
@@ -63,7 +64,7 @@ struct args_about {
     size_t words_min, words_max;
     const char *brief, *what;
 };
-enum { ARGS_COMMANDS = 7 };
+enum { ARGS_COMMANDS = 8 };
 extern const struct args_about args_commands[ARGS_COMMANDS];
 const struct args_about *args_about(enum args_command command);
 

@@ -1,66 +1,14 @@
 /* cmd_status: `trawl status` and `trawl ctl`: one request to a running master. */
-#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "cli/ask.h"
 #include "cli/command.h"
 #include "cli/screen.h"
-#include "proto/rpc.h"
 #include "proto/wire.h"
 #include "shared/limits.h"
-
-enum { CALL_TIMEOUT_MS = 10000 };
-
-/* --master, else what the crawl in --dir says of itself, else the default. */
-static void find_master(const struct args *a, char address[300]) {
-    char path[4096];
-    FILE *f;
-
-    snprintf(address, 300, "%s", a->master == NULL ? "tcp://127.0.0.1:7700" : a->master);
-    if (a->master != NULL)
-        return;
-    snprintf(path, sizeof path, "%s/master.addr", a->dir);
-    f = fopen(path, "re");
-    if (f == NULL)
-        return;
-    if (fgets(address, 300, f) != NULL)
-        address[strcspn(address, "\n")] = '\0';
-    fclose(f);
-}
-
-/* NULL: `err` says why. The reply lives in `arena`, and has that body. */
-static Trawl__Reply *ask(const struct args *a, Trawl__Request *request, Trawl__Reply__BodyCase body,
-                         struct arena *arena, struct error *err) {
-    char address[300];
-    struct buf bytes, answer;
-    Trawl__Reply *reply = NULL;
-
-    find_master(a, address);
-    buf_init(&bytes, LIMIT_WIRE_BYTES);
-    buf_init(&answer, LIMIT_WIRE_BYTES);
-    request->version = WIRE_VERSION;
-    struct rpc_client *client = rpc_client_new(address, RPC_DIAL_NOW, err);
-    if (client == NULL || !wire_pack(&bytes, &request->base))
-        goto out;
-    if (!rpc_call_sync(client, bytes.data, bytes.len, CALL_TIMEOUT_MS, &answer, err))
-        goto out;
-    reply = wire_reply_unpack(arena, answer.data, answer.len);
-    if (reply != NULL && reply->code != TRAWL__CODE__OK) {
-        error_set(err, 0, "%s", reply->error);
-        reply = NULL;
-    } else if (reply == NULL || reply->body_case != body) {
-        error_set(err, 0, "%s does not answer like a master of this version", address);
-        reply = NULL;
-    }
-out:
-    (void)rpc_client_free(client);
-    buf_release(&bytes);
-    buf_release(&answer);
-    return reply;
-}
 
 /* ---- status --------------------------------------------------------------------------------------------------- */
 
@@ -170,7 +118,7 @@ int command_status(const struct args *a) {
     arena_init(&arena, LIMIT_ARENA_BYTES);
     r.body_case = TRAWL__REQUEST__BODY_STATUS;
     r.status = &m;
-    Trawl__Reply *reply = ask(a, &r, TRAWL__REPLY__BODY_STATUS, &arena, &err);
+    Trawl__Reply *reply = ask_master(a, &r, TRAWL__REPLY__BODY_STATUS, &arena, &err);
     json_t *root = reply == NULL ? NULL : json_loads(reply->status->json, 0, NULL);
     if (reply != NULL && root == NULL)
         error_set(&err, 0, "the master's status cannot be read");
@@ -246,7 +194,7 @@ int command_ctl(const struct args *a) {
         goto out;
     r.body_case = TRAWL__REQUEST__BODY_CONTROL;
     r.control = &m;
-    Trawl__Reply *reply = ask(a, &r, TRAWL__REPLY__BODY_CONTROL, &arena, &err);
+    Trawl__Reply *reply = ask_master(a, &r, TRAWL__REPLY__BODY_CONTROL, &arena, &err);
     code = reply == NULL ? 1 : 0;
     if (reply != NULL) {
         screen_text(stdout, reply->control->message);

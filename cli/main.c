@@ -24,6 +24,8 @@ static int run(struct args *a) {
         return command_export(a);
     case ARGS_VERIFY:
         return command_verify(a);
+    case ARGS_WHY:
+        return command_why(a);
     }
     return 2;
 }
@@ -54,7 +56,7 @@ static int no_command(const char *name) {
     }
     error_set(&err, 0,
               "%.60s: no such command; there are crawl, master, worker, status, ctl, "
-              "export and verify",
+              "export, verify and why",
               name);
     return command_fail(2, &err);
 }

@@ -11,8 +11,8 @@
 enum {
     CRAWLING = ARGS_CRAWL | ARGS_MASTER,
     RUNNING = CRAWLING | ARGS_WORKER,
-    ASKING = ARGS_STATUS | ARGS_CTL,
-    ALL = 0x7f,
+    ASKING = ARGS_STATUS | ARGS_CTL | ARGS_WHY,
+    ALL = 0xff,
     DAY_MS = 24 * 3600 * 1000,
 };
 
@@ -134,7 +134,7 @@ const struct optdef optdefs[] = {
     {"connect-timeout", "T", "30s",
      "how long the first contact with the master may take; 0: for ever", OPTDEF_DURATION32,
      ARGS_WORKER, AT(connect_timeout_ms), .max = DAY_MS},
-    {"json", NULL, NULL, "as JSON", OPTDEF_FLAG, ARGS_STATUS, AT(json)},
+    {"json", NULL, NULL, "as JSON", OPTDEF_FLAG, ARGS_STATUS | ARGS_WHY, AT(json)},
     {"format", "jsonl|csv|cdxj|links", "jsonl", "what to write", OPTDEF_CHOICE, ARGS_EXPORT,
      AT(format), .choices = formats},
     {"quiet", NULL, NULL, "no progress, warnings only", OPTDEF_FLAG, RUNNING, AT(quiet)},

@@ -158,27 +158,31 @@ static bool load_segments(struct rows *r) {
 /* ---- life --------------------------------------------------------------------------------------------------------- */
 
 /* The lock of a master keeps everybody else out; ours keeps a master out meanwhile. */
-static bool take_lock(struct rows *r, const char *dir, struct error *err) {
+int rows_lock(const char *dir, bool *running, struct error *err) {
     char path[4096];
     struct stat st;
+    int fd;
 
+    *running = false;
     if (stat(dir, &st) != 0 || !S_ISDIR(st.st_mode)) {
         error_set(err, errno, "%s is not a crawl's directory", dir);
-        return false;
+        return -1;
     }
     snprintf(path, sizeof path, "%s/state.lock", dir);
-    r->lock_fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (r->lock_fd < 0) {
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
         error_set(err, 0, "%s is not a crawl's directory: it has no crawldb", dir);
-        return false;
+        return -1;
     }
-    if (flock(r->lock_fd, LOCK_SH | LOCK_NB) == 0)
-        return true;
+    if (flock(fd, LOCK_SH | LOCK_NB) == 0)
+        return fd;
+    *running = true;
+    close(fd);
     error_set(err, 0,
               "%s is in use by a running crawl: ask again when it has ended, or see trawl "
               "status",
               dir);
-    return false;
+    return -1;
 }
 
 static void rows_free(struct rows *r) {
@@ -207,6 +211,7 @@ static void rows_free(struct rows *r) {
 struct rows *rows_open(const char *dir, struct error *err) {
     struct rows *r = calloc(1, sizeof *r);
     char path[4096];
+    bool running;
 
     if (r == NULL) {
         error_set(err, 0, "out of memory");
@@ -221,7 +226,8 @@ struct rows *rows_open(const char *dir, struct error *err) {
     buf_init(&r->via, 4 * LIMIT_URL_BYTES);
     buf_init(&r->value, LIMIT_WIRE_BYTES);
     snprintf(path, sizeof path, "%s/state", dir);
-    if (!take_lock(r, dir, err))
+    r->lock_fd = rows_lock(dir, &running, err);
+    if (r->lock_fd < 0)
         goto fail;
     r->store = store_rocks_open(path, STORE_ROCKS_READ_ONLY, err);
     if (r->store == NULL)

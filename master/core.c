@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "master/core_state.h"
+#include "master/why.h"
 #include "shared/limits.h"
 
 enum { PURGE_PER_TICK = 2000, STALL_FACTOR = 2 };
@@ -288,6 +289,44 @@ static void handle_status(struct core *c, struct now now, Trawl__Reply *reply) {
     reply->status = m;
 }
 
+/* So many queue entries are looked at for one question: others wait meanwhile. */
+enum { WHY_QUEUE_MAX = 20000 };
+
+static bool is_seen(void *arg, const char *url, size_t len) {
+    const struct core *c = arg;
+
+    return seen_has(c->seen, frontier_fingerprint(c, url, len));
+}
+
+static void handle_why(struct core *c, const Trawl__Why *why, Trawl__Reply *reply) {
+    const struct why_source source = {.store = c->store,
+                                      .options = c->options,
+                                      .queue_max = WHY_QUEUE_MAX,
+                                      .seen = is_seen,
+                                      .arg = c};
+    Trawl__WhyReply *m = arena_alloc(&c->arena, sizeof *m);
+    struct error err = {0};
+    struct buf json;
+
+    if (m == NULL || !core_flush(c))
+        return;
+    buf_init(&json, LIMIT_WIRE_BYTES / 2);
+    if (why_tell(&source, (const char *)why->url.data, why->url.len, &json, &err)) {
+        trawl__why_reply__init(m);
+        m->json = arena_printf(&c->arena, "%.*s", (int)json.len, json.data);
+        reply->body_case = TRAWL__REPLY__BODY_WHY;
+        reply->why = m;
+        if (m->json == NULL)
+            core_fail(c, "out of memory for a reply");
+    } else {
+        reply->code = TRAWL__CODE__REFUSED;
+        reply->error = arena_printf(&c->arena, "%s", err.text);
+        if (store_failed(c->store, NULL))
+            core_fail(c, "the crawldb cannot be read");
+    }
+    buf_release(&json);
+}
+
 static void handle(struct core *c, struct now now, const Trawl__Request *r, const char *peer,
                    struct session *s, Trawl__Reply *reply) {
     switch (r->body_case) {
@@ -302,6 +341,9 @@ static void handle(struct core *c, struct now now, const Trawl__Request *r, cons
         break;
     case TRAWL__REQUEST__BODY_STATUS:
         handle_status(c, now, reply);
+        break;
+    case TRAWL__REQUEST__BODY_WHY:
+        handle_why(c, r->why, reply);
         break;
     case TRAWL__REQUEST__BODY_CONTROL:
         control_handle(c, now, r->control, reply);

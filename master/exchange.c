@@ -28,7 +28,7 @@ static bool outcome_well_formed(const Trawl__Exchange *x, const Trawl__Outcome *
 
 static void take_retry(struct core *c, struct now now, struct lease_item *it, Trawl__Outcome *o) {
     if (it->attempts + 1 < c->options->retries) {
-        frontier_requeue(c, it);
+        frontier_requeue(c, it, o);
         return;
     }
     o->state = TRAWL__STATE__FAILED;

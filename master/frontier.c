@@ -7,6 +7,7 @@
 
 #include "master/core_state.h"
 #include "master/fingerprint.h"
+#include "master/tries.h"
 #include "shared/domain.h"
 #include "shared/limits.h"
 #include "shared/netaddr.h"
@@ -345,8 +346,9 @@ void frontier_give_back(struct core *c, struct lease_item *it) {
     free(it);
 }
 
-void frontier_requeue(struct core *c, struct lease_item *it) {
+void frontier_requeue(struct core *c, struct lease_item *it, const Trawl__Outcome *out) {
     Trawl__QueuedUrl q = TRAWL__QUEUED_URL__INIT;
+    struct tries tries = tries_of(c, it, out);
     struct origin *o = unlease(c, it);
 
     core_delete(c, record_queued(o->id, place_of(it->depth, it->seq)));
@@ -361,6 +363,8 @@ void frontier_requeue(struct core *c, struct lease_item *it) {
     q.sitemap = it->sitemap;
 #endif
     q.path = (ProtobufCBinaryData){.data = (uint8_t *)it->path, .len = it->path_len};
+    q.tries = tries.items;
+    q.n_tries = tries.count;
     put_queued(c, o, place_of(it->depth, core_number(c, &c->seqs)), &q);
     c->retries++;
     free(it);
@@ -386,7 +390,8 @@ static void count_outcome(struct core *c, struct origin *o, const Trawl__Outcome
 }
 
 static void put_outcome(struct core *c, const struct lease_item *it, const struct origin *o,
-                        const Trawl__Outcome *out, const struct segment *segment) {
+                        const Trawl__Outcome *out, const struct segment *segment,
+                        struct tries tries) {
     Trawl__DoneUrl d = TRAWL__DONE_URL__INIT;
 
     d.origin = o->id;
@@ -407,6 +412,8 @@ static void put_outcome(struct core *c, const struct lease_item *it, const struc
     d.duration_ms = out->duration_ms;
     d.ip = out->ip;
     d.redirect_to = out->redirect_to;
+    d.tries = tries.items;
+    d.n_tries = tries.count;
     if (segment != NULL) {
         d.segment = segment->id;
         d.offset = out->offset;
@@ -500,8 +507,12 @@ static void finish_robots_elsewhere(struct core *c, struct now now, struct lease
 
 void frontier_finish(struct core *c, struct now now, struct lease_item *it, const Trawl__Outcome *o,
                      const struct segment *segment) {
-    struct origin *host = unlease(c, it);
+    bool failed = o->state == TRAWL__STATE__FAILED;
+    struct tries tries = {NULL, 0};
 
+    if (failed || it->attempts > 0)
+        tries = tries_of(c, it, failed ? o : NULL);
+    struct origin *host = unlease(c, it);
     core_delete(c, record_queued(host->id, place_of(it->depth, it->seq)));
     host->queued--;
     if (it->robots_for != 0) {
@@ -509,7 +520,7 @@ void frontier_finish(struct core *c, struct now now, struct lease_item *it, cons
         free(it);
         return;
     }
-    put_outcome(c, it, host, o, segment);
+    put_outcome(c, it, host, o, segment, tries);
     count_outcome(c, host, o);
     if (o->state == TRAWL__STATE__REDIRECTED && o->redirect_to.len > 0)
         follow_redirect(c, now, it, host, o);
@@ -573,6 +584,8 @@ static void purge_entry(struct core *c, struct now now, struct origin *o, const 
     d.seed = q->seed;
     d.sitemap = q->sitemap;
     d.attempts = q->attempts;
+    d.tries = q->tries;
+    d.n_tries = q->n_tries;
     d.state = o->parked;
     d.reason = o->reason;
     put_done(c, q->fp, &d);

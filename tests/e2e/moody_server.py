@@ -7,7 +7,9 @@
 /broken    500, always
 /reset     closes the connection without an answer, once
 /, /page   200
-/robots.txt  503 twice, then 404; MOODY_ROBOTS=STATUS: always that
+/moved     302 to /page
+/robots.txt  503 twice, then 404; MOODY_ROBOTS=STATUS: always that; MOODY_ROBOTS=200: forbids /private
+MOODY_LINKS="URL ...": what / links to.
 """
 import collections
 import email.utils
@@ -17,7 +19,8 @@ import socketserver
 import sys
 import time
 
-PAGES = ["/page", "/busy-2", "/dated-3", "/always", "/broken", "/reset"]
+PAGES = os.environ.get("MOODY_LINKS", "/page /busy-2 /dated-3 /always /broken /reset").split()
+RULES = "User-agent: *\n# nobody\nDisallow: /private\n"
 asked = collections.Counter()
 log = open(sys.argv[2], "a", buffering=1)
 
@@ -40,7 +43,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         asked[path] += 1
         if path == "/robots.txt":
             always = os.environ.get("MOODY_ROBOTS")
-            self.answer(int(always) if always else 503 if asked[path] <= 2 else 404)
+            status = int(always) if always else 503 if asked[path] <= 2 else 404
+            self.answer(status, RULES if status == 200 else "")
+        elif path == "/moved":
+            self.answer(302, Location="/page")
         elif path == "/always":
             self.answer(429)
         elif path == "/broken":
