@@ -540,7 +540,10 @@ void visit_set_shell(struct visit *v, void *shell) {
 
 /* ---- back-pressure ------------------------------------------------------------------------------------------------------------ */
 
+bool agent_backlogged(const struct agent *a) {
+    return a->unacknowledged >= UNACKNOWLEDGED_MAX || a->link_bytes >= LINK_BYTES_MAX;
+}
+
 bool agent_may_start(const struct agent *a) {
-    return agent_working(a) && !a->hold && a->transfers < a->transfers_max &&
-           a->unacknowledged < UNACKNOWLEDGED_MAX && a->link_bytes < LINK_BYTES_MAX;
+    return agent_working(a) && !a->hold && a->transfers < a->transfers_max && !agent_backlogged(a);
 }

@@ -112,6 +112,9 @@ void agent_sealed(struct agent *a, int64_t now_ms, const char *segment);
 void agent_drain(struct agent *a, int64_t now_ms);
 /* The disk refuses (full): start nothing until called with false again. */
 void agent_hold(struct agent *a, bool hold);
+/* So much waits for the master that nothing is started; and a page that ends meanwhile should be kept back, or the
+ * links of all that run would take what they like. */
+bool agent_backlogged(const struct agent *a);
 
 /* ---- fetches ----------------------------------------------------------------------------------------- */
 

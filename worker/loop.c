@@ -282,8 +282,7 @@ static int wait_ms(const struct loop *l) {
 
     earlier(&next, transfers_next_ms(l->transfers));
     earlier(&next, archive_next_ms(l->archive));
-    if (l->holding)
-        earlier(&next, l->stall_again_ms);
+    earlier(&next, loop_finish_next_ms(l));
     if (next <= now_ms)
         return 0;
     return (int)dns_timeout_ms(l->dns, next - now_ms < 1000 ? next - now_ms : 1000);

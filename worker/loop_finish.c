@@ -1,4 +1,5 @@
-/* loop_finish: from a finished exchange to its record and its outcome, also when the disk is full. */
+/* loop_finish: from a finished exchange to its record and its outcome; also when the disk is full, or the master has
+ * not taken yet what it was told. */
 #include <errno.h>
 
 #include "shared/log.h"
@@ -7,6 +8,7 @@
 
 enum {
     STALL_PAUSE_MS = 1000,   /* until a disk that refused is tried again */
+    RETRY_TURN_MS = 50,      /* heartbeats do not wait longer */
     STALL_LEAVING_MS = 5000, /* how long that may last when the loop is to end */
 };
 
@@ -103,6 +105,14 @@ static void finish_robots(struct loop *l, struct transfer *t) {
     transfer_release(t);
 }
 
+/* The disk refused a record: nothing is started until it takes it. */
+static void hold(struct loop *l) {
+    l->holding = true;
+    agent_hold(l->agent, true);
+    l->stalled_since_ms = fence_now_ms();
+    l->stall_again_ms = l->stalled_since_ms + STALL_PAUSE_MS;
+}
+
 void loop_finish(struct loop *l, struct transfer *t) {
     if (t->failure != AGENT_NO_FAILURE && log_enabled(LOG_DEBUG))
         log_event(LOG_DEBUG, "loop", "no response", log_bytes("url", t->url, t->url_len),
@@ -113,23 +123,33 @@ void loop_finish(struct loop *l, struct transfer *t) {
         finish_robots(l, t);
         return;
     }
-    if (!l->holding && finish_page(l, t))
-        return;
-    if (!l->holding) {
-        l->holding = true;
-        agent_hold(l->agent, true);
-        l->stalled_since_ms = fence_now_ms();
-        l->stall_again_ms = l->stalled_since_ms + STALL_PAUSE_MS;
+    /* Those that wait already come first. */
+    if (!l->holding && l->stalled == NULL && !agent_backlogged(l->agent)) {
+        if (finish_page(l, t))
+            return;
+        hold(l);
     }
     stalled_add(l, t);
 }
 
+int64_t loop_finish_next_ms(const struct loop *l) {
+    if (agent_backlogged(l->agent))
+        return INT64_MAX; /* an answer of the master changes that */
+    if (l->holding)
+        return l->stall_again_ms;
+    return l->stalled == NULL ? INT64_MAX : 0;
+}
+
 void loop_finish_retry(struct loop *l, int64_t now_ms) {
-    if (!l->holding || now_ms < l->stall_again_ms)
+    if (now_ms < loop_finish_next_ms(l))
         return;
     while (l->stalled != NULL) {
         struct transfer *t = l->stalled, *next = t->shell;
+        if (agent_backlogged(l->agent) || fence_now_ms() >= now_ms + RETRY_TURN_MS)
+            return;
         if (!finish_page(l, t)) {
+            if (!l->holding)
+                hold(l);
             l->stall_again_ms = now_ms + STALL_PAUSE_MS;
             if (l->draining && now_ms - l->stalled_since_ms > STALL_LEAVING_MS)
                 loop_fail(l, l->stall_error.text);
@@ -137,6 +157,8 @@ void loop_finish_retry(struct loop *l, int64_t now_ms) {
         }
         l->stalled = next;
     }
+    if (!l->holding)
+        return;
     l->holding = false;
     agent_hold(l->agent, false);
     log_info("loop", "the archive can be written again");

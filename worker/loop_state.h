@@ -59,8 +59,8 @@ struct loop {
     bool draining, over, failed;
     struct error err;
 
-    /* Finished, with a record that the disk refuses; oldest first. */
-    bool holding; /* the agent was told to start nothing */
+    /* Finished, but the disk refuses the record, or too much waits for the master; oldest first. */
+    bool holding; /* the disk refuses: the agent was told to start nothing */
     struct transfer *stalled, *stalled_last;
     struct error stall_error;
     int64_t stalled_since_ms, stall_again_ms;
@@ -88,11 +88,14 @@ void loop_visit_forget(struct loop *l, struct loop_visit *v);
 
 /* ---- loop_finish.c ------------------------------------------------------------------------------- */
 
-/* Archives a finished exchange and gives it to the agent; keeps it while the disk refuses. */
+/* Archives a finished exchange and gives it to the agent; keeps it while the disk refuses, or too much waits for the
+ * master. */
 void loop_finish(struct loop *l, struct transfer *t);
 /* What was kept of the target is forgotten. */
 void loop_finish_forget(struct loop *l, const struct transfer_target *target);
-/* Tries again what the disk refused, when that is due. */
+/* When loop_finish_retry() is due, on fence_now_ms()'s clock; INT64_MAX: never. */
+int64_t loop_finish_next_ms(const struct loop *l);
+/* Tries again what was kept, when that is due. */
 void loop_finish_retry(struct loop *l, int64_t now_ms);
 
 #endif

@@ -26,4 +26,22 @@ check "the worker never took more than $RSS_MAX MiB ($peak MiB)" test "$peak" -l
 check "no lease was lost" grep -q 'workers  *0 lost, 0 tasks reassigned' "$T/master.out"
 fetched=$("$TRAWL" export "$T/master" --format jsonl | grep -c '"state":"fetched"')
 check "all were fetched" test "$fetched" = 1024
+
+# Pages with 16 MiB of links each, 32 at once: what is not reported yet is bounded too.
+mkdir "$T/heavy"
+start heavy python3 "$HOSTILE/server.py" --only heavy --port "$(free_port)" --tls-port "$(free_port)" \
+    --net 127.67.0 --certs "$T/certs" --out "$T/heavy"
+wait_until 30 test -s "$T/heavy/origins.tsv" || fail "the server starts" "$(cat "$T/heavy.err")"
+listen=tcp://127.0.0.1:$(free_port)
+start master2 "$TRAWL" master --dir "$T/master2" "${QUICK[@]}" --listen "$listen" --scope host --delay 0 \
+    --host-connections 32 --seeds "$T/heavy/seeds.txt"
+start w2 python3 "$HOSTILE/peak.py" "$T/w2.peak" "$TRAWL" worker --master "$listen" --dir "$T/worker2" --name w2 \
+    --threads 1
+check "heavy pages: the crawl ends by itself" exits master2 120 0
+check "heavy pages: the worker leaves with it" exits w2 20 0
+check "heavy pages: 32 were in flight at once" grep -qP '^all\tin flight$' "$T/heavy/requests.tsv"
+peak=$(($(cat "$T/w2.peak") / 1024))
+check "heavy pages: the worker never took more than $RSS_MAX MiB ($peak MiB)" test "$peak" -le "$RSS_MAX"
+fetched=$("$TRAWL" export "$T/master2" --format jsonl | grep -c '"reason":"links-limited"')
+check "heavy pages: all were fetched" test "$fetched" = 32
 finish

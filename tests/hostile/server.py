@@ -450,12 +450,15 @@ async def three_for_one(x):
         await (x.answer() if x.path in ("/inside", "/behind") else x.not_found())
 
 
+def long_links_page():
+    """11,000 links that are three times as long when escaped, compressed."""
+    return gzip_of([b'<a href="/%05d/' % i + b"\xc3\xa9" * 1340 + b'">' for i in range(11000)])
+
+
 @behaviour("long-links", "/page")
 async def long_links(x):
-    """Links that are three times as long when escaped."""
     if x.path == "/page":
-        page = [b'<a href="/%05d/' % i + b"\xc3\xa9" * 1340 + b'">' for i in range(11000)]
-        await x.answer(gzip_of(page), [b"Content-Encoding: gzip"], kind=b"text/html; charset=utf-8")
+        await x.answer(x.server.long_links, [b"Content-Encoding: gzip"], kind=b"text/html; charset=utf-8")
     else:
         await x.not_found()
 
@@ -621,6 +624,25 @@ for _n in range(4):
     APART.add("in-flight-%d" % _n)
 
 
+HEAVY = 32
+
+
+@behaviour("heavy", *("/page%d" % i for i in range(HEAVY)))
+async def heavy(x):
+    """Pages of long links, the same on all of them, that arrive together."""
+    if not x.path.startswith("/page"):
+        return await x.not_found()
+    x.server.holding += 1
+    if x.server.holding == HEAVY:
+        x.server.note("all", "in flight")
+        x.server.all_held.set()
+    await x.server.all_held.wait()
+    await x.answer(x.server.long_links, [b"Content-Encoding: gzip"], kind=b"text/html; charset=utf-8")
+
+
+APART.add("heavy")
+
+
 # ---- the server --------------------------------------------------------------------------------------------
 
 class Server:
@@ -628,6 +650,7 @@ class Server:
         self.args = args
         self.bombs = {} if args.only else make_bombs()
         self.attribute = b"" if args.only else gzip_of(attribute_pieces())
+        self.long_links = long_links_page()
         self.random = random.Random(3)
         self.log = open(os.path.join(args.out, "requests.tsv"), "w", encoding="utf-8", buffering=1)
         self.counts = {}
