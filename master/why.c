@@ -442,6 +442,8 @@ static void tell_pending(struct why *w) {
     string(w, "state", "pending");
     if (w->queued == NULL)
         return;
+    if (w->source->options->max_depth_set && w->queued->depth > w->source->options->max_depth)
+        string(w, "reason", "deeper than --max-depth");
     flag(w, "seed", w->queued->seed);
     number(w, "depth", w->queued->depth);
     number(w, "attempts", w->queued->attempts);

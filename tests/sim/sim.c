@@ -12,7 +12,7 @@
 #include "tests/sim/world.h"
 
 struct totals {
-    uint64_t faults[FAULTS], events, requests, fetched, attached, holes, parts, broken;
+    uint64_t faults[FAULTS], events, requests, fetched, attached, holes, parts, tries, broken;
 };
 
 static void add(struct totals *t, const struct world_result *r) {
@@ -24,6 +24,7 @@ static void add(struct totals *t, const struct world_result *r) {
     t->attached += r->attached;
     t->holes += r->holes;
     t->parts += r->parts;
+    t->tries += r->tries;
     t->broken += !r->ok;
 }
 
@@ -50,12 +51,13 @@ static bool report(const struct totals *t, uint64_t seeds) {
         all = all && t->faults[f] > 0;
     }
     printf("%llu seeds, %llu events, %llu requests, %llu pages, %llu attachments, %llu orphan "
-           "records, %llu parts of links, %llu broken\n",
+           "records, %llu parts of links, %llu failed attempts, %llu broken\n",
            (unsigned long long)seeds, (unsigned long long)t->events,
            (unsigned long long)t->requests, (unsigned long long)t->fetched,
            (unsigned long long)t->attached, (unsigned long long)t->holes,
-           (unsigned long long)t->parts, (unsigned long long)t->broken);
-    return all && t->parts > 0;
+           (unsigned long long)t->parts, (unsigned long long)t->tries,
+           (unsigned long long)t->broken);
+    return all && t->parts > 0 && t->tries > 0;
 }
 
 int main(int argc, char **argv) {

@@ -9,6 +9,7 @@
 #include "master/core.h"
 #include "master/record.h"
 #include "master/store_mem.h"
+#include "master/tries.h"
 #include "shared/heap.h"
 #include "shared/limits.h"
 #include "shared/map.h"
@@ -1255,9 +1256,23 @@ static void wake_paused(struct world *w) {
 static int found[WEB_ORIGINS_MAX][WEB_PAGES_MAX];
 static bool recorded[WEB_ORIGINS_MAX][WEB_PAGES_MAX];
 
+/* Each attempt that failed is told with the URL, up to a bound. */
+static void check_tries(struct world *w, const Trawl__DoneUrl *d, const char *url, size_t len) {
+    size_t failed = d->attempts;
+
+    if (d->state != TRAWL__STATE__FAILED && failed > 0)
+        failed--;
+    if (failed > TRIES_KEPT)
+        failed = TRIES_KEPT;
+    if (d->n_tries != failed)
+        fail(w, "%zu failed attempts are told, not %zu: %.*s", d->n_tries, failed, (int)len, url);
+    w->result->tries += d->n_tries;
+}
+
 static void collect(struct world *w, const Trawl__DoneUrl *d, const char *url, size_t len) {
     uint32_t o, p;
 
+    check_tries(w, d, url, len);
     if (!web_find(&w->web, url, len, &o, &p) || p >= WEB_PAGES_MAX) {
         if (d->state != TRAWL__STATE__EXCLUDED)
             fail(w, "out of scope, and not excluded: %.*s", (int)len, url);

@@ -53,6 +53,7 @@ struct world_result {
     char why[512]; /* what was broken */
     uint64_t faults[FAULTS];
     uint64_t events, requests, fetched, attached, refused, holes;
+    uint64_t tries; /* failed attempts that are told with their URLs */
     uint64_t parts; /* of the links of a page, that came ahead of its outcome */
     int64_t ended_ms;
 };
