@@ -57,11 +57,11 @@ $(B)/proto/trawl.pb-c.o: $(B)/proto/trawl.pb-c.c
 
 $(B)/%.o: %.c | $(B)/proto/trawl.pb-c.h
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(CC) $(CFLAGS_ALL) -MMD -MP -MT $@ -c -o $@ $<
 
 $(B)/tests/%: tests/unit/%.c $(B)/libtrawl.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -o $@ $< $(B)/libtrawl.a $(PKG_LIBS) -lcmocka -lgumbo
+	$(CC) $(CFLAGS_ALL) -MMD -MP -MT $@ $(LDFLAGS_ALL) -o $@ $< $(B)/libtrawl.a $(PKG_LIBS) -lcmocka -lgumbo
 
 unit: $(UNIT_BIN)
 
