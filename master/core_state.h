@@ -123,9 +123,15 @@ bool frontier_discover(struct core *c, struct now now, const char *url, size_t l
                        struct discovery d);
 uint64_t frontier_fingerprint(const struct core *c, const char *url, size_t len);
 struct origin *frontier_origin(struct core *c, const char *name, size_t len);
-/* Queues robots.txt of `for_origin`, found at `url` of another origin. False: not a usable URL. */
-bool frontier_queue_robots(struct core *c, struct now now, struct origin *for_origin,
-                           const char *url, size_t len);
+/* Queues robots.txt of `for_origin`, found at `url` of another origin. UNREACHABLE: that one was given up, `why`. */
+enum frontier_robots_queued {
+    FRONTIER_ROBOTS_QUEUED,
+    FRONTIER_ROBOTS_NOWHERE, /* not a usable URL */
+    FRONTIER_ROBOTS_UNREACHABLE,
+};
+enum frontier_robots_queued frontier_queue_robots(struct core *c, struct now now,
+                                                  struct origin *for_origin, const char *url,
+                                                  size_t len, const char **why);
 /* Moves up to `max` URLs from the queue of the lease's origin into the lease; reads the store. */
 size_t frontier_take(struct core *c, struct lease *l, size_t max);
 /* A queue entry that a worker held over a restart joins its lease again. */

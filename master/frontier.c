@@ -189,11 +189,12 @@ bool frontier_discover(struct core *c, struct now now, const char *url, size_t l
     return true;
 }
 
-bool frontier_queue_robots(struct core *c, struct now now, struct origin *for_origin,
-                           const char *url, size_t len) {
+enum frontier_robots_queued frontier_queue_robots(struct core *c, struct now now,
+                                                  struct origin *for_origin, const char *url,
+                                                  size_t len, const char **why) {
     Trawl__QueuedUrl q = TRAWL__QUEUED_URL__INIT;
     struct url u;
-    bool usable = false;
+    enum frontier_robots_queued result = FRONTIER_ROBOTS_NOWHERE;
 
     url_init(&u);
     if (url_parse(&u, url, len, NULL) != URL_OK || !url_is_http(&u))
@@ -201,8 +202,13 @@ bool frontier_queue_robots(struct core *c, struct now now, struct origin *for_or
     url_canonicalise(&u);
     struct url_slice name = url_origin(&u);
     struct origin *o = frontier_origin(c, name.ptr, name.len);
-    if (o == NULL || o == for_origin || o->parked != TRAWL__STATE__PENDING)
+    if (o == NULL || o == for_origin)
         goto out;
+    if (o->parked != TRAWL__STATE__PENDING) {
+        result = FRONTIER_ROBOTS_UNREACHABLE;
+        *why = o->reason;
+        goto out;
+    }
     /* Not a known URL: its number only keeps it apart from all others that are leased. */
     uint64_t seq = core_number(c, &c->seqs);
     q.fp = fingerprint(c->key, &seq, sizeof seq);
@@ -212,10 +218,10 @@ bool frontier_queue_robots(struct core *c, struct now now, struct origin *for_or
     put_queued(c, o, place_of(0, seq), &q);
     o->queued++;
     update_host(c, now, o);
-    usable = true;
+    result = FRONTIER_ROBOTS_QUEUED;
 out:
     url_release(&u);
-    return usable;
+    return result;
 }
 
 /* ---- out of the queue ---------------------------------------------------------------------------------- */
@@ -489,6 +495,16 @@ void frontier_links(struct core *c, struct now now, const struct lease_item *it,
         follow_links(c, now, it, it->lease->origin, o);
 }
 
+/* Its robots.txt lies at another origin, which cannot be reached: the same as if it could not be reached itself
+ * (RFC 9309 §2.3.1.4). */
+static void robots_unreachable(struct core *c, struct now now, struct origin *o, bool answered,
+                               const char *reason) {
+    o->robots_state = HOST_ROBOTS_UNKNOWN;
+    o->robots_hops = 0;
+    frontier_unreachable(c, now, o, answered, 0,
+                         reason == NULL || reason[0] == '\0' ? "robots-unreachable" : reason);
+}
+
 static void finish_robots_elsewhere(struct core *c, struct now now, struct lease_item *it,
                                     const Trawl__Outcome *out) {
     struct origin *host = host_by_id(&c->hosts, it->robots_for);
@@ -499,10 +515,7 @@ static void finish_robots_elsewhere(struct core *c, struct now now, struct lease
         frontier_robots(c, now, host, out->robots);
         return;
     }
-    host->robots_state = HOST_ROBOTS_UNKNOWN;
-    frontier_unreachable(c, now, host, out->status > 0, 0,
-                         out->reason == NULL || out->reason[0] == '\0' ? "robots-unreachable"
-                                                                       : out->reason);
+    robots_unreachable(c, now, host, out->status > 0, out->reason);
 }
 
 void frontier_finish(struct core *c, struct now now, struct lease_item *it, const Trawl__Outcome *o,
@@ -569,10 +582,8 @@ static void purge_entry(struct core *c, struct now now, struct origin *o, const 
     o->queued--;
     if (q->robots_for != 0) {
         struct origin *host = host_by_id(&c->hosts, q->robots_for);
-        if (host != NULL && host->robots_state == HOST_ROBOTS_ELSEWHERE) {
-            host->robots_state = HOST_ROBOTS_UNKNOWN;
-            frontier_unreachable(c, now, host, false, 0, o->reason);
-        }
+        if (host != NULL && host->robots_state == HOST_ROBOTS_ELSEWHERE)
+            robots_unreachable(c, now, host, false, o->reason);
         return;
     }
     Trawl__DoneUrl d = TRAWL__DONE_URL__INIT;
@@ -657,32 +668,39 @@ static bool allow_all(struct core *c, struct now now, struct origin *o, uint32_t
     return ok;
 }
 
+static bool take_rules(struct now now, struct origin *o, const Trawl__RobotsReport *r) {
+    uint32_t crawl_delay =
+        r->crawl_delay_ms < LIMIT_SERVER_DELAY_MS ? r->crawl_delay_ms : LIMIT_SERVER_DELAY_MS;
+    uint32_t valid = r->valid_ms < LIMIT_ROBOTS_VALID_MS ? r->valid_ms : LIMIT_ROBOTS_VALID_MS;
+
+    return host_set_robots(o, r->rules.data, r->rules.len, crawl_delay, r->status,
+                           now.unix_ms + valid);
+}
+
 void frontier_robots(struct core *c, struct now now, struct origin *o,
                      const Trawl__RobotsReport *r) {
+    enum frontier_robots_queued queued = FRONTIER_ROBOTS_NOWHERE;
+    const char *why = NULL;
     bool ok = true;
 
-    if (r->redirect_to.len > 0) {
-        if (o->robots_hops >= LIMIT_ROBOTS_HOPS) {
-            ok = allow_all(c, now, o, r->status);
-        } else {
-            o->robots_hops++;
-            o->robots_state = HOST_ROBOTS_ELSEWHERE;
-            if (!frontier_queue_robots(c, now, o, (const char *)r->redirect_to.data,
-                                       r->redirect_to.len))
-                ok = allow_all(c, now, o, r->status);
-        }
+    if (r->redirect_to.len > 0 && o->robots_hops < LIMIT_ROBOTS_HOPS)
+        queued = frontier_queue_robots(c, now, o, (const char *)r->redirect_to.data,
+                                       r->redirect_to.len, &why);
+    if (queued == FRONTIER_ROBOTS_UNREACHABLE) {
+        robots_unreachable(c, now, o, false, why);
+        return;
+    }
+    if (queued == FRONTIER_ROBOTS_QUEUED) {
+        o->robots_hops++;
+        o->robots_state = HOST_ROBOTS_ELSEWHERE;
     } else {
-        uint32_t crawl_delay =
-            r->crawl_delay_ms < LIMIT_SERVER_DELAY_MS ? r->crawl_delay_ms : LIMIT_SERVER_DELAY_MS;
-        uint32_t valid = r->valid_ms < LIMIT_ROBOTS_VALID_MS ? r->valid_ms : LIMIT_ROBOTS_VALID_MS;
-        ok = host_set_robots(o, r->rules.data, r->rules.len, crawl_delay, r->status,
-                             now.unix_ms + valid);
+        ok = r->redirect_to.len > 0 ? allow_all(c, now, o, r->status) : take_rules(now, o, r);
+        o->failures = 0;
     }
     if (!ok) {
         core_fail(c, "out of memory for robots.txt");
         return;
     }
-    o->failures = 0;
     frontier_put_origin(c, o);
     update_host(c, now, o);
     sitemaps_find(c, now, o);

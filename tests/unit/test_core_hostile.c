@@ -129,6 +129,71 @@ static void test_long_robots(void **state) {
     assert_true(x->grants[0]->fetch_robots);
 }
 
+static void give_back(Trawl__Outcome *o, Trawl__State state, uint32_t status) {
+    o->state = state;
+    o->status = status;
+    o->reason = "";
+}
+
+/* a.example's robots.txt redirects to b.example for ever, where `verdict` or `status` ends each visit. */
+static void robots_at_b(Trawl__Verdict verdict, uint32_t status) {
+    static char target[] = "http://b.example/robots.txt";
+    Trawl__RobotsReport robots = TRAWL__ROBOTS_REPORT__INIT;
+    struct core_stats stats;
+    unsigned visits_of_b = 0;
+
+    robots.redirect_to = (ProtobufCBinaryData){.len = sizeof target - 1, .data = (uint8_t *)target};
+    for (int i = 0; i < 100; i++) {
+        Trawl__VisitReport report = TRAWL__VISIT_REPORT__INIT;
+        Trawl__Outcome outcome = TRAWL__OUTCOME__INIT, *outcomes[] = {&outcome};
+        const Trawl__ExchangeReply *x = exchange(NULL, 1);
+        w.now.mono_ms += 1000;
+        core_tick(w.core, w.now);
+        if (x->n_grants == 0)
+            continue;
+        const Trawl__Grant *g = x->grants[0];
+        assert_true(g->fetch_robots || visits_of_b > 0);
+        assert_int_equal(g->n_items, 1);
+        outcome.fp = g->items[0]->fp;
+        report.attempt = g->attempt;
+        report.outcomes = outcomes;
+        report.n_outcomes = 1;
+        report.done = true;
+        if (g->items[0]->robots) {
+            visits_of_b++;
+            report.verdict = verdict;
+            report.reason = "for a reason";
+            give_back(&outcome, verdict == 0 ? TRAWL__STATE__FAILED : TRAWL__STATE__UNTRIED,
+                      status);
+        } else {
+            report.robots = &robots;
+            give_back(&outcome, TRAWL__STATE__UNTRIED, 0);
+        }
+        (void)exchange(&report, 0);
+    }
+    core_stats(w.core, &stats);
+    assert_true(visits_of_b > 0);
+    assert_int_equal(stats.failed, 1);
+    assert_int_equal(stats.pending, 0);
+}
+
+/* Rules that lie where they cannot be had are as good as unreachable: nothing is fetched without them, and the
+ * origin is given up in the end. */
+static void test_robots_at_forbidden(void **state) {
+    (void)state;
+    robots_at_b(TRAWL__VERDICT__FORBIDDEN, 0);
+}
+
+static void test_robots_at_unreachable(void **state) {
+    (void)state;
+    robots_at_b(TRAWL__VERDICT__UNREACHABLE, 0);
+}
+
+static void test_robots_at_broken(void **state) {
+    (void)state;
+    robots_at_b(TRAWL__VERDICT__REACHED, 503);
+}
+
 static const Trawl__AttachReply *attach(uint32_t first, uint32_t second) {
     Trawl__Attach a = TRAWL__ATTACH__INIT;
     Trawl__AttachVisit one = TRAWL__ATTACH_VISIT__INIT, two = TRAWL__ATTACH_VISIT__INIT;
@@ -181,6 +246,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_empty_url, setup, teardown),
         cmocka_unit_test_setup_teardown(test_long_robots, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_robots_at_forbidden, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_robots_at_unreachable, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_robots_at_broken, setup, teardown),
         cmocka_unit_test_setup_teardown(test_attach_connections, setup, teardown),
         cmocka_unit_test_setup_teardown(test_origin_without_name, setup, teardown),
     };
