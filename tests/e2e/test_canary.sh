@@ -255,8 +255,8 @@ canary loud
 crawl allowed --allow-net 0.0.0.0/0 --allow-net ::/0
 check "all networks allowed: the crawl ends by itself" exits allowed 90 0
 heard() {           # every trap that is an address or a name, and not a port, was sprung
-    local name url reason how missing=
-    while IFS=$'\t' read -r name url reason; do
+    local name reason how missing=
+    while IFS=$'\t' read -r name _ reason; do
         for how in link seed redirect; do
             case $reason-$name in
                 port-*) continue ;;
@@ -265,7 +265,7 @@ heard() {           # every trap that is an address or a name, and not a port, w
             esac
         done
     done <"$T/traps.tsv"
-    for how in robots-direct robots-name link-tab link-relative kind-base kind-refresh kind-iframe kind-form kind-area; do
+    for how in sitemap.xml sitemap2.xml robots-direct robots-name link-tab link-relative kind-base kind-refresh kind-iframe kind-form kind-area; do
         grep -q $'^REQ\t10.66.0.1\t80\t.*\t'"/$how"$'\t' "$T/loud.log" || missing+=" $how"
     done
     [ -z "$missing" ] || {
