@@ -497,11 +497,11 @@ void frontier_links(struct core *c, struct now now, const struct lease_item *it,
 
 /* Its robots.txt lies at another origin, which cannot be reached: the same as if it could not be reached itself
  * (RFC 9309 §2.3.1.4). */
-static void robots_unreachable(struct core *c, struct now now, struct origin *o, bool answered,
+static void robots_unreachable(struct core *c, struct now now, struct origin *o, bool failing,
                                const char *reason) {
     o->robots_state = HOST_ROBOTS_UNKNOWN;
     o->robots_hops = 0;
-    frontier_unreachable(c, now, o, answered, 0,
+    frontier_unreachable(c, now, o, failing, 0,
                          reason == NULL || reason[0] == '\0' ? "robots-unreachable" : reason);
 }
 

@@ -55,64 +55,64 @@ start dns ip netns exec $ns dnsmasq --conf-file=/dev/null --keep-in-foreground -
 # NAME, URL up to the path, and the reason that the crawl must give. Each is tried as a link, a seed and the goal of a
 # redirect.
 cat >"$T/traps" <<'TRAPS'
-private-10	http://10.66.0.1	address not allowed: private
-private-172	http://172.16.66.1	address not allowed: private
-private-192	http://192.168.66.1	address not allowed: private
-metadata	http://169.254.169.254	address not allowed: link local
-loopback	http://127.0.0.1	address not allowed: loopback
-loopback-far	http://127.255.66.1	address not allowed: loopback
-zero	http://0.0.0.0	address not allowed: this network
-zero-short	http://0	address not allowed: this network
-shared	http://100.64.66.1	address not allowed: shared
-benchmark	http://198.18.66.1	address not allowed: benchmark
-documentation	http://192.0.2.66	address not allowed: documentation
-reserved	http://240.0.0.66	address not allowed: reserved
-decimal	http://172097537	address not allowed: private
-hex	http://0x0a420001	address not allowed: private
-hex-parts	http://0x0A.0x42.0.0x1	address not allowed: private
-octal	http://012.0102.0.01	address not allowed: private
-octal-long	http://0012.00000102.0.1	address not allowed: private
-short-two	http://10.4325377	address not allowed: private
-short-three	http://10.66.1	address not allowed: private
-short-loopback	http://127.1	address not allowed: loopback
-dot	http://10.66.0.1.	address not allowed: private
-fullwidth	http://１０.６６.０.１	address not allowed: private
-ideographic	http://10。66。0。1	address not allowed: private
-circled	http://①0.66.0.1	address not allowed: private
-percent	http://%31%30.66.0.%31	address not allowed: private
-percent-hex	http://0%780a420001	address not allowed: private
-userinfo	http://site.test@10.66.0.1	address not allowed: private
-userinfo-port	http://site.test:80@10.66.0.1	address not allowed: private
-userinfo-two	http://a@site.test@10.66.0.1	address not allowed: private
-backslash	http:\\10.66.0.1	address not allowed: private
-slashes	http:////10.66.0.1	address not allowed: private
-tab	http://10.6	6.0.1	address not allowed: private
-ipv6-loopback	http://[::1]	address not allowed: loopback
-ipv6-any	http://[::]	address not allowed: unspecified
-ipv6-local	http://[fd00:66::1]	address not allowed: unique local
-ipv6-site	http://[fec0::66]	address not allowed: deprecated site local
-ipv6-docs	http://[2001:db8::66]	address not allowed: documentation
-ipv6-mapped	http://[::ffff:10.66.0.1]	address not allowed: private
-ipv6-mapped-hex	http://[0:0:0:0:0:ffff:0a42:0001]	address not allowed: private
-ipv6-compatible	http://[::10.66.0.1]	address not allowed: IPv4-compatible
-ipv6-nat64	http://[64:ff9b::10.66.0.1]	address not allowed: private
-ipv6-sixtofour	http://[2002:a42:1::1]	address not allowed: 6to4
-localhost	http://localhost	address not allowed: loopback
-localhost-dot	http://LOCALHOST.	address not allowed: loopback
-localhost-sub	http://foo.localhost	address not allowed: loopback
-name	http://priv.test	address not allowed: private
-name-dot	http://priv.test.	address not allowed: private
-name-alias	http://alias.test	address not allowed: private
-name-loopback	http://loop.test	address not allowed: loopback
-name-zero	http://zero.test	address not allowed: this network
-name-v6	http://v6.test	address not allowed: unique local
-name-loopback6	http://loop6.test	address not allowed: loopback
-name-mapped	http://mapped.test	address not allowed: private
-name-compatible	http://compat.test	address not allowed: IPv4-compatible
-name-nat64	http://nat64.test	address not allowed: private
-name-sixtofour	http://sixtofour.test	address not allowed: 6to4
-tls	https://10.66.0.1	address not allowed: private
-port-8080	http://10.66.0.1:8080	address not allowed: private
+private-10	http://10.66.0.1	address-not-allowed: private
+private-172	http://172.16.66.1	address-not-allowed: private
+private-192	http://192.168.66.1	address-not-allowed: private
+metadata	http://169.254.169.254	address-not-allowed: link local
+loopback	http://127.0.0.1	address-not-allowed: loopback
+loopback-far	http://127.255.66.1	address-not-allowed: loopback
+zero	http://0.0.0.0	address-not-allowed: this network
+zero-short	http://0	address-not-allowed: this network
+shared	http://100.64.66.1	address-not-allowed: shared
+benchmark	http://198.18.66.1	address-not-allowed: benchmark
+documentation	http://192.0.2.66	address-not-allowed: documentation
+reserved	http://240.0.0.66	address-not-allowed: reserved
+decimal	http://172097537	address-not-allowed: private
+hex	http://0x0a420001	address-not-allowed: private
+hex-parts	http://0x0A.0x42.0.0x1	address-not-allowed: private
+octal	http://012.0102.0.01	address-not-allowed: private
+octal-long	http://0012.00000102.0.1	address-not-allowed: private
+short-two	http://10.4325377	address-not-allowed: private
+short-three	http://10.66.1	address-not-allowed: private
+short-loopback	http://127.1	address-not-allowed: loopback
+dot	http://10.66.0.1.	address-not-allowed: private
+fullwidth	http://１０.６６.０.１	address-not-allowed: private
+ideographic	http://10。66。0。1	address-not-allowed: private
+circled	http://①0.66.0.1	address-not-allowed: private
+percent	http://%31%30.66.0.%31	address-not-allowed: private
+percent-hex	http://0%780a420001	address-not-allowed: private
+userinfo	http://site.test@10.66.0.1	address-not-allowed: private
+userinfo-port	http://site.test:80@10.66.0.1	address-not-allowed: private
+userinfo-two	http://a@site.test@10.66.0.1	address-not-allowed: private
+backslash	http:\\10.66.0.1	address-not-allowed: private
+slashes	http:////10.66.0.1	address-not-allowed: private
+tab	http://10.6	6.0.1	address-not-allowed: private
+ipv6-loopback	http://[::1]	address-not-allowed: loopback
+ipv6-any	http://[::]	address-not-allowed: unspecified
+ipv6-local	http://[fd00:66::1]	address-not-allowed: unique local
+ipv6-site	http://[fec0::66]	address-not-allowed: deprecated site local
+ipv6-docs	http://[2001:db8::66]	address-not-allowed: documentation
+ipv6-mapped	http://[::ffff:10.66.0.1]	address-not-allowed: private
+ipv6-mapped-hex	http://[0:0:0:0:0:ffff:0a42:0001]	address-not-allowed: private
+ipv6-compatible	http://[::10.66.0.1]	address-not-allowed: IPv4-compatible
+ipv6-nat64	http://[64:ff9b::10.66.0.1]	address-not-allowed: private
+ipv6-sixtofour	http://[2002:a42:1::1]	address-not-allowed: 6to4
+localhost	http://localhost	address-not-allowed: loopback
+localhost-dot	http://LOCALHOST.	address-not-allowed: loopback
+localhost-sub	http://foo.localhost	address-not-allowed: loopback
+name	http://priv.test	address-not-allowed: private
+name-dot	http://priv.test.	address-not-allowed: private
+name-alias	http://alias.test	address-not-allowed: private
+name-loopback	http://loop.test	address-not-allowed: loopback
+name-zero	http://zero.test	address-not-allowed: this network
+name-v6	http://v6.test	address-not-allowed: unique local
+name-loopback6	http://loop6.test	address-not-allowed: loopback
+name-mapped	http://mapped.test	address-not-allowed: private
+name-compatible	http://compat.test	address-not-allowed: IPv4-compatible
+name-nat64	http://nat64.test	address-not-allowed: private
+name-sixtofour	http://sixtofour.test	address-not-allowed: 6to4
+tls	https://10.66.0.1	address-not-allowed: private
+port-8080	http://10.66.0.1:8080	address-not-allowed: private
 smtp	http://site.test:25	port
 ssh	http://93.184.215.14:22	port
 irc	http://site.test:6667	port
@@ -227,15 +227,15 @@ for name, url, reason in traps:
         expect(f"/{how}-{name}", ("excluded",), reason)
 for path in ("/link-tab", "/link-relative", "/kind-base", "/kind-refresh", "/kind-iframe", "/kind-form", "/kind-area",
              "/kind-canonical"):
-    expect(path, ("excluded",), "address not allowed: private")
+    expect(path, ("excluded",), "address-not-allowed: private")
 for host in ("rob.test", "rob2.test"):
     r = [r for r in rows if r["url"] == f"http://{host}/page"]
-    if len(r) != 1 or r[0]["state"] != "failed" or "address not allowed" not in r[0]["reason"]:
+    if len(r) != 1 or r[0]["state"] != "failed" or "address-not-allowed" not in r[0]["reason"]:
         print(host, r)
         bad += 1
 rebound = [r for r in rows if r["url"].startswith("http://rebind.test/")]
 left = {(r["state"], r["reason"].split(" (")[0]) for r in rebound if r["state"] not in ("fetched", "failed")}
-if left != {("excluded", "address not allowed: private use")}:
+if left != {("excluded", "address-not-allowed: private use")}:
     print("rebind.test", left)
     bad += 1
 for r in rows:
