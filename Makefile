@@ -76,8 +76,8 @@ SEEDS    ?= 20000
 sim: $(B)/sim ## simulate SEEDS=20000 crawls under faults; SEED=n replays one with its trace
 	$(if $(SEED),$(B)/sim $(SEED),scripts/sim.sh $(B)/sim $(SEEDS))
 
-MUTANTS  := NO_FENCING ACK_BEFORE_SYNC NO_LEASE_CHECK NO_DELAY COMMIT_TWICE KEEP_ORPHANS TELL_ONCE FORGET_KIND NO_REST
-MUTANT_SRC := master/core.c master/exchange.c master/frontier.c worker/agent.c worker/agent_fetch.c worker/agent_report.c tests/sim/world.c
+MUTANTS  := NO_FENCING ACK_BEFORE_SYNC NO_LEASE_CHECK NO_DELAY COMMIT_TWICE KEEP_ORPHANS TELL_ONCE FORGET_KIND NO_REST BLAME_ALL NO_STAND BLAME_NOBODY
+MUTANT_SRC := master/core.c master/exchange.c master/frontier.c master/trial.c worker/agent.c worker/agent_fetch.c worker/agent_report.c tests/sim/world.c
 
 # Only what has mutants in it is compiled anew; the rest comes from the library.
 $(B)/mutants/%: $(MUTANT_SRC) $(B)/tests/sim/sim.o $(B)/tests/sim/web.o $(B)/libtrawl.a

@@ -20,6 +20,7 @@
  *      a SegmentQuery has closed.
  *  C8  If the store fails, the core is void (core_failed()): the shell frees it, mends the store and makes a
  *      new one from it, exactly as after a crash. Requests meanwhile get BUSY.
+ *  C9  A URL is failed for killing workers only when workers died that had nothing else (trial.h).
  *
  * One owner at a time: the shell calls under one lock.
  */

@@ -1,6 +1,6 @@
 /*
  * core_state: what the core is made of; for the files that make up the core (core.c, exchange.c, frontier.c,
- * sitemaps.c, traps.c, session.c, load.c, control.c, status.c) and nobody else. core.h is its outside.
+ * sitemaps.c, traps.c, trial.c, session.c, load.c, control.c, status.c) and nobody else. core.h is its outside.
  *
  * Every handler gathers its writes in `batch` and ends with core_flush(); whatever reads the store in between
  * flushes first. A failure to write or to allocate makes the core void (core_fail()): there is no half-done
@@ -79,6 +79,13 @@ struct core {
         uint64_t excluded[TRAP_VERDICTS];
     } traps;
 
+    struct {
+        struct worker *worker; /* summoned for a trial; NULL: nobody is */
+        uint64_t attempt;      /* the lease that it got for it; 0: not yet */
+        uint32_t origin;       /* whose URL it is */
+        int64_t summoned_ms;
+    } trial; /* trial.h */
+
     core_listener *listener; /* may be NULL */
     void *listener_arg;
 
@@ -141,6 +148,8 @@ bool frontier_adopt(struct core *c, struct lease *l, const Trawl__QueuedUrl *q,
 void frontier_give_back(struct core *c, struct lease_item *it);
 /* Tried in vain: queued again, behind the others of its depth. Frees the item. */
 void frontier_requeue(struct core *c, struct lease_item *it, const Trawl__Outcome *o);
+/* Writes down how often it was lost. It stays leased. */
+void frontier_note_losses(struct core *c, const struct lease_item *it);
 /* Its outcome: leaves the queue for its terminal state. Frees the item. `o` is checked already. */
 void frontier_finish(struct core *c, struct now now, struct lease_item *it, const Trawl__Outcome *o,
                      const struct segment *segment);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "master/core_state.h"
+#include "master/trial.h"
 #include "shared/limits.h"
 
 /* ---- what comes up -------------------------------------------------------------------------------------- */
@@ -235,7 +236,8 @@ static bool someone_else_hungry(const struct core *c, int64_t now_ms, const stru
 static bool should_yield(const struct core *c, struct now now, const struct lease *l) {
     const struct session *s = l->session;
 
-    if (c->state != CORE_RUNNING || s->worker->draining || l->cancelled)
+    if (c->state != CORE_RUNNING || s->worker->draining || l->cancelled || l->alone ||
+        trial_summoned(c, s->worker))
         return true;
     if (c->in_grace && splittable(c, l->origin))
         return true;
@@ -330,9 +332,12 @@ static size_t visits_for(const struct core *c, const struct session *s, uint32_t
 
 static void give_grants(struct core *c, struct now now, struct session *s, uint32_t wanted,
                         Trawl__ExchangeReply *reply) {
-    if (c->state != CORE_RUNNING || s->worker->draining || c->in_grace ||
-        frontier_page_room(c) == 0)
+    const struct worker *w = s->worker;
+
+    if (c->state != CORE_RUNNING || w->draining || c->in_grace || frontier_page_room(c) == 0 ||
+        trial_busy(c, w))
         return;
+    const bool summoned = trial_summoned(c, w);
     host_thaw(&c->hosts, now.mono_ms);
     size_t max = visits_for(c, s, wanted);
     reply->grants = arena_alloc(&c->arena, (max + 1) * sizeof(Trawl__Grant *));
@@ -344,12 +349,14 @@ static void give_grants(struct core *c, struct now now, struct session *s, uint3
     for (size_t tries = c->hosts.ready_count; tries > 0 && reply->n_grants < max && !c->failed;
          tries--) {
         struct origin *o = host_take_ready(&c->hosts);
-        Trawl__Grant *g = grant_origin(c, now, s, o);
+        Trawl__Grant *g = trial_allows(c, w, o) ? grant_origin(c, now, s, o) : NULL;
         if (g != NULL)
             reply->grants[reply->n_grants++] = g;
         if (!c->failed && !host_update(&c->hosts, o, now.mono_ms))
             core_fail(c, "out of memory for the queue of origins");
     }
+    if (summoned && wanted > 0)
+        trial_looked(c, w);
     if (wanted > 0 && reply->n_grants == 0) {
         if (c->hungry[0].session != s->id)
             c->hungry[1] = c->hungry[0];

@@ -7,6 +7,7 @@
 
 #include "master/core_state.h"
 #include "master/fingerprint.h"
+#include "master/trial.h"
 #include "master/tries.h"
 #include "shared/domain.h"
 #include "shared/limits.h"
@@ -257,6 +258,7 @@ static struct lease_item *item_from(const Trawl__QueuedUrl *q, struct queue_plac
     it->hops = q->hops;
     it->robots_for = q->robots_for;
     it->sitemap = q->sitemap;
+    it->losses = q->losses;
     it->seed = q->seed;
     return it;
 }
@@ -272,6 +274,7 @@ static bool take_entry(struct core *c, struct lease *l, const Trawl__QueuedUrl *
         return false;
     }
     lease_add_item(&c->leases, l, it);
+    l->alone = it->losses >= TRIAL_ALONE;
     c->leased_pages += it->robots_for == 0;
     return true;
 }
@@ -326,8 +329,11 @@ size_t frontier_take(struct core *c, struct lease *l, size_t max) {
             o->exhausted = true;
             break;
         }
-        if (lease_item(&c->leases, q->fp) == NULL && take_entry(c, l, q, place))
-            taken++;
+        if (lease_item(&c->leases, q->fp) == NULL) {
+            if (!trial_admits(c, l, q->losses))
+                break;
+            taken += take_entry(c, l, q, place);
+        }
         o->cursor = (struct queue_place){.depth = place.depth, .seq = place.seq + 1};
     }
     store_iter_close(iter);
@@ -352,16 +358,14 @@ void frontier_give_back(struct core *c, struct lease_item *it) {
     free(it);
 }
 
-void frontier_requeue(struct core *c, struct lease_item *it, const Trawl__Outcome *out) {
+/* The item as a queue entry; it points into both. */
+static Trawl__QueuedUrl entry_of(const struct lease_item *it, struct tries tries) {
     Trawl__QueuedUrl q = TRAWL__QUEUED_URL__INIT;
-    struct tries tries = tries_of(c, it, out);
-    struct origin *o = unlease(c, it);
 
-    core_delete(c, record_queued(o->id, place_of(it->depth, it->seq)));
     q.fp = it->fp;
     q.via = it->via;
     q.depth = it->depth;
-    q.attempts = it->attempts + 1;
+    q.attempts = it->attempts;
     q.hops = it->hops;
     q.seed = it->seed;
     q.robots_for = it->robots_for;
@@ -371,6 +375,24 @@ void frontier_requeue(struct core *c, struct lease_item *it, const Trawl__Outcom
     q.path = (ProtobufCBinaryData){.data = (uint8_t *)it->path, .len = it->path_len};
     q.tries = tries.items;
     q.n_tries = tries.count;
+    q.losses = it->losses;
+    return q;
+}
+
+void frontier_note_losses(struct core *c, const struct lease_item *it) {
+    struct origin *o = it->lease->origin;
+    Trawl__QueuedUrl q = entry_of(it, tries_of(c, it, NULL));
+
+    core_put(c, record_queued(o->id, place_of(it->depth, it->seq)), &q.base);
+}
+
+void frontier_requeue(struct core *c, struct lease_item *it, const Trawl__Outcome *out) {
+    Trawl__QueuedUrl q = entry_of(it, tries_of(c, it, out));
+    struct origin *o = unlease(c, it);
+
+    core_delete(c, record_queued(o->id, place_of(it->depth, it->seq)));
+    q.attempts++;
+    q.losses = 0; /* the worker has survived it */
     put_queued(c, o, place_of(it->depth, core_number(c, &c->seqs)), &q);
     c->retries++;
     free(it);

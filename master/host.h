@@ -60,6 +60,7 @@ struct origin {
 
     int64_t free_at_ms;
     uint32_t leases, connections;
+    uint32_t culprits;     /* URLs that failed because they took their workers along */
     uint32_t failures;     /* rests in a row with no success in between */
     int64_t rest_until_ms; /* it asked for a rest, or is failing; in the past: it does not rest */
     int64_t rest_until_unix_ms;

@@ -165,6 +165,7 @@ struct lease *lease_grant(struct lease_table *t, uint64_t attempt, struct sessio
         s->leases->prev = l;
     s->leases = l;
     s->lease_count++;
+    s->worker->leases++;
     return l;
 }
 
@@ -208,6 +209,7 @@ void lease_free(struct lease_table *t, struct lease *l) {
     if (l->next != NULL)
         l->next->prev = l->prev;
     l->session->lease_count--;
+    l->session->worker->leases--;
     free(l->items);
     free(l);
 }
@@ -259,4 +261,20 @@ void lease_take_item(struct lease_table *t, struct lease_item *it) {
     map_remove(&t->in_flight, it->fp);
     l->origin->leased--;
     it->lease = NULL;
+}
+
+static int compare_places(const void *a, const void *b) {
+    const struct lease_item *i = *(struct lease_item *const *)a,
+                            *k = *(struct lease_item *const *)b;
+
+    if (i->depth != k->depth)
+        return i->depth < k->depth ? -1 : 1;
+    return (i->seq > k->seq) - (i->seq < k->seq);
+}
+
+void lease_sort_items(struct lease *l) {
+    if (l->count > 1)
+        qsort(l->items, l->count, sizeof(struct lease_item *), compare_places);
+    for (size_t i = 0; i < l->count; i++)
+        l->items[i]->index = i;
 }

@@ -29,6 +29,7 @@ struct lease_item {
     uint64_t fp, seq, via;
     uint32_t depth, attempts, hops, robots_for;
     uint32_t sitemap; /* as in QueuedUrl of proto/trawl.proto */
+    uint32_t losses;  /* likewise */
     bool seed;
     struct lease *lease;
     size_t index; /* in lease->items */
@@ -46,6 +47,7 @@ struct lease {
     size_t count, size;
     int64_t granted_ms, renewed_ms, progress_ms;
     bool cancelled; /* told lost in heartbeats, no longer renewed */
+    bool alone;     /* its one item is to be by itself (trial.h): nothing is added */
     struct heap_item deadline;
     struct lease *next, *prev; /* of the session */
 };
@@ -56,6 +58,7 @@ struct worker {
     unsigned char instance[16];
     uint64_t incarnation;
     uint32_t sessions; /* alive */
+    size_t leases;     /* of all of them */
     bool draining;
     uint64_t fetched;
     struct worker *next;
@@ -130,5 +133,7 @@ void lease_add_item(struct lease_table *t, struct lease *l, struct lease_item *i
 struct lease_item *lease_item(const struct lease_table *t, uint64_t fp); /* NULL: in no lease */
 /* Takes it out of its lease and of the table: the caller frees it with free(). */
 void lease_take_item(struct lease_table *t, struct lease_item *it);
+/* Orders the items as they stood in the queue, which is the order in which they are fetched. */
+void lease_sort_items(struct lease *l);
 
 #endif

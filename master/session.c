@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "master/core_state.h"
+#include "master/trial.h"
 #include "shared/limits.h"
 
 static Trawl__Options *options_message(struct core *c) {
@@ -40,29 +41,41 @@ void session_take_back(struct core *c, struct now now, struct lease *l, int64_t 
     if (rested > o->free_at_ms)
         o->free_at_ms = rested;
     host_unbook(&c->hosts, o, l->address, l->connections);
+    trial_lease_ends(c, l);
     lease_free(&c->leases, l);
     if (!host_update(&c->hosts, o, now.mono_ms))
         core_fail(c, "out of memory for the queue of origins");
 }
 
-static void take_back_lost(struct core *c, struct now now, struct lease *l) {
+/* Written lease by lease: a worker may have thousands. */
+static void take_back_lost(struct core *c, struct now now, struct lease *l, bool dead) {
     c->tasks_reassigned += l->count > 0;
-    session_take_back(c, now, l, now.mono_ms);
+    if (dead)
+        trial_lost(c, now, l);
+    if (!c->failed)
+        session_take_back(c, now, l, now.mono_ms);
+    (void)core_flush(c);
 }
 
 void session_end(struct core *c, struct now now, struct session *s, bool lost) {
     struct worker *w = s->worker;
 
     while (s->leases != NULL && !c->failed)
-        take_back_lost(c, now, s->leases);
+        take_back_lost(c, now, s->leases, lost);
     if (c->failed)
         return;
     core_delete(c, record_session(s->id));
     lease_session_free(&c->leases, s);
     if (w->sessions > 0)
         return;
+    trial_worker_gone(c, w);
     c->workers_lost += lost;
     core_tell(c, lost ? CORE_WORKER_LOST : CORE_WORKER_LEFT, w->name, NULL);
+}
+
+/* A lease may end while its session goes on: the worker gave it up unheard, or it was cancelled. */
+static bool silent(const struct core *c, struct now now, const struct session *s) {
+    return now.mono_ms - s->renewed_ms > c->leases.lease_ms / 2;
 }
 
 void session_expire(struct core *c, struct now now) {
@@ -70,7 +83,7 @@ void session_expire(struct core *c, struct now now) {
     struct session *s;
 
     while (!c->failed && (l = lease_due(&c->leases, now.mono_ms)) != NULL)
-        take_back_lost(c, now, l);
+        take_back_lost(c, now, l, silent(c, now, l->session));
     while (!c->failed && (s = lease_session_due(&c->leases, now.mono_ms)) != NULL)
         session_end(c, now, s, true);
 }

@@ -36,6 +36,8 @@ enum {
     /* Rests in a row, with no success in between, after which an origin is parked: with the pauses below that
        is after eight and a half minutes or more. */
     LIMIT_ORIGIN_FAILURES = 10,
+    /* URLs of one origin that killed their workers again and again, after which it is parked. */
+    LIMIT_ORIGIN_CULPRITS = 5,
     /* The same where robots.txt is answered with errors: half a minute or more. Where there is no answer at
        all, --retries counts. */
     LIMIT_ROBOTS_FAILURES = 6,

@@ -118,6 +118,19 @@ void web_init(struct web *w, uint64_t seed, uint32_t origins, uint32_t delay_ms,
     }
 }
 
+/* In half of all webs some, together less than LIMIT_ORIGIN_CULPRITS. */
+void web_poison(struct web *w) {
+    if (web_mix(w->seed, 22) % 2 == 0)
+        return;
+    for (uint64_t i = 0; i < 4; i++) {
+        uint64_t h = web_mix(w->seed ^ 22, i);
+        struct web_origin *o = &w->origins[(h >> 8) % w->origin_count];
+        uint32_t p = 1 + (uint32_t)((h >> 16) % (o->pages - 1));
+        if (h % 2 == 0 && !o->dead && o->kind[p] == WEB_PAGE)
+            o->kind[p] = WEB_POISON;
+    }
+}
+
 uint32_t web_robots_host(const struct web *w, uint32_t origin) {
     return (origin + 1) % w->origin_count;
 }
@@ -372,7 +385,7 @@ static int final_state(const struct web *w, uint32_t origin, uint32_t page) {
         return TRAWL__STATE__FAILED;
     if (forbidden(o, page))
         return TRAWL__STATE__EXCLUDED;
-    if (o->kind[page] == WEB_MISSING)
+    if (o->kind[page] == WEB_MISSING || o->kind[page] == WEB_POISON)
         return TRAWL__STATE__FAILED;
     return o->kind[page] == WEB_REDIRECT ? TRAWL__STATE__REDIRECTED : TRAWL__STATE__FETCHED;
 }

@@ -33,6 +33,7 @@ enum web_kind {
     WEB_BUSY,      /* 429 or 503 once, often with Retry-After, then answers */
     WEB_SITEMAP,   /* breaks the connection once, then answers */
     WEB_SITEMAP_INDEX,
+    WEB_POISON, /* kills the worker that has fetched it */
 };
 
 enum web_robots { WEB_ROBOTS_RULES, WEB_ROBOTS_MISSING, WEB_ROBOTS_FLAKY, WEB_ROBOTS_ELSEWHERE };
@@ -67,6 +68,8 @@ struct web {
 
 void web_init(struct web *w, uint64_t seed, uint32_t origins, uint32_t delay_ms,
               uint32_t host_connections, uint32_t ip_connections);
+/* Turns a few pages into ones that kill workers. */
+void web_poison(struct web *w);
 /* The page's URL; returns its length. */
 size_t web_url(const struct web *w, uint32_t origin, uint32_t page, char out[96]);
 /* Page numbers of files that are no pages. */

@@ -51,6 +51,7 @@ struct sim_visit {
     uint32_t origin, open; /* connections */
     uint32_t stale;        /* of these, while its worker resumes */
     uint32_t busy;
+    int64_t quiet_until_ms; /* what the server asked of it last, on the server's clock */
     struct sim_visit *next;
 };
 
@@ -158,6 +159,7 @@ static const char *const fault_names[FAULTS] = {
     "partition up", "partition down", "worker killed",  "worker paused", "zombie",
     "restarted",    "tail lost",      "master killed",  "writes lost",   "store full",
     "server broke", "clock jump",     "killed sealing", "told to wait",  "flapped",
+    "poisoned",
 };
 
 const char *world_fault_name(enum world_fault f) {
@@ -800,6 +802,8 @@ static void finish_fetch(struct world *w, struct sim_loop *l, struct sim_transfe
         o.redirect_to = t->answer.redirect_to;
         o.redirect_to_len = strlen(t->answer.redirect_to);
         o.retry_after_ms = t->answer.retry_after_ms;
+        if (o.retry_after_ms > 0)
+            t->visit->quiet_until_ms = w->web.origins[t->origin].quiet_until_ms;
     }
     if (t->robots) {
         agent_fetched_robots(l->agent, now, t->fetch, &o, t->answer.body, strlen(t->answer.body));
@@ -840,6 +844,19 @@ static void send_line(struct world *w, struct sim_loop *l, const struct agent_ef
     t->incarnation = l->incarnation;
     t->line = e->line;
     t->number = number;
+}
+
+static bool is_poison(const struct world *w, const struct sim_transfer *t) {
+    return !t->robots && t->visit != NULL && t->page < WEB_PAGES_MAX &&
+           w->web.origins[t->origin].kind[t->page] == WEB_POISON;
+}
+
+/* The whole process dies of what it has fetched, and is started again. */
+static void die_of(struct world *w, struct sim_transfer *t, struct sim_worker *s) {
+    note(w, "page %u of origin %u kills its worker", t->page, t->origin);
+    w->result->faults[FAULT_POISONED]++;
+    worker_kill(w, s);
+    restart_later(w, s, 100 + rng_below(&w->rng, 3000));
 }
 
 static struct event *later(struct world *w, struct sim_loop *l, int64_t delay_ms,
@@ -1118,6 +1135,9 @@ static void note_rest(struct world *w, const struct sim_loop *l, const Trawl__Vi
         if (s->visit == NULL || s->visit->attempt != asked->attempt ||
             sscanf(visit_origin(s->visit), "http://o%u.test", &k) != 1)
             continue;
+        /* The answer may be so late that another visit was asked for more meanwhile. */
+        if (s->quiet_until_ms != w->web.origins[k].quiet_until_ms)
+            continue;
         w->result->faults[FAULT_TOLD_TO_WAIT]++;
         web_heard(&w->web, k);
     }
@@ -1173,6 +1193,10 @@ static void loop_event(struct world *w, struct event *e) {
         agent_no_reply(l->agent, now, e->line);
         break;
     case EVENT_FETCHED:
+        if (is_poison(w, e->transfer)) {
+            die_of(w, e->transfer, l->worker);
+            return;
+        }
         finish_fetch(w, l, e->transfer);
         remove_transfer(l, e->transfer);
         break;
@@ -1371,6 +1395,8 @@ static void world_init(struct world *w) {
     w->crawl.ip_connections = connections + rng_below(r, 3);
     web_init(&w->web, rng_next(r), 1 + rng_below(r, WEB_ORIGINS_MAX), w->crawl.delay_ms,
              connections, w->crawl.ip_connections);
+    if (!w->options->calm)
+        web_poison(&w->web);
     w->crawl.scope = SCOPE_ANY;
     if (!string_list_add(&w->crawl.exclude, "^http://outside\\."))
         abort();

@@ -39,6 +39,7 @@ enum world_fault {
     FAULT_KILLED_SEALING,
     FAULT_TOLD_TO_WAIT, /* a server asked to be left alone; not a request came too early */
     FAULT_FLAPPED,      /* a request to a server that was down for a moment */
+    FAULT_POISONED,     /* a page killed the worker that fetched it */
     FAULTS,
 };
 

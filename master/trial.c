@@ -1,0 +1,116 @@
+#include "master/trial.h"
+
+#include "shared/limits.h"
+
+static bool on_trial(const struct core *c, const struct lease *l) {
+    return c->trial.worker != NULL && c->trial.attempt == l->attempt;
+}
+
+/* A summoned worker may have lost its way: its disk is full, say. */
+static bool summons_lapsed(const struct core *c, int64_t now_ms) {
+    return c->trial.attempt == 0 && now_ms - c->trial.summoned_ms > c->leases.lease_ms;
+}
+
+static bool takes_the_stand(struct core *c, const struct lease *l) {
+    struct worker *w = l->session->worker;
+
+    if (c->trial.worker == NULL || summons_lapsed(c, l->granted_ms)) {
+        c->trial.worker = w;
+        c->trial.attempt = 0;
+        c->trial.summoned_ms = l->granted_ms;
+        c->trial.origin = l->origin->id;
+    }
+    if (c->trial.worker != w || c->trial.attempt != 0 || w->leases > 1)
+        return false;
+    c->trial.attempt = l->attempt;
+    return true;
+}
+
+bool trial_admits(struct core *c, const struct lease *l, uint32_t losses) {
+#ifdef MUTANT_BLAME_ALL
+    return true;
+#endif
+    if (losses < TRIAL_ALONE)
+        return !l->alone;
+#ifdef MUTANT_NO_STAND
+    return l->count == 0;
+#endif
+    return l->count == 0 && (losses < TRIAL_STAND || takes_the_stand(c, l));
+}
+
+bool trial_summoned(const struct core *c, const struct worker *w) {
+    return c->trial.worker == w;
+}
+
+bool trial_busy(const struct core *c, const struct worker *w) {
+    return c->trial.worker == w && w->leases > 0;
+}
+
+bool trial_allows(const struct core *c, const struct worker *w, const struct origin *o) {
+    return c->trial.worker != w || (c->trial.attempt == 0 && c->trial.origin == o->id);
+}
+
+static void adjourn(struct core *c) {
+    c->trial.worker = NULL;
+    c->trial.attempt = 0;
+}
+
+void trial_looked(struct core *c, const struct worker *w) {
+    if (c->trial.worker == w && c->trial.attempt == 0)
+        adjourn(c);
+}
+
+void trial_lease_ends(struct core *c, const struct lease *l) {
+    if (on_trial(c, l))
+        adjourn(c);
+}
+
+void trial_worker_gone(struct core *c, const struct worker *w) {
+    if (c->trial.worker == w)
+        adjourn(c);
+}
+
+/* ---- losses ------------------------------------------------------------------------------------------------ */
+
+/* An origin with many such URLs, or whose robots.txt is one, is not worth a worker a URL. */
+static void convict(struct core *c, struct now now, struct lease_item *it) {
+    struct origin *o = it->lease->origin;
+    Trawl__Outcome out = TRAWL__OUTCOME__INIT;
+
+    out.fp = it->fp;
+    out.state = TRAWL__STATE__FAILED;
+    out.reason = TRIAL_REASON;
+    out.fetched_at_ms = (uint64_t)now.unix_ms;
+    frontier_finish(c, now, it, &out, NULL);
+    if (++o->culprits >= LIMIT_ORIGIN_CULPRITS && !c->failed)
+        frontier_park(c, now, o, TRAWL__STATE__FAILED, TRIAL_REASON);
+}
+
+static bool counts(const struct core *c, const struct lease *l, const struct lease_item *it) {
+#if defined(MUTANT_BLAME_ALL) || defined(MUTANT_NO_STAND)
+    return true;
+#endif
+    if (it->losses < TRIAL_STAND)
+        return it->losses < TRIAL_ALONE || l->alone;
+    return on_trial(c, l);
+}
+
+void trial_lost(struct core *c, struct now now, struct lease *l) {
+#ifdef MUTANT_BLAME_NOBODY
+    return;
+#endif
+    lease_sort_items(l);
+    size_t window = l->count < TRIAL_WINDOW ? l->count : TRIAL_WINDOW;
+
+    /* From the end: a convicted item leaves, and the last one takes its place. */
+    for (size_t i = window; i > 0 && !c->failed; i--) {
+        struct lease_item *it = l->items[i - 1];
+        if (!counts(c, l, it))
+            continue;
+        it->losses++;
+        if (it->losses >= TRIAL_GUILTY)
+            convict(c, now, it);
+        else
+            frontier_note_losses(c, it);
+    }
+}

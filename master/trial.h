@@ -1,0 +1,50 @@
+/*
+ * trial: URLs that kill the workers which fetch them. Such a URL comes back to the queue with each dead worker and
+ * would kill the next; it has to end as failed, and nothing that only died beside it may.
+ *
+ * A URL's losses are counted in its queue entry. The more there are, the fewer others are with it:
+ *
+ *   losses         granted                                       counts when lost
+ *   0, 1           with others                                   if it may have been in flight: the first
+ *                                                                TRIAL_WINDOW of its lease
+ *   from _ALONE    in a lease of its own                         yes
+ *   from _STAND    to a worker that has nothing else: on trial   yes
+ *   _GUILTY        not any more: failed, "lost-with-worker"
+ *
+ * So whoever is convicted has taken TRIAL_GUILTY - TRIAL_STAND workers along that had nothing else to do. A worker that
+ * survives it, whatever the outcome, clears it. A kill from outside that happens to come each of those times, and
+ * each time before, is mistaken for the URL's doing.
+ *
+ * One worker at a time is summoned for a trial: it gets nothing new until its leases have ended, then the one URL.
+ * That is not stored: a restart of the master interrupts a trial, which begins anew.
+ *
+ * Part of the core: same owner.
+ */
+#ifndef TRAWL_MASTER_TRIAL_H
+#define TRAWL_MASTER_TRIAL_H
+
+#include "master/core_state.h"
+
+enum { TRIAL_ALONE = 2, TRIAL_STAND = 5, TRIAL_GUILTY = 8, TRIAL_WINDOW = 64 };
+
+#define TRIAL_REASON "lost-with-worker"
+
+/* May the next entry of the queue, lost so many times, join the lease? It may summon the lease's worker. */
+bool trial_admits(struct core *c, const struct lease *l, uint32_t losses);
+
+/* Is the worker summoned? Then nothing is added to its leases. */
+bool trial_summoned(const struct core *c, const struct worker *w);
+/* A summoned worker is still to give something back, or has its URL. */
+bool trial_busy(const struct core *c, const struct worker *w);
+/* May the worker be granted the origin, trials considered? */
+bool trial_allows(const struct core *c, const struct worker *w, const struct origin *o);
+/* The summoned worker has looked for its URL; without one it is free again. */
+void trial_looked(struct core *c, const struct worker *w);
+
+/* The holder of the lease is dead: counts, convicts. What is left in the lease is still to be given back. */
+void trial_lost(struct core *c, struct now now, struct lease *l);
+/* The lease ends, or the worker's last session: a trial ends with it. */
+void trial_lease_ends(struct core *c, const struct lease *l);
+void trial_worker_gone(struct core *c, const struct worker *w);
+
+#endif
