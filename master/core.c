@@ -196,6 +196,11 @@ static bool take_named(struct core *c, struct now now, const char *url, size_t l
 
     url_init(&u);
     enum url_result result = url_parse(&u, url, len, NULL);
+    if (result == URL_NO_MEMORY) {
+        core_fail(c, "out of memory for a URL");
+        *err = c->failure;
+        goto out;
+    }
     if (result != URL_OK || !url_is_http(&u) || u.href_len > LIMIT_URL_BYTES) {
         error_set(err, 0, "%.*s is not a URL to crawl: http://HOST/... or https://HOST/... is",
                   (int)(len < 200 ? len : 200), url);
@@ -408,7 +413,11 @@ static void dispatch(struct core *c, struct now now, const Trawl__Request *r, co
         }
         handle(c, now, r, peer, s, &reply);
     }
-    (void)core_flush(c);
+    /* An answer that is not whole is none. */
+    if (c->arena.failed)
+        core_fail(c, "out of memory for a reply");
+    if (!core_flush(c))
+        return;
     pack_reply(c, &reply, out);
     bool keep = r->body_case == TRAWL__REQUEST__BODY_EXCHANGE ||
                 r->body_case == TRAWL__REQUEST__BODY_ATTACH;
@@ -470,7 +479,8 @@ struct core *core_new(const struct options *options, struct store *store, struct
     c->scope = scope_new(options, err);
     if (c->scope == NULL)
         goto fail;
-    if (c->seen == NULL || !traps_init(c)) {
+    /* In full: then a link that cannot be stripped has nothing to be stripped of. */
+    if (c->seen == NULL || !traps_init(c) || !buf_reserve(&c->stripped, LIMIT_URL_BYTES)) {
         error_set(err, 0, "out of memory");
         goto fail;
     }

@@ -114,6 +114,8 @@ static const char *excluded_by(struct core *c, struct discovery d) {
     verdict = scope_check(c->scope, &c->url);
     if (d.named)
         verdict = scope_excludes(c->scope, &c->url) ? SCOPE_EXCLUDED : SCOPE_IN;
+    if (scope_no_memory(c->scope))
+        core_fail(c, "out of memory for a pattern");
     if (verdict != SCOPE_IN)
         return scope_verdict_name(verdict);
     /* Who names a URL means it. */
@@ -162,9 +164,18 @@ static void take_in(struct core *c, struct now now, uint64_t fp, struct discover
         has_page(c, now, o, d.depth);
 }
 
+/* A URL of the outside; false: it is none. Without memory that is not known. */
+static bool parse(struct core *c, struct url *u, const char *url, size_t len) {
+    enum url_result result = url_parse(u, url, len, NULL);
+
+    if (result == URL_NO_MEMORY)
+        core_fail(c, "out of memory for a URL");
+    return result == URL_OK && url_is_http(u);
+}
+
 /* True for text that is already the canonical form of an http(s) URL. */
 static bool parse_canonical(struct core *c, const char *url, size_t len) {
-    if (url_parse(&c->url, url, len, NULL) != URL_OK || !url_is_http(&c->url))
+    if (!parse(c, &c->url, url, len))
         return false;
     url_canonicalise(&c->url);
     return c->url.href_len == len && memcmp(c->url.href, url, len) == 0;
@@ -198,7 +209,7 @@ enum frontier_robots_queued frontier_queue_robots(struct core *c, struct now now
     enum frontier_robots_queued result = FRONTIER_ROBOTS_NOWHERE;
 
     url_init(&u);
-    if (url_parse(&u, url, len, NULL) != URL_OK || !url_is_http(&u))
+    if (!parse(c, &u, url, len))
         goto out;
     url_canonicalise(&u);
     struct url_slice name = url_origin(&u);
@@ -461,7 +472,7 @@ static bool redirect_widens_scope(struct core *c, const struct lease_item *it,
     if (!it->seed || !parse_canonical(c, url, len))
         return false;
     url_init(&seed);
-    same = url_parse(&seed, o->name, o->name_len, NULL) == URL_OK;
+    same = parse(c, &seed, o->name, o->name_len);
     if (same) {
         struct url_slice a = domain_registrable(&seed), b = domain_registrable(&c->url);
         same = a.len > 0 && a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
@@ -490,9 +501,14 @@ static void follow_redirect(struct core *c, struct now now, const struct lease_i
 /* The link as a whole URL, in the core's scratch. False: no room, which no honest worker's link needs. */
 static bool whole_link(struct core *c, const struct origin *o, ProtobufCBinaryData link) {
     buf_reset(&c->value);
+    if (link.len > LIMIT_URL_BYTES)
+        return false;
     if (link.len > 0 && link.data[0] == '/')
         buf_append(&c->value, o->name, o->name_len);
-    return buf_append(&c->value, link.data, link.len);
+    buf_append(&c->value, link.data, link.len);
+    if (c->value.failed)
+        core_fail(c, "out of memory for a link");
+    return !c->failed;
 }
 
 static void follow_links(struct core *c, struct now now, const struct lease_item *it,

@@ -27,7 +27,8 @@ static bool load_group(struct core *c, struct now now, char group, load_entry *e
 
         arena_reset(&c->record);
         if (!entry(c, now, key, key_len, value, value_len))
-            core_fail(c, "a record of the crawldb cannot be read");
+            core_fail(c, c->record.failed ? "out of memory for a record of the crawldb"
+                                          : "a record of the crawldb cannot be read");
     }
     store_iter_close(iter);
     return !c->failed;

@@ -11,7 +11,10 @@ static void find_one(struct core *c, struct now now, const struct origin *o, con
     struct url u;
 
     url_init(&u);
-    if (url_parse(&u, text, len, base) == URL_OK && url_is_http(&u)) {
+    enum url_result result = url_parse(&u, text, len, base);
+    if (result == URL_NO_MEMORY)
+        core_fail(c, "out of memory for a URL");
+    if (result == URL_OK && url_is_http(&u)) {
         url_canonicalise(&u);
         (void)frontier_discover(c, now, u.href, u.href_len, d);
     }
@@ -27,8 +30,11 @@ void sitemaps_find(struct core *c, struct now now, const struct origin *o) {
         return;
     robots_init(&rules);
     url_init(&base);
-    if (robots_decode(&rules, o->robots, o->robots_len) &&
-        url_parse(&base, o->name, o->name_len, NULL) == URL_OK)
+    bool decoded = robots_decode(&rules, o->robots, o->robots_len);
+    enum url_result result = url_parse(&base, o->name, o->name_len, NULL);
+    if (rules.no_memory || result == URL_NO_MEMORY)
+        core_fail(c, "out of memory for robots.txt");
+    if (decoded && result == URL_OK)
         for (size_t i = 0; i < rules.sitemap_count && !c->failed; i++) {
             size_t len;
             const char *text = robots_sitemap(&rules, i, &len);

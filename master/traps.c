@@ -9,6 +9,8 @@
 
 bool traps_init(struct core *c) {
     buf_init(&c->traps.text, LIMIT_URL_BYTES + 256);
+    if (!buf_reserve(&c->traps.text, LIMIT_URL_BYTES + 256))
+        return false;
     if (c->options->max_per_template == 0)
         return true;
     c->traps.templates = template_table_new();
@@ -83,6 +85,8 @@ void traps_note_loaded(struct core *c, const struct origin *o, ProtobufCBinaryDa
     buf_reset(&c->value);
     if (buf_append(&c->value, o->name, o->name_len) && buf_append(&c->value, path.data, path.len))
         traps_note(c, c->value.data, c->value.len, o->name_len);
+    else
+        core_fail(c, "out of memory for a URL");
 }
 
 void traps_count(struct core *c, const char *reason) {

@@ -537,15 +537,20 @@ static bool decode_rules(struct robots *r, struct reader *in) {
     r->crawl_delay_ms = (uint32_t)get_number(in, UINT32_MAX);
     for (size_t left = (size_t)get_number(in, ROBOTS_SITEMAPS_MAX); left > 0; left--) {
         struct slice s = get_text(in);
-        if (in->failed || s.n == 0 || s.n > LIMIT_URL_BYTES || !add_sitemap(r, s.p, s.n))
+        if (in->failed || s.n == 0 || s.n > LIMIT_URL_BYTES)
+            return false;
+        r->no_memory = !add_sitemap(r, s.p, s.n);
+        if (r->no_memory)
             return false;
     }
     for (size_t left = (size_t)get_number(in, ROBOTS_RULES_MAX); left > 0; left--) {
         uint64_t head = get_number(in, (uint64_t)UINT32_MAX * 2 + 1);
         struct slice s = get_text(in);
         size_t before = r->rule_count;
-        if (in->failed || !add_rule(r, head & 1, (uint32_t)(head >> 1), s.p, s.n) ||
-            r->rule_count == before)
+        if (in->failed)
+            return false;
+        r->no_memory = !add_rule(r, head & 1, (uint32_t)(head >> 1), s.p, s.n);
+        if (r->no_memory || r->rule_count == before)
             return false;
     }
     return !in->failed && in->at == in->end;
@@ -567,7 +572,9 @@ bool robots_decode(struct robots *r, const void *bytes, size_t len) {
         return true;
     }
     if (!decode_rules(r, &in)) {
+        bool no_memory = r->no_memory;
         robots_release(r);
+        r->no_memory = no_memory;
         return false;
     }
     take_rules(r);

@@ -90,6 +90,7 @@ struct robots {
     struct buf text; /* values of rules and sitemaps, a NUL behind each */
     struct buf patterns;
     uint32_t crawl_delay_ms; /* 0: none */
+    bool no_memory;          /* why robots_decode() said false */
 };
 
 enum robots_reason {
@@ -136,7 +137,7 @@ const char *robots_sitemap(const struct robots *r, size_t index, size_t *len);
 /* Appends a form of at most LIMIT_ROBOTS_ENCODED_BYTES from which robots_decode() makes an equal
  * struct, in any process. False: `to` failed. */
 bool robots_encode(const struct robots *r, struct buf *to);
-/* False: not the output of robots_encode(), or no memory; then nothing is allowed. */
+/* False: not the output of robots_encode(), or no memory (`no_memory`); then nothing is allowed. */
 bool robots_decode(struct robots *r, const void *bytes, size_t len);
 
 /* The product token of a User-Agent header: "trawl" of "trawl/0.1 (+https://example.org/)", and "trawl"

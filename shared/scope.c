@@ -114,6 +114,7 @@ struct matcher {
     pcre2_match_data *data;
     pcre2_jit_stack *stack;
     uint64_t limit_hits;
+    bool no_memory;
 };
 
 struct scope {
@@ -198,7 +199,9 @@ static bool matches_any(const struct pattern_list *list, struct matcher *m, cons
                                 m->context);
         if (found >= 0)
             return true;
-        if (found != PCRE2_ERROR_NOMATCH)
+        if (found == PCRE2_ERROR_NOMEMORY)
+            m->no_memory = true;
+        else if (found != PCRE2_ERROR_NOMATCH)
             m->limit_hits++;
     }
     return false;
@@ -330,6 +333,10 @@ enum scope_verdict scope_check(const struct scope *s, const struct url *u) {
     if (s->include.count > 0 && !matches_any(&s->include, s->matcher, u))
         return SCOPE_NOT_INCLUDED;
     return SCOPE_IN;
+}
+
+bool scope_no_memory(const struct scope *s) {
+    return s->matcher->no_memory;
 }
 
 const char *scope_verdict_name(enum scope_verdict v) {

@@ -53,6 +53,8 @@ enum scope_verdict scope_check(const struct scope *s, const struct url *u);
 bool scope_excludes(const struct scope *s, const struct url *u);
 /* "in", "scope", "exclude", "include": the rule that decided. */
 const char *scope_verdict_name(enum scope_verdict v);
+/* Whether a match was ever refused memory: what was said of that URL, and what is said from now on, is void. */
+bool scope_no_memory(const struct scope *s);
 /* How often a match hit its bound. */
 uint64_t scope_match_limit_hits(const struct scope *s);
 

@@ -481,6 +481,8 @@ bool agent_poll(struct agent *a, int64_t now_ms, struct agent_effect *e) {
     a->dying = NULL;
     if (a->state == AGENT_STATE_LEFT)
         return false;
+    if (a->out_of_memory)
+        return emit(e, AGENT_FAILED, NULL);
     return poll_once(a, e) || poll_visits(a, now_ms, e) || poll_disk(a, now_ms, e) ||
            poll_end(a, now_ms, e) || poll_line(a, now_ms, AGENT_BEAT, e) ||
            poll_line(a, now_ms, AGENT_CALL, e);
@@ -545,5 +547,6 @@ bool agent_backlogged(const struct agent *a) {
 }
 
 bool agent_may_start(const struct agent *a) {
-    return agent_working(a) && !a->hold && a->transfers < a->transfers_max && !agent_backlogged(a);
+    return !a->out_of_memory && agent_working(a) && !a->hold && a->transfers < a->transfers_max &&
+           !agent_backlogged(a);
 }

@@ -17,6 +17,9 @@
  *  A6  Outcomes not yet acknowledged are bounded in number and bytes: beyond, no fetch is started.
  *  A7  Links that do not fit one exchange go in several; the outcome goes with the last of them, so that a page is
  *      done only when the master has all its links.
+ *  A8  An agent that was refused memory is void: it says so with the next agent_poll(), starts and sends nothing any
+ *      more, and lets no request be written. What it had is recovered as after a kill: there is no half-done state
+ *      to mend.
  *
  *     agent --AGENT_SEND--> network --agent_reply()--> agent
  *     agent_next_fetch() --> shell fetches --> agent_disposition() --> shell archives --> agent_fetched()
@@ -75,6 +78,7 @@ enum agent_effect_kind {
     AGENT_SEAL, /* nothing of closed segment `segment` awaits an answer: query, seal; then agent_sealed() */
     AGENT_LEFT,    /* the session has ended and everything is sealed: the loop may exit */
     AGENT_REFUSED, /* the master refuses us for good (version, name taken): `text` says why; exit 1 */
+    AGENT_FAILED, /* no memory: nothing more comes from this agent (A8); the shell ends as if it were killed */
 };
 
 struct agent_effect {

@@ -211,7 +211,7 @@ static bool take_options(struct agent *a, const Trawl__Options *o) {
     a->retries = o->retries > 0 ? o->retries : 1;
     if (a->token == NULL)
         a->token = robots_product_token(o->user_agent);
-    return true;
+    return a->token != NULL;
 }
 
 static void take_register(struct agent *a, int64_t now_ms, const Trawl__Reply *reply) {

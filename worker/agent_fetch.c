@@ -208,7 +208,8 @@ void agent_void_fetches(struct agent *a, struct visit *v, int64_t now_ms) {
 bool agent_sent(struct agent *a, int64_t now_ms, uint64_t fetch) {
     struct agent_fetch_state *f = map_get(&a->fetches, fetch);
 
-    if (f == NULL || (f->sent && now_ms < f->visit->last_start_ms + f->visit->delay_ms))
+    if (f == NULL || a->out_of_memory ||
+        (f->sent && now_ms < f->visit->last_start_ms + f->visit->delay_ms))
         return false;
     f->sent = true;
     f->visit->last_start_ms = now_ms;
@@ -427,7 +428,7 @@ void agent_fetched(struct agent *a, int64_t now_ms, uint64_t fetch, const struct
 
 /* ---- robots.txt ---------------------------------------------------------------------------------------------------------- */
 
-enum robots_answer { ROBOTS_RULES, ROBOTS_MOVED, ROBOTS_UNREACHABLE };
+enum robots_answer { ROBOTS_RULES, ROBOTS_MOVED, ROBOTS_UNREACHABLE, ROBOTS_NO_MEMORY };
 
 /* RFC 9309 §2.3.1: what a fetch of robots.txt means. Fills `rules` for ROBOTS_RULES. */
 static enum robots_answer understand(const struct agent *a, const struct agent_outcome *o,
@@ -440,7 +441,7 @@ static enum robots_answer understand(const struct agent *a, const struct agent_o
     case ROBOTS_PARSE:
         return robots_parse(rules, body, len, a->token == NULL ? "trawl" : a->token)
                    ? ROBOTS_RULES
-                   : ROBOTS_UNREACHABLE;
+                   : ROBOTS_NO_MEMORY;
     case ROBOTS_ALLOW_ALL:
         robots_allow_all(rules);
         return ROBOTS_RULES;
@@ -535,6 +536,9 @@ static void own_robots(struct agent *a, struct visit *v, const struct agent_outc
     case ROBOTS_MOVED:
         robots_moved(a, v, o);
         break;
+    case ROBOTS_NO_MEMORY:
+        a->out_of_memory = true;
+        break;
     case ROBOTS_UNREACHABLE:
         if (overloaded(o->status))
             ask_for_rest(v, o);
@@ -557,11 +561,15 @@ static void foreign_robots(struct agent *a, struct visit *v, struct visit_url *u
 
     robots_init(&rules);
     enum robots_answer answer = understand(a, o, body, len, &rules);
+    if (answer == ROBOTS_NO_MEMORY)
+        a->out_of_memory = true;
     if (answer == ROBOTS_UNREACHABLE)
         verdict = (struct verdict){last_attempt(a, u) ? TRAWL__STATE__FAILED : TRAWL__STATE__RETRY,
                                    robots_trouble(o, trouble)};
     heed(v, o, verdict);
     struct visit_result *r = u->gone ? NULL : result_new(v, u, o, verdict);
+    if (r == NULL && !u->gone)
+        a->out_of_memory = true;
     if (r != NULL) {
         if (answer != ROBOTS_UNREACHABLE &&
             !pack_robots(&r->robots, &rules, o, answer == ROBOTS_MOVED))

@@ -95,7 +95,7 @@ struct agent {
 
     uint32_t note_transfers;
     uint64_t note_bytes;
-    bool out_of_memory;
+    bool out_of_memory; /* void: A8 */
 };
 
 /* ---- agent.c ------------------------------------------------------------------------------------------------ */

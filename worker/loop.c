@@ -158,6 +158,9 @@ static void take_effect(struct loop *l, const struct agent_effect *e, int64_t no
     case AGENT_REFUSED:
         loop_fail(l, e->text);
         break;
+    case AGENT_FAILED:
+        loop_fail(l, "out of memory");
+        break;
     }
 }
 

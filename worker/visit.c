@@ -30,8 +30,11 @@ struct visit *visit_new(const Trawl__Grant *grant, int64_t deadline_ms) {
     v->robots_state = grant->fetch_robots ? VISIT_ROBOTS_NEEDED : VISIT_ROBOTS_KNOWN;
     if (grant->fetch_robots || grant->robots.len == 0)
         robots_allow_all(&v->rules);
-    else if (!robots_decode(&v->rules, grant->robots.data, grant->robots.len))
-        goto fail;
+    else if (!robots_decode(&v->rules, grant->robots.data, grant->robots.len)) {
+        if (v->rules.no_memory)
+            goto fail;
+        v->robots_state = VISIT_ROBOTS_NEEDED; /* damaged: asked for anew */
+    }
     return v;
 
 fail:

@@ -113,6 +113,7 @@ struct visit {
     void *shell;
 };
 
+/* NULL: no memory. */
 struct visit *visit_new(const Trawl__Grant *grant, int64_t deadline_ms);
 void visit_free(struct visit *v);
 /* Adds a granted URL to the queue. False: no memory, or not a path. */

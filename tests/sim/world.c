@@ -911,6 +911,9 @@ static void obey(struct world *w, struct sim_loop *l, const struct agent_effect 
     case AGENT_REFUSED:
         fail(w, "%s is refused: %s", l->worker->name, e->text);
         break;
+    case AGENT_FAILED:
+        fail(w, "%s has no memory", l->worker->name);
+        break;
     case AGENT_OPTIONS:
         snprintf(l->crawl, sizeof l->crawl, "%s", e->options->crawl);
         break;
