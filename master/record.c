@@ -87,6 +87,22 @@ struct record_key record_session(uint64_t session) {
     return number8('w', session);
 }
 
+struct record_key record_job(uint64_t job) {
+    return number8('j', job);
+}
+
+struct record_key record_tasks_of(uint64_t job) {
+    return number8('t', job);
+}
+
+struct record_key record_task(uint64_t job, Trawl__TaskKind kind, uint32_t number) {
+    struct record_key k = record_tasks_of(job);
+
+    put_number(&k, kind, 1);
+    put_number(&k, number, 4);
+    return k;
+}
+
 bool record_parse_number4(const void *key, size_t len, char group, uint32_t *number) {
     const unsigned char *p = key;
 
@@ -122,6 +138,18 @@ bool record_parse_committed(const void *key, size_t len, uint32_t *segment, uint
         return false;
     *segment = (uint32_t)get_number(p + 1, 4);
     *offset = get_number(p + 5, 8);
+    return true;
+}
+
+bool record_parse_task(const void *key, size_t len, uint64_t *job, Trawl__TaskKind *kind,
+                       uint32_t *number) {
+    const unsigned char *p = key;
+
+    if (len != 14 || p[0] != 't' || p[9] > TRAWL__TASK_KIND__REDUCE)
+        return false;
+    *job = get_number(p + 1, 8);
+    *kind = (Trawl__TaskKind)p[9];
+    *number = (uint32_t)get_number(p + 10, 4);
     return true;
 }
 

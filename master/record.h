@@ -10,6 +10,8 @@
  *   's' segment:4                  StoredSegment
  *   'g' segment:4 offset:8         a committed record: its length and fingerprint, 8 bytes each
  *   'w' session:8                  StoredSession: alive, or not known to have left
+ *   'j' job:8                      StoredJob
+ *   't' job:8 kind:1 number:4      StoredTask, of a job that runs
  *
  * A URL is under 'q' or under 'u', never both: the batch that puts the one deletes the other.
  */
@@ -43,6 +45,9 @@ struct record_key record_segment(uint32_t segment);
 struct record_key record_committed(uint32_t segment, uint64_t offset);
 struct record_key record_committed_of(uint32_t segment); /* prefix */
 struct record_key record_session(uint64_t session);
+struct record_key record_job(uint64_t job);
+struct record_key record_task(uint64_t job, Trawl__TaskKind kind, uint32_t number);
+struct record_key record_tasks_of(uint64_t job); /* prefix */
 struct record_key record_group(char group); /* prefix of a whole group */
 
 /* The numbers in a key of that group; false if the key has another form. */
@@ -50,6 +55,8 @@ bool record_parse_number4(const void *key, size_t len, char group, uint32_t *num
 bool record_parse_number8(const void *key, size_t len, char group, uint64_t *number);
 bool record_parse_queued(const void *key, size_t len, uint32_t *origin, struct queue_place *place);
 bool record_parse_committed(const void *key, size_t len, uint32_t *segment, uint64_t *offset);
+bool record_parse_task(const void *key, size_t len, uint64_t *job, Trawl__TaskKind *kind,
+                       uint32_t *number);
 
 /* The value under 'g'. */
 struct committed_value {

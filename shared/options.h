@@ -52,6 +52,7 @@ struct options {
     uint64_t warc_bytes;
     uint32_t warc_level;
     bool keep; /* stay up when the frontier is empty */
+    bool jobs_only; /* no crawl: MapReduce jobs alone, until told to stop */
 };
 
 /* Every field at its default (INTERFACE: the table of options). False: no memory. */
