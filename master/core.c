@@ -56,10 +56,8 @@ bool core_flush(struct core *c) {
 }
 
 uint64_t core_number(struct core *c, struct counter *counter) {
-    enum { RESERVE = 1 << 16 };
-
     if (counter->next >= counter->limit) {
-        counter->limit = counter->next + RESERVE;
+        counter->limit = counter->next + counter->block;
         core_put_number(c, counter->name, counter->limit);
     }
     return counter->next++;
@@ -103,10 +101,10 @@ static const char *limit_reached(const struct core *c, struct now now) {
     return NULL;
 }
 
-/* Nothing leased, nothing to lease now or later. */
+/* No visit, and none to come. */
 static bool nothing_left(const struct core *c) {
-    return c->leases.in_flight.count == 0 && c->leases.by_attempt.count == 0 &&
-           host_active(&c->hosts) == 0 && c->purge_count == 0;
+    return c->leases.in_flight.count == 0 && c->leases.visits == 0 && host_active(&c->hosts) == 0 &&
+           c->purge_count == 0;
 }
 
 static const char *why_empty(const struct core *c) {
@@ -118,7 +116,7 @@ static const char *why_empty(const struct core *c) {
 void core_check_end(struct core *c, struct now now) {
     const char *limit;
 
-    if (c->state != CORE_RUNNING || c->in_grace)
+    if (c->state != CORE_RUNNING || c->in_grace || c->options->jobs_only)
         return;
     limit = limit_reached(c, now);
     if (limit != NULL)
@@ -127,11 +125,16 @@ void core_check_end(struct core *c, struct now now) {
         core_begin_stop(c, now, why_empty(c));
 }
 
+/* Jobs outlast the crawl. */
 Trawl__Phase core_phase_for(const struct core *c, const struct session *s) {
-    if (c->state == CORE_STOPPING || c->state == CORE_ENDED)
+    bool wanted = s->tasks > 0 && c->jobs.running > 0;
+
+    if ((c->state == CORE_STOPPING || c->state == CORE_ENDED) && !wanted)
         return TRAWL__PHASE__FINISHED;
     if (s->worker->draining)
         return TRAWL__PHASE__DRAINING;
+    if (s->tasks > 0)
+        return TRAWL__PHASE__RUNNING;
     return c->state == CORE_PAUSED ? TRAWL__PHASE__PAUSED : TRAWL__PHASE__RUNNING;
 }
 
@@ -141,6 +144,8 @@ static void cancel_stalled(struct core *c, int64_t now_ms) {
     struct lease *l;
 
     while ((l = map_next(&c->leases.by_attempt, &at)) != NULL) {
+        if (l->task != NULL)
+            continue;
         int64_t patience =
             c->leases.lease_ms +
             STALL_FACTOR * ((int64_t)c->options->timeout_ms + host_delay_ms(&c->hosts, l->origin));
@@ -151,7 +156,7 @@ static void cancel_stalled(struct core *c, int64_t now_ms) {
 
 /* Lost workers get one lease of time to come back and seal what they left open. */
 static bool all_left(const struct core *c, struct now now) {
-    if (c->leases.sessions.count > 0)
+    if (c->leases.sessions.count > 0 || c->jobs.running > 0)
         return false;
     return segments_unsealed(c) == 0 || now.mono_ms - c->stopping_ms >= c->leases.lease_ms;
 }
@@ -274,7 +279,7 @@ static void handle_session(struct core *c, struct now now, struct session *s,
         exchange_handle(c, now, s, r->exchange, reply);
         break;
     default:
-        session_end(c, now, s, false);
+        session_end(c, now, s, SESSION_LEFT);
         core_check_end(c, now);
         break;
     }
@@ -332,8 +337,27 @@ static void handle_why(struct core *c, const Trawl__Why *why, Trawl__Reply *repl
     buf_release(&json);
 }
 
+/* Of the crawl, which a master for jobs alone has not loaded. */
+static bool about_pages(const Trawl__Request *r) {
+    switch (r->body_case) {
+    case TRAWL__REQUEST__BODY_SEGMENT_QUERY:
+    case TRAWL__REQUEST__BODY_SEGMENT_SEAL:
+    case TRAWL__REQUEST__BODY_WHY:
+        return true;
+    case TRAWL__REQUEST__BODY_CONTROL:
+        return r->control->verb != TRAWL__VERB__STOP && r->control->verb != TRAWL__VERB__DRAIN;
+    default:
+        return false;
+    }
+}
+
 static void handle(struct core *c, struct now now, const Trawl__Request *r, const char *peer,
                    struct session *s, Trawl__Reply *reply) {
+    if (c->options->jobs_only && about_pages(r)) {
+        reply->code = TRAWL__CODE__REFUSED;
+        reply->error = "this master has no crawl, only jobs";
+        return;
+    }
     switch (r->body_case) {
     case TRAWL__REQUEST__BODY_REGISTER:
         session_register(c, now, r->register_, peer, reply);
@@ -352,6 +376,15 @@ static void handle(struct core *c, struct now now, const Trawl__Request *r, cons
         break;
     case TRAWL__REQUEST__BODY_CONTROL:
         control_handle(c, now, r->control, reply);
+        break;
+    case TRAWL__REQUEST__BODY_JOB_RUN:
+        job_run(c, now, r->job_run, reply);
+        break;
+    case TRAWL__REQUEST__BODY_JOB_QUERY:
+        job_query(c, r->job_query, reply);
+        break;
+    case TRAWL__REQUEST__BODY_JOB_CANCEL:
+        job_cancel(c, now, r->job_cancel, reply);
         break;
     default:
         handle_session(c, now, s, r, reply);
@@ -468,6 +501,7 @@ struct core *core_new(const struct options *options, struct store *store, struct
     batch_init(&c->batch);
     host_table_init(&c->hosts, rules_of(options));
     lease_table_init(&c->leases, options->lease_ms);
+    job_table_init(&c->jobs);
     map_init(&c->segments_by_id);
     map_init(&c->segments_by_name);
     arena_init(&c->arena, LIMIT_ARENA_BYTES);
@@ -499,6 +533,7 @@ void core_free(struct core *c) {
     batch_release(&c->batch);
     host_table_release(&c->hosts);
     lease_table_release(&c->leases);
+    job_table_release(&c->jobs);
     segments_release(c);
     arena_release(&c->arena);
     arena_release(&c->record);

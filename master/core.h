@@ -22,6 +22,9 @@
  *      new one from it, exactly as after a crash. Requests meanwhile get BUSY.
  *  C9  A URL is failed for killing workers only when workers died that had nothing else (trial.h).
  *
+ * MapReduce jobs are served beside the crawl, which does not end while one runs; with options.jobs_only alone, until
+ * core_stop() was called and none is left. Their invariants, J1 to J5, are in docs/mapreduce.md.
+ *
  * One owner at a time: the shell calls under one lock.
  */
 #ifndef TRAWL_MASTER_CORE_H

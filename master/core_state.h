@@ -1,6 +1,6 @@
 /*
  * core_state: what the core is made of; for the files that make up the core (core.c, exchange.c, frontier.c,
- * sitemaps.c, traps.c, trial.c, session.c, load.c, control.c, status.c) and nobody else. core.h is its outside.
+ * sitemaps.c, traps.c, trial.c, session.c, load.c, control.c, status.c, job_*.c) and nobody else. core.h is its outside.
  *
  * Every handler gathers its writes in `batch` and ends with core_flush(); whatever reads the store in between
  * flushes first. A failure to write or to allocate makes the core void (core_fail()): there is no half-done
@@ -12,6 +12,7 @@
 #include "master/batch.h"
 #include "master/core.h"
 #include "master/host.h"
+#include "master/job.h"
 #include "master/lease.h"
 #include "master/record.h"
 #include "master/seen.h"
@@ -33,6 +34,7 @@ struct segment {
 struct counter {
     const char *name; /* under 'M' */
     uint64_t next, limit;
+    uint32_t block; /* so many are reserved at once */
 };
 
 struct core {
@@ -45,7 +47,7 @@ struct core {
     unsigned char key[16]; /* of the fingerprints */
     char crawl[17];        /* names the crawl: part of its segments' names */
     uint64_t term;
-    struct counter seqs, attempts, sessions;
+    struct counter seqs, attempts, sessions, job_numbers;
     bool in_grace;          /* after a restart: no grant until all have attached, */
     int64_t grace_until_ms; /* or until then */
 
@@ -53,6 +55,7 @@ struct core {
     struct seen *seen;
     struct host_table hosts;
     struct lease_table leases;
+    struct job_table jobs;
     struct map segments_by_id, segments_by_name;
     uint32_t next_segment, seed_count;
     uint32_t *purge; /* parked origins whose queue is still to be emptied */
@@ -210,9 +213,14 @@ void session_attach(struct core *c, struct now now, struct session *s, const Tra
                     Trawl__Reply *reply);
 void session_heartbeat(struct core *c, struct now now, struct session *s, const Trawl__Heartbeat *h,
                        Trawl__Reply *reply);
-/* Takes every lease back; the session is gone. `lost`: it did not leave by itself. */
-void session_end(struct core *c, struct now now, struct session *s, bool lost);
-/* Takes one lease back: its URLs return to the queue, the origin rests for its delay. */
+enum session_gone {
+    SESSION_LEFT,
+    SESSION_LOST,
+    SESSION_REPLACED, /* by another one of the same process */
+};
+/* Takes every lease back; the session is gone. */
+void session_end(struct core *c, struct now now, struct session *s, enum session_gone how);
+/* Takes a visit back: its URLs return to the queue, the origin rests for its delay. */
 void session_take_back(struct core *c, struct now now, struct lease *l, int64_t last_request_ms);
 void session_expire(struct core *c, struct now now);
 
@@ -220,6 +228,41 @@ void session_expire(struct core *c, struct now now);
 
 void exchange_handle(struct core *c, struct now now, struct session *s, const Trawl__Exchange *x,
                      Trawl__Reply *reply);
+
+/* ---- job_exchange.c ---------------------------------------------------------------------------------- */
+
+/* What a session says of its tasks is taken and written; then it gets new ones. */
+void job_take_reports(struct core *c, struct now now, struct session *s, const Trawl__Exchange *x,
+                      Trawl__ExchangeReply *reply);
+void job_give_tasks(struct core *c, struct now now, struct session *s, const Trawl__Exchange *x,
+                    Trawl__ExchangeReply *reply);
+/* The attempt came to nothing: its lease ended, or its session. Frees the lease. */
+void job_take_back(struct core *c, struct lease *l);
+/* What its map tasks made is gone. */
+void job_worker_gone(struct core *c, const struct worker *w);
+/* Ends a job that runs. `why` is copied; NULL: all is done. */
+void job_finish(struct core *c, struct now now, struct job *j, Trawl__JobState state,
+                const char *why);
+
+/* ---- job_control.c ----------------------------------------------------------------------------------- */
+
+void job_run(struct core *c, struct now now, const Trawl__JobRun *r, Trawl__Reply *reply);
+void job_query(struct core *c, const Trawl__JobQuery *q, Trawl__Reply *reply);
+void job_cancel(struct core *c, struct now now, const Trawl__JobCancel *r, Trawl__Reply *reply);
+/* All there is to say of it, in the core's arena. NULL: no memory (the core has failed). */
+Trawl__JobInfo *job_info(struct core *c, const struct job *j);
+
+/* ---- job_store.c ------------------------------------------------------------------------------------- */
+
+void job_put(struct core *c, const struct job *j, const Trawl__JobInfo *info);
+/* `result`: of a task that has just been done, else NULL. */
+void job_put_task(struct core *c, const struct task *t, const Trawl__TaskResult *result);
+/* Records of the crawldb, as load.c finds them. False: it cannot be read. */
+bool job_load(struct core *c, struct now now, uint64_t number, const Trawl__StoredJob *v);
+bool job_load_task(struct core *c, uint64_t job, Trawl__TaskKind kind, uint32_t number,
+                   const Trawl__StoredTask *v);
+/* When all is loaded, sessions too. */
+void job_loaded(struct core *c);
 
 /* ---- segment.c ---------------------------------------------------------------------------------------- */
 

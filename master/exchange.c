@@ -146,7 +146,7 @@ static void take_report(struct core *c, struct now now, struct session *s, const
     l = l == NULL && any != NULL ? any->lease : l;
     if (l == NULL) {
 #else
-    if (l == NULL || l->session != s) {
+    if (l == NULL || l->session != s || l->task != NULL) {
 #endif
         reply->lost = true;
         c->refused += r->n_outcomes;
@@ -193,13 +193,13 @@ static Trawl__Item **item_messages(struct core *c, const struct lease *l, size_t
     return list;
 }
 
-static uint32_t sessions_alive(const struct core *c) {
-    return c->leases.sessions.count == 0 ? 1 : (uint32_t)c->leases.sessions.count;
+static uint32_t loops_alive(const struct core *c) {
+    return c->leases.loops == 0 ? 1 : (uint32_t)c->leases.loops;
 }
 
 /* An even share, rounded up. */
 static uint64_t share(const struct core *c, uint64_t whole) {
-    uint64_t n = sessions_alive(c);
+    uint64_t n = loops_alive(c);
 
     return whole == 0 ? 1 : (whole + n - 1) / n;
 }
@@ -245,7 +245,7 @@ static bool should_yield(const struct core *c, struct now now, const struct leas
         return false;
     if (splittable(c, l->origin) && l->connections > share(c, c->hosts.rules.host_connections))
         return true;
-    return s->lease_count > share(c, c->leases.by_attempt.count + c->hosts.ready_count);
+    return s->lease_count > share(c, c->leases.visits + c->hosts.ready_count);
 }
 
 static void give_more(struct core *c, struct now now, struct session *s,
@@ -253,7 +253,7 @@ static void give_more(struct core *c, struct now now, struct session *s,
     struct lease *l = lease_find(&c->leases, r->attempt);
 
     if (reply->lost || r->done || r->want_urls == 0 || l == NULL || l->session != s ||
-        reply->address_wait || reply->rest || should_yield(c, now, l))
+        l->task != NULL || reply->address_wait || reply->rest || should_yield(c, now, l))
         return;
     if (l->origin->parked != TRAWL__STATE__PENDING ||
         l->origin->robots_state == HOST_ROBOTS_ELSEWHERE)
@@ -320,7 +320,7 @@ static Trawl__Grant *grant_origin(struct core *c, struct now now, struct session
 }
 
 static size_t visits_for(const struct core *c, const struct session *s, uint32_t wanted) {
-    uint64_t fair = share(c, c->leases.by_attempt.count + c->hosts.ready_count);
+    uint64_t fair = share(c, c->leases.visits + c->hosts.ready_count);
     uint64_t room = fair > s->lease_count ? fair - s->lease_count : 0;
 
     if (room > LIMIT_LOOP_VISITS - s->lease_count)
@@ -334,8 +334,8 @@ static void give_grants(struct core *c, struct now now, struct session *s, uint3
                         Trawl__ExchangeReply *reply) {
     const struct worker *w = s->worker;
 
-    if (c->state != CORE_RUNNING || w->draining || c->in_grace || frontier_page_room(c) == 0 ||
-        trial_busy(c, w))
+    if (s->tasks > 0 || c->state != CORE_RUNNING || w->draining || c->in_grace ||
+        frontier_page_room(c) == 0 || trial_busy(c, w))
         return;
     const bool summoned = trial_summoned(c, w);
     host_thaw(&c->hosts, now.mono_ms);
@@ -366,9 +366,11 @@ static void give_grants(struct core *c, struct now now, struct session *s, uint3
 }
 
 /* Soon again if something is about to cool down, else at leisure. */
-static uint32_t wait_for(const struct core *c, struct now now) {
+static uint32_t wait_for(const struct core *c, struct now now, const struct session *s) {
     int64_t next = host_next_ms(&c->hosts) - now.mono_ms;
 
+    if (s->tasks > 0)
+        return c->jobs.running > 0 ? LIMIT_POLL_TASKS_MS : LIMIT_POLL_MAX_MS;
     if (next < LIMIT_POLL_MIN_MS)
         return LIMIT_POLL_MIN_MS;
     return next < LIMIT_POLL_MAX_MS ? (uint32_t)next : LIMIT_POLL_MAX_MS;
@@ -405,16 +407,18 @@ static void answer(struct core *c, struct now now, struct session *s, const Traw
     }
     if (c->arena.failed)
         core_fail(c, "out of memory for a reply");
+    job_take_reports(c, now, s, x, reply);
     if (!core_flush(c))
         return;
     for (size_t i = 0; i < x->n_visits && !c->failed; i++)
         give_more(c, now, s, x->visits[i], visits[i]);
     give_grants(c, now, s, x->want_visits, reply);
+    job_give_tasks(c, now, s, x, reply);
     core_check_end(c, now);
     reply->visits = visits;
     reply->n_visits = x->n_visits;
     reply->number = x->number;
-    reply->wait_ms = wait_for(c, now);
+    reply->wait_ms = wait_for(c, now, s);
     reply->phase = core_phase_for(c, s);
 }
 

@@ -128,18 +128,18 @@ struct job {
 };
 
 struct job_table {
-    struct job *first;        /* by number */
-    size_t running;           /* jobs */
-    uint32_t sessions, slots; /* of task workers */
+    struct job *first;    /* by number */
+    size_t running, over; /* jobs */
 };
 
 void job_table_init(struct job_table *t);
 void job_table_release(struct job_table *t);
 struct job *job_find(const struct job_table *t, uint64_t number); /* NULL: none */
 struct job *job_by_token(const struct job_table *t, ProtobufCBinaryData token);
-/* A running job with so many map tasks, all idle; copies the spec. NULL: no memory. */
-struct job *job_add(struct job_table *t, uint64_t number, const Trawl__JobSpec *spec, uint32_t maps,
-                    int64_t now_ms);
+/* A running job with so many map tasks, all idle; copies the spec, which has the job's number. NULL: no memory. */
+struct job *job_add(struct job_table *t, const Trawl__JobSpec *spec, uint32_t maps, int64_t now_ms);
+/* One that is over. */
+struct job *job_add_over(struct job_table *t, const Trawl__JobInfo *info);
 /* Of map task `number`; copied. `home` may be NULL. False: no memory. */
 bool job_set_split(struct job *j, uint32_t number, const Trawl__Split *split, struct worker *home);
 /* It is over: copies the info and drops its tasks, which hold no lease any more. False: no memory. */
@@ -156,8 +156,11 @@ static inline bool job_runs(const struct job *j) {
 struct task *job_task(const struct job *j, Trawl__TaskKind kind, uint32_t number); /* NULL: none */
 /* What suits the session now, or NULL. `*backup`: it runs already. */
 struct task *job_choose(struct job_table *t, const struct session *s, int64_t now_ms, bool *backup);
-/* How many tasks the session may have at once now. */
-uint32_t job_share(const struct job_table *t, const struct session *s, int64_t now_ms);
+/* How many tasks the session may have at once now; `slots` are those of all sessions. */
+uint32_t job_share(const struct job_table *t, const struct session *s, uint32_t slots,
+                   int64_t now_ms);
+/* The output of its map tasks begins to be used: reduce tasks are to be spread, too. */
+void job_place_anew(struct job *j, int64_t now_ms);
 void task_grant(struct task *t, struct lease *l);
 /* The attempt is over and was not taken. */
 void task_release(struct task *t, const struct lease *l);

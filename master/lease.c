@@ -82,13 +82,17 @@ struct session *lease_session(const struct lease_table *t, uint64_t id) {
 }
 
 struct session *lease_session_add(struct lease_table *t, uint64_t id, struct worker *w,
-                                  uint32_t loop, bool attached, int64_t now_ms) {
+                                  uint32_t loop, uint32_t tasks, bool attached, int64_t now_ms) {
     struct session *s = calloc(1, sizeof *s);
 
     if (s == NULL)
         return NULL;
-    *s = (struct session){.id = id, .worker = w, .loop = loop, .attached = attached};
-    s->renewed_ms = now_ms;
+    *s = (struct session){.id = id,
+                          .worker = w,
+                          .loop = loop,
+                          .tasks = tasks,
+                          .attached = attached,
+                          .renewed_ms = now_ms};
     buf_init(&s->last_reply, LIMIT_WIRE_BYTES);
     if (!heap_set(&t->session_deadlines, &s->deadline, now_ms + t->lease_ms)) {
         session_destroy(s);
@@ -100,12 +104,18 @@ struct session *lease_session_add(struct lease_table *t, uint64_t id, struct wor
         return NULL;
     }
     w->sessions++;
+    if (tasks > 0) {
+        w->tasker = s;
+        t->slots += tasks;
+        return s;
+    }
+    t->loops++;
     t->unattached += !attached;
     return s;
 }
 
 void lease_session_attach(struct lease_table *t, struct session *s) {
-    t->unattached -= !s->attached;
+    t->unattached -= s->tasks == 0 && !s->attached;
     s->attached = true;
 }
 
@@ -118,7 +128,11 @@ void lease_session_free(struct lease_table *t, struct session *s) {
     heap_remove(&t->session_deadlines, &s->deadline);
     map_remove(&t->sessions, s->id);
     s->worker->sessions--;
-    t->unattached -= !s->attached;
+    t->slots -= s->tasks;
+    if (s->worker->tasker == s)
+        s->worker->tasker = NULL;
+    t->loops -= s->tasks == 0;
+    t->unattached -= s->tasks == 0 && !s->attached;
     session_destroy(s);
 }
 
@@ -136,18 +150,14 @@ struct session *lease_session_due(struct lease_table *t, int64_t now_ms) {
 
 /* ---- leases ------------------------------------------------------------------------------------------ */
 
-struct lease *lease_grant(struct lease_table *t, uint64_t attempt, struct session *s,
-                          struct origin *o, uint32_t connections, struct host_address *address,
-                          int64_t now_ms) {
+static struct lease *lease_new(struct lease_table *t, uint64_t attempt, struct session *s,
+                               int64_t now_ms) {
     struct lease *l = calloc(1, sizeof *l);
 
     if (l == NULL)
         return NULL;
     *l = (struct lease){.attempt = attempt,
                         .session = s,
-                        .origin = o,
-                        .address = address,
-                        .connections = connections,
                         .granted_ms = now_ms,
                         .renewed_ms = now_ms,
                         .progress_ms = now_ms};
@@ -165,7 +175,30 @@ struct lease *lease_grant(struct lease_table *t, uint64_t attempt, struct sessio
         s->leases->prev = l;
     s->leases = l;
     s->lease_count++;
+    return l;
+}
+
+struct lease *lease_grant(struct lease_table *t, uint64_t attempt, struct session *s,
+                          struct origin *o, uint32_t connections, struct host_address *address,
+                          int64_t now_ms) {
+    struct lease *l = lease_new(t, attempt, s, now_ms);
+
+    if (l == NULL)
+        return NULL;
+    l->origin = o;
+    l->address = address;
+    l->connections = connections;
     s->worker->leases++;
+    t->visits++;
+    return l;
+}
+
+struct lease *lease_grant_task(struct lease_table *t, uint64_t attempt, struct session *s,
+                               struct task *task, int64_t now_ms) {
+    struct lease *l = lease_new(t, attempt, s, now_ms);
+
+    if (l != NULL)
+        l->task = task;
     return l;
 }
 
@@ -209,7 +242,10 @@ void lease_free(struct lease_table *t, struct lease *l) {
     if (l->next != NULL)
         l->next->prev = l->prev;
     l->session->lease_count--;
-    l->session->worker->leases--;
+    if (l->task == NULL) {
+        l->session->worker->leases--;
+        t->visits--;
+    }
     free(l->items);
     free(l);
 }

@@ -3,8 +3,9 @@
  * twice is answered here.
  *
  * A lease is the right of one session to fetch certain URLs of one origin over a number of connections until
- * a deadline. Its attempt number only grows and is the fencing token: a report under another number, or from
- * another session, is not taken.
+ * a deadline: a visit; or to run a task of a MapReduce job (job.h). Its attempt number only grows and is the
+ * fencing token: a report under another number, or from another session, is not taken. What is of visits here does
+ * not apply to the others: they have no origin, no address and no items.
  *
  * Deadlines: a lease ends lease_ms after it was granted or last named in a heartbeat. The heap holds the
  * earliest time at which a lease *could* end; a renewal only notes the time, and a lease that comes due is
@@ -22,6 +23,7 @@
 #include "master/host.h"
 #include "shared/buf.h"
 #include "shared/heap.h"
+#include "shared/limits.h"
 #include "shared/map.h"
 
 /* A URL in a lease. */
@@ -40,7 +42,8 @@ struct lease_item {
 struct lease {
     uint64_t attempt;
     struct session *session;
-    struct origin *origin;
+    struct task *task;            /* NULL: a visit */
+    struct origin *origin;        /* of a visit */
     struct host_address *address; /* where its connections are booked; NULL: nowhere yet */
     uint32_t connections;
     struct lease_item **items;
@@ -58,13 +61,14 @@ struct worker {
     unsigned char instance[16];
     uint64_t incarnation;
     uint32_t sessions; /* alive */
-    size_t leases;     /* of all of them */
+    size_t leases;     /* visits of all of them */
     bool draining;
     uint64_t fetched;
+    struct session *tasker; /* takes tasks, and serves what its map tasks made; NULL: none */
     struct worker *next;
 };
 
-/* A fetch loop. */
+/* A fetch loop, or a process that runs tasks. */
 struct session {
     uint64_t id;
     struct worker *worker;
@@ -80,6 +84,11 @@ struct session {
     uint32_t transfers;
     uint64_t bytes_in;
     char peer[64];
+
+    uint32_t tasks; /* at once; 0: a fetch loop */
+    char serve[LIMIT_SERVE_BYTES + 1];
+    uint32_t failures;     /* of tasks, in a row */
+    int64_t rest_until_ms; /* after them */
 };
 
 struct lease_table {
@@ -90,7 +99,10 @@ struct lease_table {
     struct map sessions; /* struct session by id */
     struct heap session_deadlines;
     struct worker *workers;
-    size_t unattached;
+    size_t loops,
+        unattached; /* sessions that are fetch loops; of these, not heard of since a restart */
+    size_t visits;  /* leases that are */
+    uint32_t slots; /* tasks that the sessions take at once */
 };
 
 void lease_table_init(struct lease_table *t, int64_t lease_ms);
@@ -103,7 +115,7 @@ struct worker *lease_worker(const struct lease_table *t, const char *name); /* N
 struct worker *lease_worker_add(struct lease_table *t, const char *name);
 struct session *lease_session(const struct lease_table *t, uint64_t id);
 struct session *lease_session_add(struct lease_table *t, uint64_t id, struct worker *w,
-                                  uint32_t loop, bool attached, int64_t now_ms);
+                                  uint32_t loop, uint32_t tasks, bool attached, int64_t now_ms);
 void lease_session_attach(struct lease_table *t, struct session *s);
 void lease_session_renew(struct session *s, int64_t now_ms);
 /* It must hold no lease. */
@@ -117,6 +129,8 @@ struct session *lease_session_due(struct lease_table *t, int64_t now_ms);
 struct lease *lease_grant(struct lease_table *t, uint64_t attempt, struct session *s,
                           struct origin *o, uint32_t connections, struct host_address *address,
                           int64_t now_ms);
+struct lease *lease_grant_task(struct lease_table *t, uint64_t attempt, struct session *s,
+                               struct task *task, int64_t now_ms);
 struct lease *lease_find(const struct lease_table *t, uint64_t attempt);
 void lease_renew(struct lease *l, int64_t now_ms);
 /* A lease whose time is up, or NULL; looks at what was renewed since. */

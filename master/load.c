@@ -154,11 +154,34 @@ static bool load_session(struct core *c, struct now now, const void *key, size_t
     memcpy(w->instance, v->instance.data, 16);
     if (v->incarnation > w->incarnation)
         w->incarnation = v->incarnation;
-    struct session *s = lease_session_add(&c->leases, id, w, v->loop, false, now.mono_ms);
+    struct session *s = lease_session_add(&c->leases, id, w, v->loop, v->tasks, false, now.mono_ms);
     if (s == NULL)
         return false;
     s->serial = v->serial;
+    snprintf(s->serve, sizeof s->serve, "%s", v->serve);
     return true;
+}
+
+static bool load_job(struct core *c, struct now now, const void *key, size_t key_len,
+                     const void *value, size_t value_len) {
+    uint64_t number;
+    Trawl__StoredJob *v = wire_unpack(&c->record, &trawl__stored_job__descriptor, value, value_len);
+
+    return v != NULL && record_parse_number8(key, key_len, 'j', &number) &&
+           job_load(c, now, number, v);
+}
+
+static bool load_task(struct core *c, struct now now, const void *key, size_t key_len,
+                      const void *value, size_t value_len) {
+    uint64_t job;
+    Trawl__TaskKind kind;
+    uint32_t number;
+    Trawl__StoredTask *v =
+        wire_unpack(&c->record, &trawl__stored_task__descriptor, value, value_len);
+
+    (void)now;
+    return v != NULL && record_parse_task(key, key_len, &job, &kind, &number) &&
+           job_load_task(c, job, kind, number, v);
 }
 
 /* ---- numbers and the key --------------------------------------------------------------------------------- */
@@ -184,11 +207,12 @@ static uint64_t get_number(struct core *c, const char *name) {
     return n;
 }
 
-static void load_counter(struct core *c, struct counter *counter, const char *name) {
+static void load_counter(struct core *c, struct counter *counter, const char *name,
+                         uint32_t block) {
     uint64_t n = get_number(c, name);
 
     /* 0 stands for "none" in messages. */
-    *counter = (struct counter){.name = name, .next = n == 0 ? 1 : n, .limit = n};
+    *counter = (struct counter){.name = name, .next = n == 0 ? 1 : n, .limit = n, .block = block};
 }
 
 static void load_key(struct core *c, const unsigned char random16[16]) {
@@ -228,21 +252,39 @@ static void place_origins(struct core *c, struct now now) {
     }
 }
 
+static bool load_pages(struct core *c, struct now now) {
+    if (!load_group(c, now, 'S', load_seed) || !load_group(c, now, 'o', load_origin) ||
+        !load_group(c, now, 's', load_segment) || !load_group(c, now, 'q', load_queued) ||
+        !load_group(c, now, 'u', load_done))
+        return false;
+    place_origins(c, now);
+    return !c->failed;
+}
+
+static bool load_jobs(struct core *c, struct now now) {
+    if (!load_group(c, now, 'j', load_job) || !load_group(c, now, 't', load_task))
+        return false;
+    job_loaded(c);
+    return !c->failed;
+}
+
 bool load_crawl(struct core *c, struct now now, const unsigned char random16[16]) {
+    enum { MANY = 1 << 16 };
+
     load_key(c, random16);
     snprintf(c->crawl, sizeof c->crawl, "%016llx",
              (unsigned long long)fingerprint(c->key, "crawl", 5));
     c->term = get_number(c, "term") + 1;
     core_put_number(c, "term", c->term);
-    load_counter(c, &c->seqs, "next_seq");
-    load_counter(c, &c->attempts, "next_attempt");
-    load_counter(c, &c->sessions, "next_session");
+    load_counter(c, &c->seqs, "next_seq", MANY);
+    load_counter(c, &c->attempts, "next_attempt", MANY);
+    load_counter(c, &c->sessions, "next_session", MANY);
+    load_counter(c, &c->job_numbers, "next_job", 1);
     c->next_segment = 1;
-    if (!load_group(c, now, 'S', load_seed) || !load_group(c, now, 'o', load_origin) ||
-        !load_group(c, now, 's', load_segment) || !load_group(c, now, 'w', load_session) ||
-        !load_group(c, now, 'q', load_queued) || !load_group(c, now, 'u', load_done))
+    /* For jobs alone the pages stay on disk: what asks for them is refused. */
+    if (!load_group(c, now, 'w', load_session) || (!c->options->jobs_only && !load_pages(c, now)) ||
+        !load_jobs(c, now))
         return false;
-    place_origins(c, now);
     c->in_grace = c->leases.unattached > 0;
     c->grace_until_ms = now.mono_ms + c->leases.lease_ms;
     return core_flush(c);

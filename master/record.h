@@ -48,7 +48,7 @@ struct record_key record_session(uint64_t session);
 struct record_key record_job(uint64_t job);
 struct record_key record_task(uint64_t job, Trawl__TaskKind kind, uint32_t number);
 struct record_key record_tasks_of(uint64_t job); /* prefix */
-struct record_key record_group(char group); /* prefix of a whole group */
+struct record_key record_group(char group);      /* prefix of a whole group */
 
 /* The numbers in a key of that group; false if the key has another form. */
 bool record_parse_number4(const void *key, size_t len, char group, uint32_t *number);

@@ -49,7 +49,11 @@ void session_take_back(struct core *c, struct now now, struct lease *l, int64_t 
 
 /* Written lease by lease: a worker may have thousands. */
 static void take_back_lost(struct core *c, struct now now, struct lease *l, bool dead) {
-    c->tasks_reassigned += l->count > 0;
+    c->tasks_reassigned += l->count > 0 || l->task != NULL;
+    if (l->task != NULL) {
+        job_take_back(c, l);
+        return;
+    }
     if (dead)
         trial_lost(c, now, l);
     if (!c->failed)
@@ -57,8 +61,9 @@ static void take_back_lost(struct core *c, struct now now, struct lease *l, bool
     (void)core_flush(c);
 }
 
-void session_end(struct core *c, struct now now, struct session *s, bool lost) {
+void session_end(struct core *c, struct now now, struct session *s, enum session_gone how) {
     struct worker *w = s->worker;
+    bool lost = how == SESSION_LOST;
 
     while (s->leases != NULL && !c->failed)
         take_back_lost(c, now, s->leases, lost);
@@ -66,6 +71,8 @@ void session_end(struct core *c, struct now now, struct session *s, bool lost) {
         return;
     core_delete(c, record_session(s->id));
     lease_session_free(&c->leases, s);
+    if (w->tasker == NULL && how != SESSION_REPLACED)
+        job_worker_gone(c, w);
     if (w->sessions > 0)
         return;
     trial_worker_gone(c, w);
@@ -85,7 +92,7 @@ void session_expire(struct core *c, struct now now) {
     while (!c->failed && (l = lease_due(&c->leases, now.mono_ms)) != NULL)
         take_back_lost(c, now, l, silent(c, now, l->session));
     while (!c->failed && (s = lease_session_due(&c->leases, now.mono_ms)) != NULL)
-        session_end(c, now, s, true);
+        session_end(c, now, s, SESSION_LOST);
 }
 
 /* ---- register ------------------------------------------------------------------------------------------ */
@@ -104,7 +111,7 @@ static void supersede(struct core *c, struct now now, struct worker *w) {
     while (!c->failed && (s = map_next(&c->leases.sessions, &at)) != NULL) {
         if (s->worker != w)
             continue;
-        session_end(c, now, s, true);
+        session_end(c, now, s, SESSION_LOST);
         at = 0;
     }
 }
@@ -113,7 +120,7 @@ static struct session *session_new(struct core *c, struct now now, struct worker
                                    const Trawl__Register *r, const char *peer) {
     Trawl__StoredSession stored = TRAWL__STORED_SESSION__INIT;
     uint64_t id = core_number(c, &c->sessions);
-    struct session *s = lease_session_add(&c->leases, id, w, r->loop, true, now.mono_ms);
+    struct session *s = lease_session_add(&c->leases, id, w, r->loop, r->tasks, true, now.mono_ms);
 
     if (s == NULL) {
         core_fail(c, "out of memory for a session");
@@ -121,12 +128,15 @@ static struct session *session_new(struct core *c, struct now now, struct worker
     }
     s->serial = r->serial;
     snprintf(s->peer, sizeof s->peer, "%s", peer == NULL ? "" : peer);
+    snprintf(s->serve, sizeof s->serve, "%s", r->serve);
     stored.worker = w->name;
     stored.instance = r->instance;
     stored.incarnation = r->incarnation;
     stored.loop = r->loop;
     stored.loops = r->loops;
     stored.serial = r->serial;
+    stored.tasks = r->tasks;
+    stored.serve = r->serve;
     core_put(c, record_session(id), &stored.base);
     return s;
 }
@@ -140,6 +150,14 @@ static struct session *session_of_loop(const struct core *c, const struct worker
         if (s->worker == w && s->loop == loop)
             return s;
     return NULL;
+}
+
+/* A worker that runs tasks is one session. */
+static bool tasks_valid(const Trawl__Register *r) {
+    size_t n = strlen(r->serve);
+
+    return r->tasks == 0 || (r->tasks <= LIMIT_WORKER_TASKS && r->loops == 1 && n > 0 &&
+                             n <= LIMIT_SERVE_BYTES && strncmp(r->serve, "tcp://", 6) == 0);
 }
 
 static void refuse(Trawl__Reply *reply, const char *why) {
@@ -156,6 +174,15 @@ void session_register(struct core *c, struct now now, const Trawl__Register *r, 
         r->loops > LIMIT_WORKER_LOOPS) {
         reply->code = TRAWL__CODE__BAD_REQUEST;
         reply->error = "a worker's name has letters, digits, '.', '_' and '-'";
+        return;
+    }
+    if (!tasks_valid(r)) {
+        reply->code = TRAWL__CODE__BAD_REQUEST;
+        reply->error = "a worker that runs tasks has one loop, up to 256 tasks and an address";
+        return;
+    }
+    if (r->tasks == 0 && c->options->jobs_only) {
+        refuse(reply, "this master has no crawl, only jobs: it takes workers with --tasks");
         return;
     }
     struct worker *w = lease_worker_add(&c->leases, r->worker);
@@ -179,7 +206,7 @@ void session_register(struct core *c, struct now now, const Trawl__Register *r, 
     } else {
         s = session_of_loop(c, w, r->loop);
         if (s != NULL && r->serial > s->serial) {
-            session_end(c, now, s, false);
+            session_end(c, now, s, SESSION_REPLACED);
             s = NULL;
         }
     }
@@ -333,9 +360,10 @@ void session_attach(struct core *c, struct now now, struct session *s, const Tra
                     Trawl__Reply *reply) {
     Trawl__AttachReply *m = arena_alloc(&c->arena, sizeof *m);
 
-    if (s->attached) {
+    if (s->attached || s->tasks > 0) {
         reply->code = TRAWL__CODE__BAD_REQUEST;
-        reply->error = "attached already";
+        reply->error =
+            s->tasks > 0 ? "a worker that runs tasks registers anew" : "attached already";
         return;
     }
     if (m == NULL || !core_flush(c))

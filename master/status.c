@@ -199,21 +199,61 @@ static json_t *parked_json(const struct core *c) {
     return json_pack("{s:o s:o}", "count", number(count), "origins", list);
 }
 
+static json_t *tasks_json(const struct job *j, Trawl__TaskKind kind) {
+    const Trawl__TaskFigures *over = j->info == NULL                 ? NULL
+                                     : kind == TRAWL__TASK_KIND__MAP ? j->info->maps
+                                                                     : j->info->reduces;
+
+    if (j->info != NULL && over == NULL)
+        return json_object();
+    return json_pack("{s:o s:o s:o}", "idle",
+                     number(over != NULL ? over->idle : j->idle[kind].count), "running",
+                     number(over != NULL ? over->running : j->running[kind].count), "done",
+                     number(over != NULL ? over->done : j->done[kind]));
+}
+
+/* Words of a task's function. */
+static const char *shown(const char *text) {
+    return charset_is_valid_utf8(text, strlen(text)) ? text : "?";
+}
+
+static json_t *jobs_json(const struct core *c) {
+    static const char *const states[] = {"running", "done", "failed", "cancelled"};
+    json_t *list = json_array();
+
+    for (const struct job *j = c->jobs.first; j != NULL && list != NULL; j = j->next) {
+        const Trawl__JobInfo *over = j->info;
+        json_t *one = json_pack("{s:o s:s s:s s:s s:o s:o s:o s:o}", "job", number(j->number),
+                                "name", shown(over != NULL ? over->name : j->spec->name), "state",
+                                (unsigned)j->state < 4 ? states[j->state] : "?", "why",
+                                shown(over != NULL ? over->why : ""), "started_ms",
+                                number(j->started_unix_ms), "ended_ms",
+                                number(over != NULL ? over->ended_ms : 0), "maps",
+                                tasks_json(j, TRAWL__TASK_KIND__MAP), "reduces",
+                                tasks_json(j, TRAWL__TASK_KIND__REDUCE));
+        if (json_array_append_new(list, one) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
 bool core_status_json(const struct core *c, struct now now, struct buf *out) {
     struct core_stats s;
     bool ok = false;
 
     core_stats(c, &s);
     json_t *root = json_pack(
-        "{s:s s:s? s:I s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o}", "state",
-        state_name(c->state), "why", c->why, "running_ms",
+        "{s:s s:s? s:I s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o}",
+        "state", state_name(c->state), "why", c->why, "running_ms",
         (json_int_t)(now.mono_ms - c->started_ms), "term", number(c->term), "urls", urls_json(&s),
         "traps", traps_json(c), "bytes", number(s.bytes), "retries", number(s.retries), "refused",
         number(s.refused), "origins", number(s.origins), "origins_ready", number(s.origins_ready),
         "leases", number(s.leases), "transfers", number(s.transfers), "workers_lost",
         number(s.workers_lost), "tasks_reassigned", number(s.tasks_reassigned), "segments_unsealed",
         number(s.segments_unsealed), "workers", workers_json(c, now), "busiest",
-        origins_json(c, now), "parked", parked_json(c));
+        origins_json(c, now), "parked", parked_json(c), "jobs", jobs_json(c));
     if (root == NULL)
         return false;
     char *text = json_dumps(root, JSON_COMPACT);

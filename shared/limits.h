@@ -53,10 +53,32 @@ enum {
     LIMIT_EXCHANGE_GRANTS = 256,
     LIMIT_POLL_MIN_MS = 10,
     LIMIT_POLL_MAX_MS = 100,
+    LIMIT_POLL_TASKS_MS = 20, /* of a worker with a free slot while a job runs */
     /* A worker's name, and its fetch loops. */
     LIMIT_WORKER_NAME_BYTES = 64,
     LIMIT_WORKER_LOOPS = 1024,
     LIMIT_SEGMENT_NAME_BYTES = 128,
+
+    /* A MapReduce job: its tasks, and the partitions of all map outputs together; how it is described; tasks that one
+       worker runs at once, and where it is to be reached. */
+    LIMIT_JOB_SPLITS = 65536,
+    LIMIT_JOB_REDUCES = 4096,
+    LIMIT_JOB_PARTITIONS = 8 << 20,
+    LIMIT_JOB_SPEC_BYTES = 1 << 20,
+    LIMIT_JOB_NAME_BYTES = 128,
+    LIMIT_WORKER_TASKS = 256,
+    LIMIT_SERVE_BYTES = 255,
+    /* What one attempt may report: counters, their names, and the name of a record. */
+    LIMIT_TASK_COUNTERS = 256,
+    LIMIT_JOB_COUNTERS = 1024,
+    LIMIT_COUNTER_NAME_BYTES = 128,
+    LIMIT_RECORD_NAME_BYTES = 16384,
+    /* Records of one task that are skipped; jobs at once, and those over that are still told of. */
+    LIMIT_TASK_SKIPS = 1000,
+    LIMIT_JOBS_RUNNING = 100,
+    LIMIT_JOBS_KEPT = 100,
+    /* Task grants in one answer take so many bytes. */
+    LIMIT_TASK_GRANT_BYTES = 4 << 20,
     /* First and longest rest after an origin failed; doubles in between, and up to a quarter is added. */
     LIMIT_BACKOFF_FIRST_MS = 1000,
     LIMIT_BACKOFF_MAX_MS = 300 * 1000,

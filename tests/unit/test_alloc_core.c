@@ -82,7 +82,7 @@ struct record {
 };
 
 /* What an effect left to be done once the agent has said all. */
-struct job {
+struct chore {
     enum agent_effect_kind kind;
     enum agent_line line;
     struct visit *visit;
@@ -106,7 +106,7 @@ struct rig {
     struct record records[RECORDS_MAX];
     size_t record_count;
 
-    struct job jobs[QUEUE_MAX];
+    struct chore jobs[QUEUE_MAX];
     size_t job_count;
     const struct buf *asked[AGENT_LINES];
     unsigned fetches;
@@ -326,7 +326,7 @@ static void take_effect(const struct agent_effect *e) {
     case AGENT_SYNC:
         assert_true(rig.job_count < QUEUE_MAX);
         rig.jobs[rig.job_count++] =
-            (struct job){.kind = e->kind, .line = e->line, .visit = e->visit, .mark = e->mark};
+            (struct chore){.kind = e->kind, .line = e->line, .visit = e->visit, .mark = e->mark};
         break;
     case AGENT_ROTATE:
         close_segment();
@@ -354,7 +354,7 @@ static void take_effect(const struct agent_effect *e) {
     }
 }
 
-static void do_job(const struct job *j) {
+static void do_job(const struct chore *j) {
     static const unsigned char address[4] = {192, 0, 2, 1};
 
     switch (j->kind) {
@@ -386,7 +386,7 @@ static bool work(void) {
     while (!rig.left && agent_next_fetch(rig.agent, rig.now.mono_ms, &f))
         fetch(&f);
     if (rig.job_count > 0) {
-        struct job j = rig.jobs[0];
+        struct chore j = rig.jobs[0];
         rig.jobs[0] = rig.jobs[--rig.job_count];
         do_job(&j);
     }

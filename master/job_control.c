@@ -1,0 +1,264 @@
+/* job_control: what operators ask about jobs: run one, tell of them, cancel one. */
+#include <string.h>
+
+#include "master/core_state.h"
+#include "shared/charset.h"
+
+enum { SKIPPED_TOLD = 100, TIMEOUT_DEFAULT_MS = 60 * 1000, WHY_BYTES_MAX = 256 };
+
+static bool is_text(const char *s, size_t max) {
+    size_t n = strlen(s);
+
+    if (n > max || !charset_is_valid_utf8(s, n))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)s[i] < ' ' || s[i] == 0x7f)
+            return false;
+    return true;
+}
+
+/* ---- telling ----------------------------------------------------------------------------------------- */
+
+static Trawl__TaskFigures *figures(struct core *c, const struct job *j, Trawl__TaskKind kind) {
+    Trawl__TaskFigures *f = arena_alloc(&c->arena, sizeof *f);
+
+    if (f == NULL)
+        return NULL;
+    trawl__task_figures__init(f);
+    f->idle = (uint32_t)j->idle[kind].count;
+    f->running = (uint32_t)j->running[kind].count;
+    f->done = j->done[kind];
+    for (uint32_t i = 0; i < j->count[kind]; i++) {
+        f->attempts += j->tasks[kind][i].attempts;
+        f->backups += j->tasks[kind][i].backups;
+        f->failures += j->tasks[kind][i].failures;
+    }
+    f->records_in = j->sums[kind].records_in;
+    f->bytes_in = j->sums[kind].bytes_in;
+    f->records_out = j->sums[kind].records_out;
+    f->bytes_out = j->sums[kind].bytes_out;
+    f->cpu_us = j->sums[kind].cpu_us;
+    f->spills = j->sums[kind].spills;
+    return f;
+}
+
+static void tell_counters(struct core *c, const struct job *j, Trawl__JobInfo *m) {
+    m->counters = arena_alloc(&c->arena, (j->counter_count + 1) * sizeof(Trawl__TaskCounter *));
+    for (size_t i = 0; i < j->counter_count && m->counters != NULL; i++) {
+        Trawl__TaskCounter *one = arena_alloc(&c->arena, sizeof *one);
+        if (one == NULL)
+            return;
+        trawl__task_counter__init(one);
+        one->name = arena_printf(&c->arena, "%s", j->counters[i].name);
+        one->n = j->counters[i].n;
+        m->counters[m->n_counters++] = one;
+    }
+}
+
+static void tell_skipped(struct core *c, const struct task *t, Trawl__JobInfo *m) {
+    for (size_t i = 0; i < t->crash_count; i++) {
+        const struct task_crash *crash = &t->crashes[i];
+        if (crash->times < TASK_CRASHES || ++m->skipped_count > SKIPPED_TOLD)
+            continue;
+        Trawl__SkippedRecord *one = arena_alloc(&c->arena, sizeof *one);
+        if (one == NULL)
+            return;
+        trawl__skipped_record__init(one);
+        one->kind = t->kind;
+        one->task = t->number;
+        one->record = crash->record;
+        one->name = arena_bytes(&c->arena, crash->name, crash->name_len);
+        m->skipped[m->n_skipped++] = one;
+    }
+}
+
+static void tell_tasks(struct core *c, const struct job *j, Trawl__JobInfo *m) {
+    m->skipped = arena_alloc(&c->arena, SKIPPED_TOLD * sizeof(Trawl__SkippedRecord *));
+    for (int kind = 0; kind < TASK_KINDS && m->skipped != NULL; kind++)
+        for (uint32_t i = 0; i < j->count[kind]; i++) {
+            m->lost_maps += j->tasks[kind][i].lost;
+            tell_skipped(c, &j->tasks[kind][i], m);
+        }
+}
+
+Trawl__JobInfo *job_info(struct core *c, const struct job *j) {
+    if (j->info != NULL)
+        return (Trawl__JobInfo *)j->info;
+    Trawl__JobInfo *m = arena_alloc(&c->arena, sizeof *m);
+    if (m != NULL) {
+        trawl__job_info__init(m);
+        m->job = j->number;
+        m->name = j->spec->name;
+        m->output = j->spec->output;
+        m->state = j->state;
+        m->started_ms = j->started_unix_ms;
+        m->last_failure = arena_printf(&c->arena, "%s", j->last_failure);
+        m->maps = figures(c, j, TRAWL__TASK_KIND__MAP);
+        m->reduces = figures(c, j, TRAWL__TASK_KIND__REDUCE);
+        tell_counters(c, j, m);
+        tell_tasks(c, j, m);
+    }
+    if (!c->arena.failed)
+        return m;
+    core_fail(c, "out of memory for a reply");
+    return NULL;
+}
+
+/* Of one job, or of all (`only` NULL). */
+static void reply_jobs(struct core *c, const struct job *only, Trawl__Reply *reply) {
+    Trawl__JobReply *m = arena_alloc(&c->arena, sizeof *m);
+    size_t count = c->jobs.running + c->jobs.over;
+    Trawl__JobInfo **list = arena_alloc(&c->arena, (count + 1) * sizeof(Trawl__JobInfo *));
+
+    if (m == NULL || list == NULL) {
+        core_fail(c, "out of memory for a reply");
+        return;
+    }
+    trawl__job_reply__init(m);
+    m->jobs = list;
+    for (const struct job *j = c->jobs.first; j != NULL && !c->failed; j = j->next)
+        if (only == NULL || j == only)
+            list[m->n_jobs++] = job_info(c, j);
+    reply->body_case = TRAWL__REPLY__BODY_JOB;
+    reply->job = m;
+}
+
+static void refuse(Trawl__Reply *reply, Trawl__Code code, const char *why) {
+    reply->code = code;
+    reply->error = (char *)why;
+}
+
+static struct job *find(struct core *c, uint64_t number, Trawl__Reply *reply) {
+    struct job *j = job_find(&c->jobs, number);
+
+    if (j == NULL)
+        refuse(reply, TRAWL__CODE__REFUSED,
+               arena_printf(&c->arena, "no job %llu is known", (unsigned long long)number));
+    return j;
+}
+
+void job_query(struct core *c, const Trawl__JobQuery *q, Trawl__Reply *reply) {
+    const struct job *j = q->job == 0 ? NULL : find(c, q->job, reply);
+
+    if (q->job == 0 || j != NULL)
+        reply_jobs(c, j, reply);
+}
+
+void job_cancel(struct core *c, struct now now, const Trawl__JobCancel *r, Trawl__Reply *reply) {
+    struct job *j = find(c, r->job, reply);
+
+    if (j == NULL)
+        return;
+    if (!is_text(r->why, WHY_BYTES_MAX)) {
+        refuse(reply, TRAWL__CODE__REFUSED, "why a job is cancelled is text of up to 256 bytes");
+        return;
+    }
+    if (job_runs(j))
+        job_finish(c, now, j, TRAWL__JOB_STATE__JOB_CANCELLED,
+                   r->why[0] == '\0' ? "cancelled" : r->why);
+    if (!c->failed)
+        reply_jobs(c, j, reply);
+}
+
+/* ---- running one ------------------------------------------------------------------------------------- */
+
+/* NULL: it is fine. */
+static const char *wrong_spec(const Trawl__JobSpec *s) {
+    if (s == NULL)
+        return "a job without a description";
+    if (s->name[0] == '\0' || !is_text(s->name, LIMIT_JOB_NAME_BYTES))
+        return "a job's name is text of 1 to 128 bytes";
+    if (s->function[0] == '\0' && s->n_map_command == 0)
+        return "a job has a function, or a command for map";
+    if (s->reduces == 0 || s->reduces > LIMIT_JOB_REDUCES)
+        return "a job has 1 to 4096 reduce tasks";
+    if (s->output[0] != '/')
+        return "a job's output is an absolute path";
+    if (protobuf_c_message_get_packed_size(&s->base) > LIMIT_JOB_SPEC_BYTES)
+        return "a job's description is at most 1 MiB";
+    return NULL;
+}
+
+static const char *wrong_split(const Trawl__Split *s) {
+    if (s->path.len == 0 || s->path.data[0] != '/')
+        return "a split's path is absolute";
+    if (s->from > s->to)
+        return "a split ends before it begins";
+    return strlen(s->worker) > LIMIT_WORKER_NAME_BYTES ? "a worker's name is too long" : NULL;
+}
+
+static const char *wrong_job(const struct core *c, const Trawl__JobRun *r) {
+    const char *why = wrong_spec(r->spec);
+
+    if (why != NULL)
+        return why;
+    if (r->n_splits > LIMIT_JOB_SPLITS)
+        return "a job has at most 65536 map tasks: make the splits larger";
+    if ((uint64_t)r->n_splits * r->spec->reduces > LIMIT_JOB_PARTITIONS)
+        return "map tasks times reduce tasks are more than 8388608: make the splits larger";
+    for (size_t i = 0; i < r->n_splits && why == NULL; i++)
+        why = wrong_split(r->splits[i]);
+    if (why == NULL && c->jobs.running >= LIMIT_JOBS_RUNNING)
+        why = "100 jobs are running already";
+    return why;
+}
+
+static void add_splits(struct core *c, struct job *j, const Trawl__JobRun *r) {
+    struct worker *home = NULL;
+
+    for (uint32_t i = 0; i < r->n_splits && !c->failed; i++) {
+        const char *worker = r->splits[i]->worker;
+        /* Neighbours often lie with the same one. */
+        if (worker[0] == '\0')
+            home = NULL;
+        else if (home == NULL || strcmp(home->name, worker) != 0)
+            home = lease_worker_add(&c->leases, worker);
+        if ((home == NULL && worker[0] != '\0') || !job_set_split(j, i, r->splits[i], home)) {
+            core_fail(c, "out of memory for a job");
+            return;
+        }
+        job_put_task(c, job_task(j, TRAWL__TASK_KIND__MAP, i), NULL);
+    }
+}
+
+static struct job *start(struct core *c, struct now now, const Trawl__JobRun *r) {
+    Trawl__JobSpec spec = *r->spec;
+
+    spec.job = core_number(c, &c->job_numbers);
+    if (spec.timeout_ms == 0)
+        spec.timeout_ms = TIMEOUT_DEFAULT_MS;
+    struct job *j = job_add(&c->jobs, &spec, (uint32_t)r->n_splits, now.mono_ms);
+    if (j == NULL) {
+        core_fail(c, "out of memory for a job");
+        return NULL;
+    }
+    memcpy(j->token, r->token.data, sizeof j->token);
+    j->started_unix_ms = (uint64_t)now.unix_ms;
+    job_put(c, j, NULL);
+    add_splits(c, j, r);
+    return j;
+}
+
+void job_run(struct core *c, struct now now, const Trawl__JobRun *r, Trawl__Reply *reply) {
+    struct job *j;
+
+    if (r->token.len != sizeof j->token) {
+        refuse(reply, TRAWL__CODE__BAD_REQUEST, "a job's token has 16 bytes");
+        return;
+    }
+    j = job_by_token(&c->jobs, r->token);
+    if (j == NULL) {
+        const char *why = wrong_job(c, r);
+        if (why != NULL) {
+            refuse(reply, TRAWL__CODE__REFUSED, why);
+            return;
+        }
+        if (c->state == CORE_STOPPING || c->state == CORE_ENDED) {
+            refuse(reply, TRAWL__CODE__REFUSED, "the master is ending: it takes no more jobs");
+            return;
+        }
+        j = start(c, now, r);
+    }
+    if (!c->failed)
+        reply_jobs(c, j, reply);
+}
