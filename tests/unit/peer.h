@@ -32,6 +32,8 @@ struct master {
 struct peer {
     struct master *master;
     const char *name;
+    uint32_t tasks; /* that it runs at once; 0: a fetch loop */
+    uint32_t serial;
     uint64_t incarnation, term, session, number;
     struct arena arena; /* of the last answer */
     struct buf bytes;
@@ -153,6 +155,9 @@ static inline const Trawl__Reply *peer_register(struct peer *p) {
     r.instance = (ProtobufCBinaryData){.len = sizeof instance, .data = instance};
     r.incarnation = p->incarnation;
     r.loops = 1;
+    r.tasks = p->tasks;
+    r.serve = p->tasks > 0 ? "tcp://127.0.0.1:1" : "";
+    r.serial = p->serial;
     p->number = 0;
     return peer_ask(p, TRAWL__REQUEST__BODY_REGISTER, &r);
 }
