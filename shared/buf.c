@@ -24,6 +24,8 @@ void buf_reset(struct buf *b) {
 }
 
 bool buf_reserve(struct buf *b, size_t extra) {
+    if (b->failed)
+        return false;
     if (extra > b->cap_max - b->len) {
         b->failed = true;
         return false;

@@ -3,8 +3,8 @@
  *
  * Every buffer that grows with bytes from the web or the wire is a `struct buf`: it can never grow
  * past `cap_max`, and it never aborts when memory is short. A failed append leaves the content as
- * it was and sets `failed`, which sticks until buf_reset(), so that a run of appends needs one
- * check at its end.
+ * it was and sets `failed`; until buf_reset() nothing more is appended, so that a run of appends needs
+ * one check at its end and its content is always a beginning of the whole.
  *
  *     struct buf b;
  *     buf_init(&b, 64 * 1024);

@@ -26,6 +26,7 @@ static bool take(void *ctx, const char *url, size_t len) {
     case URL_OK:
         break;
     case URL_NO_MEMORY:
+        l->result = SITEMAP_NO_MEMORY;
         return false;
     default:
         return true;
@@ -35,6 +36,8 @@ static bool take(void *ctx, const char *url, size_t len) {
     url_canonicalise(&l->url);
     switch (link_list_add(&l->list, l->url.href, l->url.href_len, 0, 0)) {
     case LINK_LIST_NO_MEMORY:
+        l->result = SITEMAP_NO_MEMORY;
+        return false;
     case LINK_LIST_FULL:
         return false;
     default:
@@ -50,8 +53,11 @@ void sitemap_links_read(struct sitemap_links *l, const char *body, size_t len) {
     l->result = SITEMAP_NO_MEMORY;
     if (s == NULL)
         return;
+    l->result = SITEMAP_OK;
     (void)sitemap_feed(s, body, len);
-    l->result = sitemap_finish(s);
+    enum sitemap_result result = sitemap_finish(s);
+    if (l->result == SITEMAP_OK)
+        l->result = result;
     l->kind = sitemap_kind(s);
     sitemap_free(s);
 }

@@ -48,7 +48,8 @@ struct trawl_record {
     enum trawl_input of; /* PAGES or LINES */
     const char *name;    /* URL of the page, or name of the file without its directories */
     uint64_t number;     /* of the page in the split, or offset of the line in the file */
-    const char *data;    /* the payload without its content coding, or the line without its end (LF, CR LF) */
+    const char
+        *data; /* the payload without its content coding, or the line without its end (LF, CR LF) */
     size_t len;
     /* Of pages only: */
     const char *record_type;  /* "response", "revisit" (then `data` is empty) or "resource" */
@@ -82,7 +83,8 @@ struct trawl_api {
     /* A file that becomes the partition's output, part-NNNNN, when the task is committed, in place of what
      * write() gave it. Of a reduce task. */
     const char *(*output_path)(struct trawl_task *);
-    unsigned (*partition)(const struct trawl_task *); /* number of the reduce task; 0 of a map task */
+    unsigned (*partition)(
+        const struct trawl_task *); /* number of the reduce task; 0 of a map task */
 };
 
 struct trawl_job {
