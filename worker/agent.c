@@ -36,7 +36,7 @@ struct agent *agent_new(const struct agent_config *config) {
     a->lease_ms = 10000;
     a->retries = 1;
     for (size_t i = 0; i < AGENT_LINES; i++)
-        buf_init(&a->lines[i].request, LIMIT_WIRE_BYTES);
+        agent_line_init(&a->lines[i]);
     arena_init(&a->message, LIMIT_ARENA_BYTES);
     arena_init(&a->inbound, LIMIT_ARENA_BYTES);
     arena_init(&a->options_arena, LIMIT_ARENA_BYTES);
@@ -73,7 +73,7 @@ void agent_free(struct agent *a) {
         free(s);
     }
     for (size_t i = 0; i < AGENT_LINES; i++)
-        buf_release(&a->lines[i].request);
+        agent_line_release(&a->lines[i]);
     arena_release(&a->message);
     arena_release(&a->inbound);
     arena_release(&a->options_arena);
@@ -122,14 +122,8 @@ uint64_t agent_session(const struct agent *a) {
     return a->session;
 }
 
-/* The worker's end of a lease comes before the master's: counted from an earlier moment, less a margin for
- * requests already on their way to a server. */
 int64_t agent_lease_end(const struct agent *a, int64_t made_ms) {
-    int64_t margin = a->lease_ms / 10;
-
-    if (margin > 1000)
-        margin = 1000;
-    return made_ms + a->lease_ms - margin;
+    return agent_line_lease_end(made_ms, a->lease_ms);
 }
 
 /* ---- visits ------------------------------------------------------------------------------------------------------ */
@@ -420,14 +414,11 @@ static bool poll_line(struct agent *a, int64_t now_ms, enum agent_line line,
                       struct agent_effect *e) {
     struct agent_line_state *l = &a->lines[line];
 
-    if (l->state == LINE_RESTING && now_ms >= l->retry_ms)
-        l->state = LINE_READY;
     if (l->state == LINE_FREE &&
         !(line == AGENT_CALL ? agent_make_call(a, now_ms) : agent_make_beat(a, now_ms)))
         return false;
-    if (l->state != LINE_READY)
+    if (!agent_line_send(l, now_ms))
         return false;
-    l->state = LINE_UNDER_WAY;
     emit(e, AGENT_SEND, NULL);
     e->line = line;
     e->request = &l->request;

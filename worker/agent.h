@@ -40,6 +40,7 @@
 #include "shared/error.h"
 #include "shared/robots.h"
 #include "shared/url.h"
+#include "worker/agent_line.h"
 
 struct agent;
 struct visit; /* opaque; valid until agent_poll() gave AGENT_FORGET for it */
@@ -60,9 +61,6 @@ struct agent *agent_new(const struct agent_config *config);
 void agent_free(struct agent *a);
 
 /* ---- what the shell is to do ---------------------------------------------------------------------- */
-
-/* Two independent lines to the master, each with at most one request under way. */
-enum agent_line { AGENT_CALL, AGENT_BEAT, AGENT_LINES };
 
 enum agent_effect_kind {
     AGENT_SEND,    /* send `request` on `line`; then agent_reply() or agent_no_reply() */

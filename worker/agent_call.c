@@ -6,8 +6,6 @@
 #include "shared/limits.h"
 #include "worker/agent_state.h"
 
-enum { REST_FIRST_MS = 50, REST_MAX_MS = 1000 };
-
 /* ---- making requests ------------------------------------------------------------------------------------------- */
 
 static void request_init(const struct agent *a, Trawl__Request *r, Trawl__Request__BodyCase body) {
@@ -20,18 +18,10 @@ static void request_init(const struct agent *a, Trawl__Request *r, Trawl__Reques
 
 static bool request_ready(struct agent *a, enum agent_line line, const Trawl__Request *r,
                           int64_t now_ms) {
-    struct agent_line_state *l = &a->lines[line];
-
-    buf_reset(&l->request);
-    if (!wire_pack(&l->request, &r->base)) {
-        a->out_of_memory = true;
-        return false;
-    }
-    l->state = LINE_READY;
-    l->body = r->body_case;
-    l->made_ms = now_ms;
-    l->discarded = false;
-    return true;
+    if (agent_line_make(&a->lines[line], now_ms, r))
+        return true;
+    a->out_of_memory = true;
+    return false;
 }
 
 static bool make_register(struct agent *a, int64_t now_ms) {
@@ -172,13 +162,8 @@ static void lose_session(struct agent *a) {
 
 /* What is under way speaks for a session or a term that is over: no answer to it counts. */
 static void discard_lines(struct agent *a) {
-    for (size_t i = 0; i < AGENT_LINES; i++) {
-        struct agent_line_state *l = &a->lines[i];
-        if (l->state == LINE_UNDER_WAY)
-            l->discarded = true;
-        else
-            l->state = LINE_FREE;
-    }
+    for (size_t i = 0; i < AGENT_LINES; i++)
+        agent_line_discard(&a->lines[i]);
 }
 
 static void take_heartbeat(struct agent *a, const Trawl__HeartbeatReply *r) {
@@ -269,15 +254,6 @@ static void take_ok(struct agent *a, int64_t now_ms, enum agent_line line,
     }
 }
 
-static void rest(struct agent_line_state *l, int64_t now_ms) {
-    uint32_t doublings = l->failures < 5 ? l->failures : 5;
-    int64_t pause = (int64_t)REST_FIRST_MS << doublings;
-
-    l->failures++;
-    l->state = LINE_RESTING;
-    l->retry_ms = now_ms + (pause < REST_MAX_MS ? pause : REST_MAX_MS);
-}
-
 static void take_refusal(struct agent *a, const Trawl__Reply *reply) {
     if (a->state != AGENT_STATE_OUTSIDE) {
         lose_session(a);
@@ -296,7 +272,7 @@ void agent_take_reply(struct agent *a, int64_t now_ms, enum agent_line line,
         if (discarded)
             l->state = LINE_FREE;
         else
-            rest(l, now_ms);
+            agent_line_rest(l, now_ms);
         return;
     }
     l->state = LINE_FREE;
@@ -353,8 +329,9 @@ void agent_no_reply(struct agent *a, int64_t now_ms, enum agent_line line) {
         l->state = LINE_FREE;
         l->failures++;
         if (line == AGENT_BEAT)
-            a->next_beat_ms = now_ms + (l->failures > 3 ? REST_MAX_MS / 2 : REST_FIRST_MS);
+            a->next_beat_ms =
+                now_ms + (l->failures > 3 ? LINE_REST_MAX_MS / 2 : LINE_REST_FIRST_MS);
         return;
     }
-    rest(l, now_ms);
+    agent_line_rest(l, now_ms);
 }

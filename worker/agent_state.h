@@ -19,19 +19,6 @@ enum agent_state {
     AGENT_STATE_REFUSED,
 };
 
-/* One line to the master: at most one request. */
-enum line_state { LINE_FREE, LINE_READY, LINE_UNDER_WAY, LINE_RESTING };
-
-struct agent_line_state {
-    enum line_state state;
-    struct buf request;
-    Trawl__Request__BodyCase body;
-    int64_t made_ms;   /* when the request was first made */
-    int64_t retry_ms;  /* when a RESTING one is READY again */
-    uint32_t failures; /* in a row */
-    bool discarded;    /* its answer is of no interest any more */
-};
-
 struct agent_segment {
     char *name;
     size_t pending; /* results that speak of it and have no answer yet */
