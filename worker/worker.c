@@ -7,11 +7,8 @@
 #include "worker/worker.h"
 
 #include <ares.h>
-#include <ctype.h>
 #include <curl/curl.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -19,21 +16,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/file.h>
-#include <sys/random.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "proto/rpc.h"
 #include "shared/limits.h"
 #include "shared/log.h"
 #include "worker/fence.h"
+#include "worker/home.h"
 #include "worker/loop.h"
 #include "worker/seal.h"
 
 enum {
-    INSTANCE_BYTES = 16,
     PATIENCE_FIRST_MS = 3000, /* until it is said that the master cannot be reached; */
     PATIENCE_MS = 60 * 1000,  /* and then how often */
     CONNECT_POLL_MS = 50,
@@ -46,10 +40,8 @@ enum {
 struct worker {
     const struct worker_config *config;
     struct error *err;
-    char name[LIMIT_WORKER_NAME_BYTES + 1];
-    unsigned char instance[INSTANCE_BYTES];
-    uint64_t incarnation;
-    int dir_fd, home_fd, archive_fd, lock_fd, wake_fd;
+    struct home home;
+    int archive_fd, wake_fd;
     struct rpc_client *client;
     struct loop **loops;
     uint32_t loop_count;
@@ -64,147 +56,11 @@ static bool failed(struct worker *w, const char *what, const char *below) {
     return false;
 }
 
-static int open_dir(int at, const char *name) {
-    if (mkdirat(at, name, 0755) != 0 && errno != EEXIST)
-        return -1;
-    return openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
-/* A small file's content; false when there is none. */
-static bool read_file(int at, const char *name, void *to, size_t size, size_t *len) {
-    int fd = openat(at, name, O_RDONLY | O_CLOEXEC);
-    ssize_t n;
-
-    if (fd < 0)
-        return false;
-    do
-        n = read(fd, to, size);
-    while (n < 0 && errno == EINTR);
-    close(fd);
-    *len = n < 0 ? 0 : (size_t)n;
-    return n >= 0;
-}
-
-/* Whole or not at all, and durable. */
-static bool write_file(int at, const char *name, const void *p, size_t n) {
-    char tmp[64];
-    bool ok;
-
-    snprintf(tmp, sizeof tmp, "%s.%d.tmp", name, (int)getpid());
-    int fd = openat(at, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0)
-        return false;
-    ok = write(fd, p, n) == (ssize_t)n && fsync(fd) == 0;
-    int saved = errno;
-    close(fd);
-    if (ok && renameat(at, tmp, at, name) == 0 && fsync(at) == 0)
-        return true;
-    if (!ok)
-        errno = saved;
-    saved = errno;
-    (void)unlinkat(at, tmp, 0);
-    errno = saved;
-    return false;
-}
-
-static bool name_valid(const char *name) {
-    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
-
-    return n > 0 && n <= LIMIT_WORKER_NAME_BYTES && name[n] == '\0' && name[0] != '.';
-}
-
-/* "host-4f1a"; what a name cannot hold becomes '-'. */
-static bool make_name(struct worker *w) {
-    char host[LIMIT_WORKER_NAME_BYTES - 5] = "";
-    uint16_t digits = 0;
-
-    (void)gethostname(host, sizeof host - 1);
-    if (host[0] == '\0')
-        snprintf(host, sizeof host, "worker");
-    for (char *p = host; *p != '\0'; p++)
-        if (!isalnum((unsigned char)*p))
-            *p = '-';
-    if (getrandom(&digits, sizeof digits, 0) != sizeof digits)
-        return false;
-    snprintf(w->name, sizeof w->name, "%s-%04x", host, digits);
-    return true;
-}
-
-static bool find_name(struct worker *w) {
-    size_t n = 0;
-
-    if (w->config->name != NULL) {
-        snprintf(w->name, sizeof w->name, "%s", w->config->name);
-        if (name_valid(w->config->name))
-            return true;
-        error_set(w->err, 0,
-                  "worker name '%s': letters, digits, '.', '_' and '-' are accepted, at most %d, "
-                  "and no '.' in front",
-                  w->config->name, LIMIT_WORKER_NAME_BYTES);
-        return false;
-    }
-    if (read_file(w->dir_fd, "worker-name", w->name, sizeof w->name - 1, &n)) {
-        w->name[n] = '\0';
-        w->name[strcspn(w->name, "\n")] = '\0';
-        if (name_valid(w->name))
-            return true;
-    }
-    if (!make_name(w))
-        return failed(w, "make a name for", "");
-    return write_file(w->dir_fd, "worker-name", w->name, strlen(w->name)) ||
-           failed(w, "write", "worker-name");
-}
-
-static bool lock_home(struct worker *w) {
-    w->lock_fd = openat(w->home_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (w->lock_fd < 0)
-        return failed(w, "create the lock of", w->name);
-    if (flock(w->lock_fd, LOCK_EX | LOCK_NB) == 0)
-        return true;
-    if (errno != EWOULDBLOCK)
-        return failed(w, "lock", w->name);
-    error_set(w->err, 0, "a worker named %s is already running in %s", w->name, w->config->dir);
-    return false;
-}
-
-/* Who it is, and how often it was started: both outlive the process. */
-static bool read_identity(struct worker *w) {
-    char text[32] = "";
-    size_t n = 0;
-
-    if (!read_file(w->home_fd, "instance", w->instance, sizeof w->instance, &n) ||
-        n != sizeof w->instance) {
-        if (getrandom(w->instance, sizeof w->instance, 0) != sizeof w->instance ||
-            !write_file(w->home_fd, "instance", w->instance, sizeof w->instance))
-            return failed(w, "write the instance of", w->name);
-    }
-    if (read_file(w->home_fd, "incarnation", text, sizeof text - 1, &n))
-        w->incarnation = strtoull(text, NULL, 10);
-    w->incarnation++;
-    int len = snprintf(text, sizeof text, "%" PRIu64 "\n", w->incarnation);
-    return write_file(w->home_fd, "incarnation", text, (size_t)len) ||
-           failed(w, "write the incarnation of", w->name);
-}
-
 static bool open_directory(struct worker *w) {
-    if (mkdir(w->config->dir, 0755) != 0 && errno != EEXIST)
-        return failed(w, "create", "");
-    w->dir_fd = open(w->config->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (w->dir_fd < 0)
-        return failed(w, "open", "");
-    w->archive_fd = open_dir(w->dir_fd, "archive");
-    if (w->archive_fd < 0)
-        return failed(w, "create", "archive");
-    if (!find_name(w))
+    if (!home_open(&w->home, w->config->dir, w->config->name, w->err))
         return false;
-    int workers_fd = open_dir(w->dir_fd, "workers");
-    if (workers_fd < 0)
-        return failed(w, "create", "workers");
-    w->home_fd = open_dir(workers_fd, w->name);
-    close(workers_fd);
-    if (w->home_fd < 0)
-        return failed(w, "create the directory of", w->name);
-    return lock_home(w) && read_identity(w);
+    w->archive_fd = home_open_dir(w->home.dir_fd, "archive");
+    return w->archive_fd >= 0 || failed(w, "create", "archive");
 }
 
 /* ---- signals ------------------------------------------------------------------------------------- */
@@ -318,9 +174,9 @@ static bool start_loops(struct worker *w) {
     struct loop_config config = {
         .client = w->client,
         .archive_fd = w->archive_fd,
-        .worker = w->name,
-        .instance = w->instance,
-        .incarnation = w->incarnation,
+        .worker = w->home.name,
+        .instance = w->home.instance,
+        .incarnation = w->home.incarnation,
         .loops = w->config->threads,
         .transfers = w->config->transfers,
         .done_fd = w->wake_fd,
@@ -400,7 +256,7 @@ static bool run(struct worker *w) {
     raise_limits();
     if (!reach_master(w))
         return w->stopping;
-    log_info("worker", "%s: working for %s", w->name, w->config->master);
+    log_info("worker", "%s: working for %s", w->home.name, w->config->master);
     if (recover(w, 0, w->err) == SEAL_FAILED)
         return false;
     if (w->stopping)
@@ -412,14 +268,12 @@ static bool run(struct worker *w) {
 
 /* The eventfd stays: a late signal may still write to it. */
 static void close_all(struct worker *w) {
-    const int fds[] = {w->lock_fd, w->home_fd, w->archive_fd, w->dir_fd};
-
     if (!rpc_client_free(w->client))
         log_warn("worker", "the connection to the master hangs in closing");
     free(w->loops);
-    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
+    if (w->archive_fd >= 0)
+        close(w->archive_fd);
+    home_close(&w->home);
 }
 
 int worker_run(const struct worker_config *config, struct error *err) {
@@ -427,12 +281,11 @@ int worker_run(const struct worker_config *config, struct error *err) {
     struct worker w = {
         .config = config,
         .err = err == NULL ? &own : err,
-        .dir_fd = -1,
-        .home_fd = -1,
         .archive_fd = -1,
-        .lock_fd = -1,
         .wake_fd = -1,
     };
+
+    home_init(&w.home);
 
     w.err->text[0] = '\0';
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK ||

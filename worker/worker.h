@@ -3,10 +3,7 @@
  *
  *     DIR/archive/                  segments (worker/segment.h)
  *     DIR/logs/                     worker-NAME.log
- *     DIR/worker-name               the default name: host name and four random digits, made once
- *     DIR/workers/NAME/lock         held (flock) while the worker runs: one process a name and directory
- *     DIR/workers/NAME/instance     16 random bytes, made once: two directories are two workers
- *     DIR/workers/NAME/incarnation  how often it was started
+ *     DIR/workers/NAME/             who it is: home.h
  *
  * First whatever earlier processes left open in DIR/archive is sealed (worker/seal.h), then the loops run
  * until the master lets them go, then what they left open is sealed in the same way.
