@@ -10,12 +10,9 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -26,6 +23,7 @@
 #include "worker/home.h"
 #include "worker/loop.h"
 #include "worker/seal.h"
+#include "worker/stop_signal.h"
 
 enum {
     PATIENCE_FIRST_MS = 3000, /* until it is said that the master cannot be reached; */
@@ -34,7 +32,6 @@ enum {
     RECOVER_PAUSE_MS = 1000,
     RECOVER_CALL_MS = 5000,
     RECOVER_LAST_ATTEMPTS = 2,
-    EXIT_INTERRUPTED = 130,
 };
 
 struct worker {
@@ -65,35 +62,6 @@ static bool open_directory(struct worker *w) {
 
 /* ---- signals ------------------------------------------------------------------------------------- */
 
-/* All that the handler knows. It counts, so that a second signal ends the process whatever the main thread is
- * waiting for. */
-static atomic_int signal_count;
-static atomic_int signal_fd;
-
-static void on_signal(int number) {
-    int saved = errno;
-    uint64_t one = 1;
-
-    (void)number;
-    if (atomic_fetch_add(&signal_count, 1) > 0)
-        _exit(EXIT_INTERRUPTED);
-    (void)!write(atomic_load(&signal_fd), &one, sizeof one);
-    errno = saved;
-}
-
-static bool take_over_signals(struct worker *w) {
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
-    struct sigaction take = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-
-    w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (w->wake_fd < 0)
-        return failed(w, "take over signals for", "");
-    atomic_store(&signal_fd, w->wake_fd);
-    return (sigaction(SIGPIPE, &ignore, NULL) == 0 && sigaction(SIGINT, &take, NULL) == 0 &&
-            sigaction(SIGTERM, &take, NULL) == 0) ||
-           failed(w, "take over signals for", "");
-}
-
 static void drain_loops(struct worker *w) {
     for (uint32_t i = 0; i < w->loop_count; i++)
         loop_drain(w->loops[i]);
@@ -112,7 +80,7 @@ static void await(struct worker *w, int timeout_ms) {
 
     (void)poll(&p, 1, timeout_ms);
     (void)!read(w->wake_fd, &count, sizeof count);
-    if (atomic_load(&signal_count) > 0 && !w->stopping)
+    if (stop_signal_count() > 0 && !w->stopping)
         stop(w);
 }
 
@@ -251,7 +219,8 @@ static void raise_limits(void) {
 }
 
 static bool run(struct worker *w) {
-    if (!take_over_signals(w) || !open_directory(w))
+    w->wake_fd = stop_signal_take_over(w->err);
+    if (w->wake_fd < 0 || !open_directory(w))
         return false;
     raise_limits();
     if (!reach_master(w))
