@@ -384,6 +384,13 @@ static bool worth_attaching(const struct visit *v) {
     return !v->lost && (!v->fenced || (v->closed && v->results != NULL));
 }
 
+/* Its connections are booked at `address`: what it claimed, or what came with the grant, even while the name is
+ * still being looked up: that may give the same address, and then nothing is claimed. */
+static bool holds_address(const struct visit *v) {
+    return !v->fenced && v->address_len > 0 && v->address_state != VISIT_ADDRESS_CLAIM &&
+           v->address_state != VISIT_ADDRESS_CLAIMED;
+}
+
 bool agent_attach_build(struct agent *a, Trawl__Attach *m) {
     m->visits = arena_alloc(&a->message, (a->visit_count + 1) * sizeof(Trawl__AttachVisit *));
     m->segments = arena_alloc(&a->message, (segment_count(a) + 1) * sizeof(char *));
@@ -397,7 +404,7 @@ bool agent_attach_build(struct agent *a, Trawl__Attach *m) {
         one->origin = (ProtobufCBinaryData){.data = (uint8_t *)v->origin, .len = v->origin_len};
         one->backoff_ms = v->backoff_ms;
         one->connections = v->fenced ? 0 : v->connections;
-        if (v->address_state == VISIT_ADDRESS_BOOKED && !v->fenced)
+        if (holds_address(v))
             one->address = (ProtobufCBinaryData){.data = v->address, .len = v->address_len};
         one->items = arena_alloc(&a->message, (count + 1) * sizeof(Trawl__AttachItem *));
         if (one->items == NULL)

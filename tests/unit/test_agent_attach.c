@@ -1,0 +1,178 @@
+/* agent: what it says of its visits to a master that came back. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "shared/limits.h"
+#include "worker/agent.h"
+
+static uint8_t address[4] = {203, 0, 113, 7};
+
+struct rig {
+    struct agent *agent;
+    struct arena arena;
+    struct buf bytes;
+    int64_t now_ms;
+    struct visit *resolving;
+};
+
+static void begin(struct rig *r) {
+    const struct agent_config config = {
+        .worker = "w", .incarnation = 1, .loops = 1, .transfers_max = 4};
+
+    *r = (struct rig){.now_ms = 1000};
+    arena_init(&r->arena, LIMIT_ARENA_BYTES);
+    buf_init(&r->bytes, LIMIT_WIRE_BYTES);
+    r->agent = agent_new(&config);
+    assert_non_null(r->agent);
+}
+
+static void end(struct rig *r) {
+    agent_free(r->agent);
+    arena_release(&r->arena);
+    buf_release(&r->bytes);
+}
+
+/* What it asks on that line next; other effects but lookups are not expected before. */
+static const Trawl__Request *asks(struct rig *r, enum agent_line line) {
+    struct agent_effect e;
+
+    for (int polls = 0; polls < 100; polls++) {
+        while (agent_poll(r->agent, r->now_ms, &e)) {
+            if (e.kind == AGENT_RESOLVE)
+                r->resolving = e.visit;
+            if (e.kind != AGENT_SEND || e.line != line)
+                continue;
+            arena_reset(&r->arena);
+            const Trawl__Request *q =
+                wire_request_unpack(&r->arena, e.request->data, e.request->len);
+            assert_non_null(q);
+            return q;
+        }
+        r->now_ms += 100;
+    }
+    fail_msg("nothing is asked");
+    return NULL;
+}
+
+static void answer(struct rig *r, enum agent_line line, Trawl__Reply *reply) {
+    reply->version = WIRE_VERSION;
+    buf_reset(&r->bytes);
+    assert_true(wire_pack(&r->bytes, &reply->base));
+    agent_reply(r->agent, r->now_ms, line, r->bytes.data, r->bytes.len);
+}
+
+static void let_register(struct rig *r) {
+    Trawl__Reply reply = TRAWL__REPLY__INIT;
+    Trawl__RegisterReply body = TRAWL__REGISTER_REPLY__INIT;
+    Trawl__Options options = TRAWL__OPTIONS__INIT;
+
+    assert_int_equal(asks(r, AGENT_CALL)->body_case, TRAWL__REQUEST__BODY_REGISTER);
+    options.heartbeat_ms = 1000;
+    options.lease_ms = 60000;
+    options.user_agent = "trawl/0";
+    options.crawl = "0123456789abcdef";
+    options.timeout_ms = 1000;
+    options.retries = 3;
+    body.session = 5;
+    body.options = &options;
+    reply.term = 1;
+    reply.body_case = TRAWL__REPLY__BODY_REGISTER;
+    reply.register_ = &body;
+    answer(r, AGENT_CALL, &reply);
+}
+
+/* A visit whose connections are booked at an address already. */
+static void grant(struct rig *r) {
+    Trawl__Reply reply = TRAWL__REPLY__INIT;
+    Trawl__ExchangeReply body = TRAWL__EXCHANGE_REPLY__INIT;
+    Trawl__Grant one = TRAWL__GRANT__INIT, *grants[] = {&one};
+    Trawl__Item item = TRAWL__ITEM__INIT, *items[] = {&item};
+    const Trawl__Request *q = asks(r, AGENT_CALL);
+
+    assert_int_equal(q->body_case, TRAWL__REQUEST__BODY_EXCHANGE);
+    item.fp = 1;
+    item.path = (ProtobufCBinaryData){.len = 1, .data = (uint8_t[]){'/'}};
+    one.attempt = 12;
+    one.origin = (ProtobufCBinaryData){.len = 16, .data = (uint8_t[]){"http://a.example"}};
+    one.connections = 1;
+    one.address = (ProtobufCBinaryData){.len = sizeof address, .data = address};
+    one.items = items;
+    one.n_items = 1;
+    body.number = q->exchange->number;
+    body.grants = grants;
+    body.n_grants = 1;
+    reply.term = 1;
+    reply.body_case = TRAWL__REPLY__BODY_EXCHANGE;
+    reply.exchange = &body;
+    answer(r, AGENT_CALL, &reply);
+}
+
+static void restart(struct rig *r) {
+    Trawl__Reply reply = TRAWL__REPLY__INIT;
+
+    (void)asks(r, AGENT_BEAT);
+    reply.code = TRAWL__CODE__RESTARTED;
+    reply.term = 2;
+    answer(r, AGENT_BEAT, &reply);
+    agent_no_reply(r->agent, r->now_ms, AGENT_CALL);
+}
+
+static const Trawl__AttachVisit *attaches(struct rig *r) {
+    const Trawl__Request *q;
+
+    do {
+        q = asks(r, AGENT_CALL);
+        if (q->body_case != TRAWL__REQUEST__BODY_ATTACH)
+            agent_no_reply(r->agent, r->now_ms, AGENT_CALL);
+    } while (q->body_case != TRAWL__REQUEST__BODY_ATTACH);
+    assert_int_equal(q->attach->n_visits, 1);
+    return q->attach->visits[0];
+}
+
+/* The name is still being looked up: if it is the same address, nothing will be claimed. */
+static void test_booked_by_the_grant(void **state) {
+    struct rig r;
+
+    (void)state;
+    begin(&r);
+    let_register(&r);
+    grant(&r);
+    restart(&r);
+    assert_non_null(r.resolving);
+    const Trawl__AttachVisit *v = attaches(&r);
+    assert_int_equal(v->attempt, 12);
+    assert_int_equal(v->connections, 1);
+    assert_int_equal(v->address.len, sizeof address);
+    assert_memory_equal(v->address.data, address, sizeof address);
+    end(&r);
+}
+
+/* Another address than the one booked is not claimed yet: nothing is held there. */
+static void test_not_claimed_yet(void **state) {
+    static const uint8_t other[4] = {203, 0, 113, 8};
+    struct rig r;
+
+    (void)state;
+    begin(&r);
+    let_register(&r);
+    grant(&r);
+    restart(&r);
+    assert_non_null(r.resolving);
+    agent_resolved(r.agent, r.now_ms, r.resolving, other, sizeof other, false, NULL);
+    assert_int_equal(attaches(&r)->address.len, 0);
+    end(&r);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_booked_by_the_grant),
+        cmocka_unit_test(test_not_claimed_yet),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
