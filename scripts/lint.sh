@@ -61,7 +61,7 @@ PY
     -D_GNU_SOURCE -I. --library=posix --library=gnu "${units[@]}"
 
 if [ -n "$tidy" ] && [ ${#units[@]} -gt 0 ]; then
-    packages="libprotobuf-c libcurl libcares libdeflate libxxhash libpcre2-8 jansson libpsl icu-uc libcrypto expat"
+    packages="libprotobuf-c libcurl libcares libdeflate libxxhash liblz4 libpcre2-8 jansson libpsl icu-uc libcrypto expat"
     # shellcheck disable=SC2046,SC2086,SC2207
     flags=(-std=c11 -D_GNU_SOURCE '-DTRAWL_VERSION="0"' -I. "-I$B" $(pkg-config --cflags $packages 2>/dev/null))
     checks='-*,bugprone-*,clang-analyzer-*,misc-redundant-expression,misc-static-assert'
