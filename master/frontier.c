@@ -755,7 +755,7 @@ void frontier_reached(struct core *c, struct origin *o) {
 static uint32_t backoff_ms(const struct core *c, const struct origin *o) {
     uint32_t doublings = o->failures < 16 ? o->failures : 16;
     const uint32_t incident[2] = {o->id, o->failures};
-    uint32_t pause = LIMIT_BACKOFF_FIRST_MS << doublings;
+    uint32_t pause = (uint32_t)LIMIT_BACKOFF_FIRST_MS << doublings;
 
     if (pause > LIMIT_BACKOFF_MAX_MS)
         pause = LIMIT_BACKOFF_MAX_MS;

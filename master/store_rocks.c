@@ -81,7 +81,6 @@ static enum presence look_inside(const char *path, struct error *err) {
         error_set(err, errno, "cannot open the crawldb %s", path);
         return UNUSABLE;
     }
-    /* cppcheck-suppress readdirCalled; safe on a stream of one's own, and readdir_r() is deprecated */
     for (struct dirent *e; (e = readdir(dir)) != NULL;) {
         if (strcmp(e->d_name, "CURRENT") == 0)
             has_current = true;

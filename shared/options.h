@@ -51,7 +51,7 @@ struct options {
     uint32_t heartbeat_ms, lease_ms;
     uint64_t warc_bytes;
     uint32_t warc_level;
-    bool keep; /* stay up when the frontier is empty */
+    bool keep;      /* stay up when the frontier is empty */
     bool jobs_only; /* no crawl: MapReduce jobs alone, until told to stop */
 };
 

@@ -43,39 +43,77 @@ static struct text cut(struct text *rest, char c) {
 
 /* ---- dates --------------------------------------------------------------------------------------------- */
 
+/* Exactly so many digits. */
+static bool take_number(const char **at, size_t digits, int *n) {
+    *n = 0;
+    for (size_t i = 0; i < digits; i++) {
+        if ((*at)[i] < '0' || (*at)[i] > '9')
+            return false;
+        *n = *n * 10 + ((*at)[i] - '0');
+    }
+    *at += digits;
+    return true;
+}
+
+static bool take_char(const char **at, char c) {
+    if (**at != c)
+        return false;
+    ++*at;
+    return true;
+}
+
+/* "+02:00", "-0530", "Z"; seconds east of UTC. */
+static bool take_zone(const char **at, int64_t *zone_s) {
+    int hour, minute;
+    char sign = **at;
+
+    *zone_s = 0;
+    if (sign == 'Z' || sign == 'z')
+        ++*at;
+    if (sign != '+' && sign != '-')
+        return true;
+    ++*at;
+    if (!take_number(at, 2, &hour))
+        return false;
+    (void)take_char(at, ':');
+    if (!take_number(at, 2, &minute))
+        return false;
+    *zone_s = (int64_t)hour * 3600 + (int64_t)minute * 60;
+    if (sign == '-')
+        *zone_s = -*zone_s;
+    return true;
+}
+
+static bool take_time(const char **at, struct tm *tm) {
+    if (!take_number(at, 2, &tm->tm_hour) || !take_char(at, ':') ||
+        !take_number(at, 2, &tm->tm_min))
+        return false;
+    if (take_char(at, ':') && !take_number(at, 2, &tm->tm_sec))
+        return false;
+    if (take_char(at, '.'))
+        *at += strspn(*at, "0123456789");
+    return tm->tm_hour <= 24 && tm->tm_min <= 59 && tm->tm_sec <= 60;
+}
+
 /* ISO 8601: a date, perhaps with a time, perhaps with a zone; UTC without one. */
 static bool parse_iso(const char *date, int64_t *unix_s) {
-    int year, month, day, hour = 0, minute = 0, second = 0, zone_hour = 0, zone_minute = 0, end = 0;
-    char sign = '+';
+    struct tm tm = {0};
+    int year, month;
+    int64_t zone_s = 0;
 
-    if (sscanf(date, "%4d-%2d-%2d%n", &year, &month, &day, &end) != 3 || end != 10)
+    if (!take_number(&date, 4, &year) || !take_char(&date, '-') || !take_number(&date, 2, &month) ||
+        !take_char(&date, '-') || !take_number(&date, 2, &tm.tm_mday))
         return false;
-    date += end;
     if (*date == 'T' || *date == 't' || *date == ' ') {
-        if (sscanf(++date, "%2d:%2d%n", &hour, &minute, &end) != 2)
+        date++;
+        if (!take_time(&date, &tm) || !take_zone(&date, &zone_s))
             return false;
-        date += end;
-        if (*date == ':' && sscanf(date, ":%2d%n", &second, &end) == 1)
-            date += end;
-        date += *date == '.' ? 1 + strspn(date + 1, "0123456789") : 0;
-        if ((*date == '+' || *date == '-') &&
-            sscanf(date, "%c%2d:%2d%n", &sign, &zone_hour, &zone_minute, &end) == 3)
-            date += end;
-        else if (*date == 'Z' || *date == 'z')
-            date++;
     }
-    if (*date != '\0' || year < 1 || month < 1 || month > 12 || day < 1 || day > 31 || hour < 0 ||
-        hour > 24 || minute < 0 || minute > 59 || second < 0 || second > 60 || zone_hour < 0 ||
-        zone_minute < 0)
+    if (*date != '\0' || year < 1 || month < 1 || month > 12 || tm.tm_mday < 1 || tm.tm_mday > 31)
         return false;
-    struct tm tm = {.tm_year = year - 1900,
-                    .tm_mon = month - 1,
-                    .tm_mday = day,
-                    .tm_hour = hour,
-                    .tm_min = minute,
-                    .tm_sec = second};
-    int64_t zone_s = (int64_t)zone_hour * 3600 + (int64_t)zone_minute * 60;
-    *unix_s = (int64_t)timegm(&tm) - (sign == '-' ? -zone_s : zone_s);
+    tm.tm_year = year - 1900;
+    tm.tm_mon = month - 1;
+    *unix_s = (int64_t)timegm(&tm) - zone_s;
     return true;
 }
 

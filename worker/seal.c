@@ -415,7 +415,6 @@ enum seal_result seal_recover(int dir_fd, const struct seal_remote *remote, unsi
             close(fd);
         return SEAL_FAILED;
     }
-    /* cppcheck-suppress readdirCalled ; a stream of our own */
     while (worst != SEAL_NO_ANSWER && (entry = readdir(dir)) != NULL) {
         struct error why;
         enum seal_result result = recover_one(dir_fd, entry->d_name, remote, sealed, &why);

@@ -280,5 +280,6 @@ port_hits() {
 check "ports of other protocols stay closed all the same, and there is no proxy" test -z "$(port_hits)"
 HOME=$T/home http_proxy=http://10.66.0.1:3128 inside curl -s -n -m 5 http://site.test/proxied >/dev/null
 check "curl, with the same environment, takes the proxy" test "$(port_hits)" = "10.66.0.1 3128"
+# shellcheck disable=SC2016
 check "... and the password" awk -F'\t' '$5 ~ /proxied/ && $6 != "-" { found = 1 } END { exit !found }' "$T/loud.log"
 finish

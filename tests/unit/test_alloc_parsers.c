@@ -121,8 +121,7 @@ static void drop_url(void *kept) {
 static bool run_url(void *kept, struct buf *out) {
     static const char *const texts[] = {
         "http://EXAMPLE.org:80/a/../b?q=1#f",
-        "https://user:pass@b\xc3\xbc"
-        "cher.example/\xc3\xa4?\xc3\xb6",
+        "https://user:pass@\303\274ber.example/\303\244?\303\266",
         "http://xn--bcher-kva.example/x",
         "http://0x7f.1/",
         "http://[::1]:8080/%zz",
