@@ -76,11 +76,13 @@ SEEDS    ?= 20000
 sim: $(B)/sim ## simulate SEEDS=20000 crawls under faults; SEED=n replays one with its trace
 	$(if $(SEED),$(B)/sim $(SEED),scripts/sim.sh $(B)/sim $(SEEDS))
 
-MUTANTS  := NO_FENCING ACK_BEFORE_SYNC NO_LEASE_CHECK NO_DELAY COMMIT_TWICE KEEP_ORPHANS TELL_ONCE FORGET_KIND NO_REST BLAME_ALL NO_STAND BLAME_NOBODY
-MUTANT_SRC := master/core.c master/exchange.c master/frontier.c master/trial.c worker/agent.c worker/agent_fetch.c worker/agent_report.c tests/sim/world.c
+MUTANTS  := NO_FENCING ACK_BEFORE_SYNC NO_LEASE_CHECK NO_DELAY COMMIT_TWICE KEEP_ORPHANS TELL_ONCE FORGET_KIND NO_REST BLAME_ALL NO_STAND BLAME_NOBODY \
+            TASK_TWICE MAP_KEPT OVER_EARLY DONE_UNSTORED TASK_UNFENCED
+MUTANT_SRC := master/core.c master/exchange.c master/frontier.c master/trial.c worker/agent.c worker/agent_fetch.c worker/agent_report.c tests/sim/world.c \
+              master/job_exchange.c worker/task_agent.c
 
 # Only what has mutants in it is compiled anew; the rest comes from the library.
-$(B)/mutants/%: $(MUTANT_SRC) $(B)/tests/sim/sim.o $(B)/tests/sim/web.o $(B)/libtrawl.a
+$(B)/mutants/%: $(MUTANT_SRC) $(B)/tests/sim/sim.o $(B)/tests/sim/web.o $(B)/tests/sim/jobs.o $(B)/libtrawl.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -DMUTANT_$* $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS)
 

@@ -148,8 +148,15 @@ static void take_done(struct core *c, struct now now, struct lease *l, const Tra
         return;
     }
     l->session->failures = 0;
-    take_back_all(c, t);
+#ifdef MUTANT_TASK_TWICE
+    if (t->kind == TRAWL__TASK_KIND__REDUCE)
+        job_take_back(c, l);
+    else
+#endif
+        take_back_all(c, t);
+#ifndef MUTANT_DONE_UNSTORED
     job_put_task(c, t, r);
+#endif
     if (t->kind == TRAWL__TASK_KIND__MAP && j->done[t->kind] == j->count[t->kind])
         job_place_anew(j, now.mono_ms);
     if (j->done[TRAWL__TASK_KIND__REDUCE] == j->count[TRAWL__TASK_KIND__REDUCE])
@@ -183,6 +190,13 @@ static void take_result(struct core *c, struct now now, struct lease *l,
     const uint64_t attempt = l->attempt;
     const char *why = r->reason;
 
+#ifdef MUTANT_TASK_TWICE
+    if (t->state == TASK_DONE) {
+        j->done[t->kind]++;
+        job_take_back(c, l);
+        return;
+    }
+#endif
     if (r->end == TRAWL__TASK_END__DONE && task_well_formed(t, r, &why)) {
         take_done(c, now, l, r);
         return;
@@ -227,9 +241,13 @@ static Trawl__MapOutput *output_message(struct core *c, const struct task *map, 
 
     if (m == NULL)
         return NULL;
+    trawl__map_output__init(m);
+#ifdef MUTANT_MAP_KEPT
+    if (map->worker->tasker == NULL)
+        return m;
+#endif
     /* A map task is done only while its worker has a session. */
     assert(map->state == TASK_DONE && map->worker->tasker != NULL);
-    trawl__map_output__init(m);
     m->map = map->number;
     m->attempt = map->attempt;
     m->worker = map->worker->name;
@@ -329,7 +347,11 @@ static void tell_over(struct core *c, const Trawl__Exchange *x, Trawl__ExchangeR
     }
     for (size_t i = 0; i < x->n_jobs; i++) {
         const struct job *j = job_find(&c->jobs, x->jobs[i]);
+#ifdef MUTANT_OVER_EARLY
+        if (j == NULL || !job_runs(j) || j->done[TRAWL__TASK_KIND__REDUCE] > 0)
+#else
         if (j == NULL || !job_runs(j))
+#endif
             reply->jobs_over[reply->n_jobs_over++] = x->jobs[i];
     }
 }

@@ -276,8 +276,10 @@ static void look(struct task_agent *a, int64_t now_ms) {
     for (struct attempt *t = a->attempts; t != NULL; t = t->next) {
         if (t->state == ATTEMPT_ENDED)
             continue;
+#ifndef MUTANT_TASK_UNFENCED
         if (now_ms >= t->deadline_ms)
             stop(t, KILL_FENCED);
+#endif
         if (leaving(a))
             stop(t, KILL_LEAVING);
         if (t->state == ATTEMPT_GRANTED && t->kill != KILL_NOT)

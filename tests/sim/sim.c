@@ -1,5 +1,5 @@
 /*
- * sim: runs the simulation for many seeds. Prints one line a broken seed, and at the end how often each kind
+ * sim: runs the simulations for many seeds: of each a crawl (world.h), of each fourth MapReduce jobs too (jobs.h). Prints one line a broken seed, and at the end how often each kind
  * of fault was met.
  *
  *     sim SEED             one seed, with its trace of events
@@ -9,9 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/sim/jobs.h"
 #include "tests/sim/world.h"
 
 struct totals {
+    uint64_t job_faults[JOBS_FAULTS], job_seeds, jobs, attempts, job_events;
     uint64_t faults[FAULTS], events, requests, fetched, attached, holes, parts, tries, broken;
 };
 
@@ -28,17 +30,45 @@ static void add(struct totals *t, const struct world_result *r) {
     t->broken += !r->ok;
 }
 
+static void tell_broken(uint64_t seed, const char *why, int64_t ended_ms) {
+    printf("seed %llu: %s (after %.3f s; replay with: make sim SEED=%llu)\n",
+           (unsigned long long)seed, why, (double)ended_ms / 1000, (unsigned long long)seed);
+}
+
+/* Of a tenth of these nothing goes wrong. */
+static bool run_jobs(uint64_t seed, FILE *trace, struct totals *t) {
+    struct jobs_result r;
+
+    if (seed % 4 != 1)
+        return true;
+    jobs_run(&(struct jobs_options){.seed = seed, .calm = seed % 40 == 5, .trace = trace}, &r);
+    for (int f = 0; f < JOBS_FAULTS; f++)
+        t->job_faults[f] += r.faults[f];
+    t->job_seeds++;
+    t->jobs += r.jobs;
+    t->attempts += r.attempts;
+    t->job_events += r.events;
+    t->broken += !r.ok;
+    if (!r.ok)
+        tell_broken(seed, r.why, r.ended_ms);
+    return r.ok;
+}
+
 /* One seed in ten runs without faults: there, nothing at all may be done twice. */
-static bool run_seed(uint64_t seed, FILE *trace, struct totals *t) {
+static bool run_crawl(uint64_t seed, FILE *trace, struct totals *t) {
     struct world_result r;
 
     world_run(&(struct world_options){.seed = seed, .calm = seed % 10 == 0, .trace = trace}, &r);
     add(t, &r);
     if (!r.ok)
-        printf("seed %llu: %s (after %.3f s; replay with: make sim SEED=%llu)\n",
-               (unsigned long long)seed, r.why, (double)r.ended_ms / 1000,
-               (unsigned long long)seed);
+        tell_broken(seed, r.why, r.ended_ms);
     return r.ok;
+}
+
+static bool run_seed(uint64_t seed, FILE *trace, struct totals *t) {
+    bool crawl = run_crawl(seed, trace, t), jobs = run_jobs(seed, trace, t);
+
+    return crawl && jobs;
 }
 
 /* A kind of fault that never came up was not tested. */
@@ -50,6 +80,14 @@ static bool report(const struct totals *t, uint64_t seeds) {
                (unsigned long long)t->faults[f]);
         all = all && t->faults[f] > 0;
     }
+    for (int f = 0; f < JOBS_FAULTS; f++) {
+        printf("  %-16s %llu, in jobs\n", jobs_fault_name((enum jobs_fault)f),
+               (unsigned long long)t->job_faults[f]);
+        all = all && t->job_faults[f] > 0;
+    }
+    printf("%llu seeds with %llu jobs, %llu attempts, %llu events\n",
+           (unsigned long long)t->job_seeds, (unsigned long long)t->jobs,
+           (unsigned long long)t->attempts, (unsigned long long)t->job_events);
     printf("%llu seeds, %llu events, %llu requests, %llu pages, %llu attachments, %llu orphan "
            "records, %llu parts of links, %llu failed attempts, %llu broken\n",
            (unsigned long long)seeds, (unsigned long long)t->events,
