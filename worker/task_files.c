@@ -5,11 +5,14 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "worker/home.h"
+#include "worker/job_output.h"
+#include "worker/shuffle.h"
 
 enum { PATH_BYTES = 4096, DEPTH_MAX = 64 };
 
@@ -37,24 +40,25 @@ static void remove_tree(int at, const char *name, int depth) {
     (void)unlinkat(at, name, AT_REMOVEDIR);
 }
 
-/* Removes the files in the directory whose names begin so. */
-static void remove_begun(const char *dir, const char *prefix) {
-    DIR *d = opendir(dir);
+/* .part-NNNNN.ATTEMPT */
+static bool read_output_name(const char *name, uint32_t *partition, uint64_t *attempt) {
+    static const char begin[] = ".part-";
+    char *end;
 
-    if (d == NULL)
-        return;
-    for (struct dirent *e; (e = readdir(d)) != NULL;) {
-        const char *rest = e->d_name + strlen(prefix);
-        /* .17 is not where .171 begins */
-        if (strncmp(e->d_name, prefix, strlen(prefix)) == 0 && (*rest < '0' || *rest > '9'))
-            (void)unlinkat(dirfd(d), e->d_name, 0);
-    }
-    closedir(d);
+    if (strncmp(name, begin, sizeof begin - 1) != 0)
+        return false;
+    *partition = (uint32_t)strtoul(name + sizeof begin - 1, &end, 10);
+    if (*end != '.')
+        return false;
+    *attempt = strtoull(end + 1, &end, 10);
+    return *end == '\0';
 }
 
 /* What the attempt in this scratch directory was writing. */
 static void remove_output(int tasks_fd, const char *attempt) {
     char link[64], path[PATH_BYTES];
+    uint64_t number;
+    uint32_t partition;
 
     snprintf(link, sizeof link, "%s/.output", attempt);
     ssize_t n = readlinkat(tasks_fd, link, path, sizeof path - 1);
@@ -62,10 +66,10 @@ static void remove_output(int tasks_fd, const char *attempt) {
         return;
     path[n] = '\0';
     char *slash = strrchr(path, '/');
-    if (slash == NULL)
+    if (slash == NULL || !read_output_name(slash + 1, &partition, &number))
         return;
     *slash = '\0';
-    remove_begun(path, slash + 1);
+    job_output_remove(path, partition, number);
 }
 
 static void remove_outputs(int tasks_fd) {
@@ -125,11 +129,6 @@ void task_files_close(struct task_files *f) {
     f->tasks_fd = f->maps_fd = -1;
 }
 
-void task_files_map(char path[TASK_FILES_PATH_BYTES], uint64_t job, uint32_t map,
-                    uint64_t attempt) {
-    snprintf(path, TASK_FILES_PATH_BYTES, "%" PRIu64 "/%" PRIu32 ".%" PRIu64, job, map, attempt);
-}
-
 static void scratch_name(char name[32], uint64_t attempt) {
     snprintf(name, 32, "%" PRIu64, attempt);
 }
@@ -168,16 +167,17 @@ int task_files_begin(struct task_files *f, const Trawl__TaskSpec *spec, uint64_t
 
 bool task_files_keep(struct task_files *f, const Trawl__TaskSpec *spec, uint64_t attempt,
                      struct error *err) {
-    char from[64], to[TASK_FILES_PATH_BYTES], job[32];
+    char name[32];
 
-    snprintf(from, sizeof from, "%" PRIu64 "/map.out", attempt);
-    snprintf(job, sizeof job, "%" PRIu64, spec->job->job);
-    task_files_map(to, spec->job->job, spec->number, attempt);
-    if ((mkdirat(f->maps_fd, job, 0755) == 0 || errno == EEXIST) &&
-        renameat(f->tasks_fd, from, f->maps_fd, to) == 0)
-        return true;
-    error_set(err, errno, "cannot keep the map's output");
-    return false;
+    scratch_name(name, attempt);
+    int fd = openat(f->tasks_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        error_set(err, errno, "cannot open the directory of an attempt");
+        return false;
+    }
+    bool ok = shuffle_keep(f->maps_fd, fd, spec->job->job, spec->number, attempt, err);
+    close(fd);
+    return ok;
 }
 
 void task_files_end(struct task_files *f, uint64_t attempt, bool done) {
@@ -190,15 +190,9 @@ void task_files_end(struct task_files *f, uint64_t attempt, bool done) {
 }
 
 void task_files_discard(struct task_files *f, const Trawl__TaskSpec *spec, uint64_t attempt) {
-    char path[TASK_FILES_PATH_BYTES];
-
-    task_files_map(path, spec->job->job, spec->number, attempt);
-    (void)unlinkat(f->maps_fd, path, 0);
+    shuffle_remove(f->maps_fd, spec->job->job, spec->number, attempt);
 }
 
 void task_files_remove_job(struct task_files *f, uint64_t job) {
-    char name[32];
-
-    snprintf(name, sizeof name, "%" PRIu64, job);
-    remove_tree(f->maps_fd, name, 0);
+    shuffle_remove_job(f->maps_fd, job);
 }

@@ -3,14 +3,12 @@
  *
  *     tasks/ATTEMPT/           scratch of an attempt: its child's working directory, gone when it has ended
  *     tasks/ATTEMPT/.output    of a reduce task: a symbolic link to the file that becomes its output
- *     maps/JOB/MAP.ATTEMPT     what a map task has left, R sorted partitions: served to reducers (shuffle) until the
- *                              job is over
+ *     maps/                    what map tasks have left: served to reducers until the job is over (shuffle.h)
  *
  * All of it is of one process: what an earlier one left is removed at the start, because the master counts map
  * outputs of a process that is gone as lost.
  *
- * A reduce task writes OUTPUT/.part-NNNNN.ATTEMPT, and files whose names begin so; what an attempt that came to nothing
- * has left there is removed here, too.
+ * What a reduce attempt that came to nothing has left in the output directory (job_output.h) is removed here, too.
  *
  * One owner.
  */
@@ -43,9 +41,5 @@ void task_files_end(struct task_files *f, uint64_t attempt, bool done);
 /* Removes the kept output of one map attempt, or all of a job. */
 void task_files_discard(struct task_files *f, const Trawl__TaskSpec *spec, uint64_t attempt);
 void task_files_remove_job(struct task_files *f, uint64_t job);
-
-/* Where a map output is, relative to maps/. */
-enum { TASK_FILES_PATH_BYTES = 64 };
-void task_files_map(char path[TASK_FILES_PATH_BYTES], uint64_t job, uint32_t map, uint64_t attempt);
 
 #endif
