@@ -10,7 +10,7 @@
  *     splits_release(&s);
  *
  * The splits of a file cover it from 0 to its size, without overlap; a record belongs to the split that it begins in.
- * They come sorted by path and offset. In directories names that begin with '.' are passed over, and empty files
+ * What one call adds comes sorted by path and offset. In directories names that begin with '.' are passed over, and empty files
  * everywhere. A gzip file is one split, and so is a segment whose records do not name their warcinfo record
  * (WARC-Warcinfo-ID): only with that can the start of a record be told for certain from a WARC file that was fetched.
  *

@@ -30,6 +30,8 @@ struct warc_write {
     struct warc_write_sink sink;
     uint64_t offset;
     int level;
+    bool has_info; /* the file began with a warcinfo record of this writer */
+    uint8_t info_id[WARC_WRITE_ID_BYTES];
 
     struct buf fields; /* the WARC header of the record being written */
     struct buf head;   /* its HTTP header block, made regular */
@@ -105,6 +107,8 @@ void warc_write_free(struct warc_write *w) {
 
 void warc_write_seek(struct warc_write *w, uint64_t offset) {
     w->offset = offset;
+    if (offset == 0)
+        w->has_info = false;
 }
 
 uint64_t warc_write_offset(const struct warc_write *w) {
@@ -495,7 +499,10 @@ enum warc_write_result warc_write_info(struct warc_write *w, int64_t date_ms, co
         add_text(w, "WARC-Filename", filename);
     add_digest(w, "WARC-Block-Digest", digest);
     end_fields(w, "application/warc-fields", b.len);
-    return pack(w, &b, place);
+    enum warc_write_result result = pack(w, &b, place);
+    w->has_info = result == WARC_WRITE_OK;
+    memcpy(w->info_id, place->record_id, sizeof w->info_id);
+    return result;
 }
 
 static enum warc_write_result describe(struct warc_write *w, const struct warc_write_record *r,
@@ -521,6 +528,8 @@ static enum warc_write_result describe(struct warc_write *w, const struct warc_w
         add_text(w, "WARC-IP-Address", r->ip);
     if (r->concurrent_to != NULL)
         add_id(w, "WARC-Concurrent-To", r->concurrent_to);
+    if (w->has_info)
+        add_id(w, "WARC-Warcinfo-ID", w->info_id);
     if (is_revisit)
         add_revisit(w, r);
     if (!is_revisit || r->payload_digest != NULL)

@@ -12,8 +12,8 @@
  *
  * Fields are those of WARC 1.1 §5: WARC-Type, WARC-Record-ID (a random UUID), WARC-Date (RFC 3339 with
  * milliseconds, §5.4), WARC-Target-URI, WARC-IP-Address, WARC-Payload-Digest and WARC-Block-Digest (SHA-1,
- * base32), WARC-Truncated, WARC-Profile and WARC-Refers-To-* (§6.7), WARC-Concurrent-To, Content-Type,
- * Content-Length. No value of a field can hold a control character: a record that would need one is refused
+ * base32), WARC-Warcinfo-ID (of the warcinfo record that began the file, if it is this writer's), WARC-Truncated,
+ * WARC-Profile and WARC-Refers-To-* (§6.7), WARC-Concurrent-To, Content-Type, Content-Length. No value of a field can hold a control character: a record that would need one is refused
  * (WARC_WRITE_INVALID), so nothing that a server sends can add or end a field.
  *
  * The transfer coding. The body is given with any transfer coding undone (libcurl's default), and that is
