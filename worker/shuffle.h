@@ -61,7 +61,7 @@ struct shuffle_server_config {
 struct shuffle_server *shuffle_server_new(const struct shuffle_server_config *config,
                                           struct error *err);
 const char *shuffle_server_address(const struct shuffle_server *s);
-/* Bytes and chunks given so far; any thread. */
+/* Bytes given so far; any thread. */
 uint64_t shuffle_server_bytes(const struct shuffle_server *s);
 /* As rpc_server_stop() and rpc_server_free(); false: nng hangs in closing, and what it holds stays. NULL is fine. */
 bool shuffle_server_free(struct shuffle_server *s);
@@ -92,6 +92,8 @@ enum shuffle_result {
 struct shuffle_client *shuffle_client_new(void (*tick)(void *arg), void *arg);
 void shuffle_client_free(struct shuffle_client *c); /* no call is under way; NULL is fine */
 
+/* Nobody answers there any more. */
+bool shuffle_is_dead(struct shuffle_client *c, const char *address);
 /* Up to `max` bytes from `offset` of the partition, into `chunk` (emptied first); at its end none. */
 enum shuffle_result shuffle_get(struct shuffle_client *c, const char *address,
                                 const struct shuffle_want *want, uint64_t offset, size_t max,
