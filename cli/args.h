@@ -40,6 +40,8 @@ struct args {
     bool insecure;
     uint32_t workers, threads, transfers; /* workers, threads 0: by the number of cores */
     char *master, *name;                  /* NULL: not given */
+    uint32_t tasks;                       /* 0: a worker that fetches */
+    char *serve;                          /* NULL: not given */
     uint32_t connect_timeout_ms;
     bool quiet, verbose, json;
     enum log_format log_format;

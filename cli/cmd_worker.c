@@ -3,11 +3,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "cli/command.h"
 #include "shared/log.h"
+#include "shared/parse.h"
+#include "worker/task_worker.h"
 #include "worker/worker.h"
 
 /* Started by `trawl crawl`: to end with it, however it ends. */
@@ -26,24 +29,67 @@ static uint32_t cores(void) {
     return sched_getaffinity(0, sizeof set, &set) != 0 ? 1 : (uint32_t)CPU_COUNT(&set);
 }
 
+static int run_tasks(const struct args *a, struct error *err) {
+    const struct task_worker_config config = {.master = a->master,
+                                              .dir = a->dir,
+                                              .name = a->name,
+                                              .serve = a->serve,
+                                              .tasks = a->tasks,
+                                              .connect_timeout_ms = a->connect_timeout_ms};
+
+    return task_worker_run(&config, err);
+}
+
+static int run_loops(const struct args *a, struct error *err) {
+    const struct worker_config config = {.master = a->master,
+                                         .dir = a->dir,
+                                         .name = a->name,
+                                         .threads = a->threads > 0 ? a->threads : cores(),
+                                         .transfers = a->transfers,
+                                         .connect_timeout_ms = a->connect_timeout_ms};
+
+    return worker_run(&config, err);
+}
+
+/* Whoever reaches the address can read what map tasks made. */
+static bool check_serve(const struct args *a, struct error *err) {
+    struct parse_address address;
+
+    if (a->serve == NULL)
+        return true;
+    (void)parse_rpc_address(a->serve, PARSE_LISTEN, &address);
+    if (strcmp(address.host, "*") == 0 || strcmp(address.host, "0.0.0.0") == 0 ||
+        strcmp(address.host, "::") == 0)
+        error_set(err, 0,
+                  "--serve %s: reducers are told this address; accepted is one that leads here",
+                  a->serve);
+    else if (address.tls)
+        error_set(err, 0, "--serve %s: TLS is not in this version; accepted is tcp://HOST:PORT",
+                  a->serve);
+    else if (!address.is_loopback && !a->insecure)
+        error_set(err, 0,
+                  "--serve %s: beyond this machine anybody could read it; accepted is loopback, or "
+                  "--insecure to take the risk",
+                  a->serve);
+    else
+        return true;
+    return false;
+}
+
 int command_worker(const struct args *a) {
     struct error err = {0};
     struct log_config log = {.format = a->log_format,
                              .level = a->quiet     ? LOG_WARN
                                       : a->verbose ? LOG_DEBUG
                                                    : LOG_INFO};
-    struct worker_config config = {.master = a->master,
-                                   .dir = a->dir,
-                                   .name = a->name,
-                                   .threads = a->threads > 0 ? a->threads : cores(),
-                                   .transfers = a->transfers,
-                                   .connect_timeout_ms = a->connect_timeout_ms};
 
+    if (!check_serve(a, &err))
+        return command_fail(2, &err);
     if (!follow_parent())
         return 1;
     if (!log_init(&log, &err))
         return command_fail(1, &err);
-    int code = worker_run(&config, &err);
+    int code = a->tasks > 0 ? run_tasks(a, &err) : run_loops(a, &err);
     log_close();
     return code == 1 ? command_fail(1, &err) : code;
 }
