@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 #include "cli/help.h"
+#include "worker/task_run.h"
 
 static int run(struct args *a) {
     if (a->help || a->man) {
@@ -86,6 +87,9 @@ int main(int argc, char **argv) {
         printf("trawl %s\n", TRAWL_VERSION);
         return 0;
     }
+    /* The child of a task worker, which is not for people. */
+    if (strcmp(name, "task") == 0)
+        return task_run(TASK_RUN_SPEC_FD, TASK_RUN_PROGRESS_FD, TASK_RUN_RESULT_FD);
     const struct args_about *about = find(name);
     return about == NULL ? no_command(name) : run_command(about->command, argc - 1, argv + 1);
 }

@@ -7,8 +7,7 @@
  *     writes a TaskSpec, with `attempt` and `outputs_dir` filled in, to the child's standard input, and closes it;
  *     gives it the memfd of task_progress.h as descriptor 3 and the writing end of a pipe as descriptor 4;
  *     reads the pipe to its end, and waits for the child.
- * The child's standard output goes where its standard error goes: a function may print. It dies with the thread
- * that started it (PR_SET_PDEATHSIG), so that thread must live as long.
+ * The child's standard output goes where its standard error goes: a function may print.
  *
  * Exit code 0 and a TaskResult in the pipe: that is the attempt's end, DONE, TASK_FAILED or INPUT_GONE. Anything
  * else is for the parent to judge: a signal while task_progress_record() says true is CRASHED with that record;
@@ -24,6 +23,10 @@
 #ifndef TRAWL_WORKER_TASK_RUN_H
 #define TRAWL_WORKER_TASK_RUN_H
 
+#include "proto/trawl.pb-c.h"
+#include "shared/error.h"
+#include "worker/trawl_job.h"
+
 enum {
     TASK_RUN_EXTRA_BYTES = 96 << 20,
     TASK_RUN_SPEC_FD = 0,
@@ -31,7 +34,11 @@ enum {
     TASK_RUN_RESULT_FD = 4
 };
 
-/* The exit code: 0, or 1 with a line on standard error when not even a TaskResult could be given. */
+/* Does not return but to say that this is no child of a task worker: 1, with a line on standard error. */
 int task_run(int spec_fd, int progress_fd, int result_fd);
+
+/* The same with functions from elsewhere. NULL: `err`. */
+typedef const struct trawl_job *task_load(const Trawl__JobSpec *spec, struct error *err);
+int task_run_with(int spec_fd, int progress_fd, int result_fd, task_load *load);
 
 #endif
