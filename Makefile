@@ -63,7 +63,12 @@ $(B)/tests/%: tests/unit/%.c $(B)/libtrawl.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -MMD -MP -MT $@ $(LDFLAGS_ALL) -o $@ $< $(B)/libtrawl.a $(PKG_LIBS) -lcmocka -lgumbo
 
-unit: $(UNIT_BIN)
+# Preloaded by end-to-end tests; never instrumented, for it comes before any sanitizer.
+$(B)/tests/faults.so: tests/faults/faults.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) -fPIC -shared -o $@ $< -ldl -lpthread
+
+unit: $(UNIT_BIN) $(B)/tests/faults.so
 
 # The simulation: the real core and agent, and nothing else that runs.
 SIM_SRC  := $(wildcard tests/sim/*.c)

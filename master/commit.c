@@ -16,6 +16,7 @@ struct committer {
     pthread_cond_t changed;
     struct waiting *first, **last;
     bool paused, syncing, ending;
+    uint64_t added, answered;
     uint64_t synced; /* the last write that is durable; of the thread */
 };
 
@@ -64,6 +65,7 @@ static void *run(void *arg) {
         if (c->first == NULL || c->paused)
             break;
         struct waiting *list = take_all(c);
+        uint64_t upto = c->added;
         c->syncing = true;
         pthread_mutex_unlock(&c->lock);
 
@@ -74,6 +76,7 @@ static void *run(void *arg) {
 
         pthread_mutex_lock(&c->lock);
         c->syncing = false;
+        c->answered = upto;
         pthread_cond_broadcast(&c->changed);
     }
     pthread_mutex_unlock(&c->lock);
@@ -107,6 +110,7 @@ bool committer_add(struct committer *c, void *call, struct buf *reply) {
     pthread_mutex_lock(&c->lock);
     *c->last = w;
     c->last = &w->next;
+    c->added++;
     pthread_cond_broadcast(&c->changed);
     pthread_mutex_unlock(&c->lock);
     return true;
@@ -118,6 +122,8 @@ void committer_pause(struct committer *c) {
     while (c->syncing)
         pthread_cond_wait(&c->changed, &c->lock);
     struct waiting *list = take_all(c);
+    c->answered = c->added;
+    pthread_cond_broadcast(&c->changed);
     pthread_mutex_unlock(&c->lock);
     answer_all(c, list, false);
 }
@@ -126,6 +132,15 @@ void committer_resume(struct committer *c) {
     pthread_mutex_lock(&c->lock);
     c->paused = false;
     pthread_cond_broadcast(&c->changed);
+    pthread_mutex_unlock(&c->lock);
+}
+
+void committer_flush(struct committer *c) {
+    if (c == NULL)
+        return;
+    pthread_mutex_lock(&c->lock);
+    for (uint64_t upto = c->added; c->answered < upto && !c->paused;)
+        pthread_cond_wait(&c->changed, &c->lock);
     pthread_mutex_unlock(&c->lock);
 }
 

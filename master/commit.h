@@ -45,6 +45,8 @@ bool committer_add(struct committer *c, void *call, struct buf *reply);
  * busy. Returns when no sync is under way. */
 void committer_pause(struct committer *c);
 void committer_resume(struct committer *c);
+/* Returns when every reply that was added before is sent, or the committer is paused. NULL is fine. */
+void committer_flush(struct committer *c);
 /* Syncs and sends what waits, ends the thread, frees. */
 void committer_free(struct committer *c);
 

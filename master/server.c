@@ -310,6 +310,8 @@ void server_free(struct server *s) {
     pthread_mutex_unlock(&s->lock);
     if (s->ticking)
         pthread_join(s->ticker, NULL);
+    /* The last worker's leave waits for its answer. */
+    committer_flush(s->committer);
     if (s->rpc != NULL)
         stopped = rpc_server_stop(s->rpc);
     committer_free(s->committer);

@@ -50,6 +50,23 @@ total=${#events[@]}
 kills=0 master_kills=0 pauses=0 died=0
 paused='' until=0
 : >"$T/kills"
+: >"$T/outages"
+evidence=()
+
+# What can be seen of a worker that stands still, right before it is killed or its leases end: what is in its open
+# segments, and which connections it has (check_waste.py).
+look_at() {
+    local to=$T/fault${#evidence[@]}
+    mkdir "$to"
+    now >"$to/time"
+    sockets_of "${PID[$1]}" >"$to/ports"
+    cp "$T/worker${1#w}"/archive/*.open "$to" 2>/dev/null
+    evidence+=(--fault "$to")
+}
+sockets_of() {
+    ss -tnpH state all "dport = :$port" 2>/dev/null |
+        awk -v p="pid=$1," 'index($0, p) { n = split($4, a, ":"); print a[n] }'
+}
 
 # The one that was paused goes on when its time is over.
 resume() {
@@ -79,6 +96,8 @@ happen() {
         kill)
             [ "$paused" = "w$victim" ] && [ $((RANDOM % 2)) = 0 ] && victim=$((victim % 4 + 1))
             now >>"$T/kills"
+            kill -STOP -- "-${PID[w$victim]}"
+            look_at "w$victim"
             kill9 "w$victim"
             [ "$paused" != "w$victim" ] || paused=''
             worker $victim
@@ -86,10 +105,12 @@ happen() {
             ;;
         master)
             now >>"$T/kills"
+            down=$(now)
             kill9 master
             [ $((RANDOM % 4)) != 0 ] || wait_until 3 false      # now and then it stays away for longer than every lease
             now >>"$T/kills"
             master
+            echo "$down $(now)" >>"$T/outages"
             master_kills=$((master_kills + 1))
             ;;
         pause)
@@ -98,6 +119,7 @@ happen() {
             running "$paused" || { paused=''; return 0; }
             now >>"$T/kills"
             kill -STOP -- "-${PID[$paused]}"
+            look_at "$paused"
             until=$(calc "$(now) + 2.2 + $((RANDOM % 20)) / 10")
             pauses=$((pauses + 1))
             ;;
@@ -136,6 +158,10 @@ check "polite: the delay, one request at once, robots.txt first" check_log "$T/w
     --max-inflight 1 --robots-max $((faults + 1))
 check "bounded waste: refetches only across a fault" check_log "$T/web.log" --kills "$T/kills" \
     --refetch-max $((faults * 12))
+check "bounded waste: only what was uncommitted is fetched again" python3 "$E2E/check_waste.py" "$T/web.log" \
+    "${evidence[@]}" --outages "$T/outages" --lease 2s --archive "$T/worker1/archive" --archive "$T/worker2/archive" \
+    --archive "$T/worker3/archive" --archive "$T/worker4/archive"
+cat "$T/check.txt"
 complete "after $faults faults" "$T/site/expected.tsv" "$T/master" \
     "$T/worker1/archive $T/worker2/archive $T/worker3/archive $T/worker4/archive" "$T/web.log"
 check_log "$T/web.log" --refetch-max 1000000000 >"$T/refetches"

@@ -74,8 +74,7 @@ static bool make_exchange(struct agent *a, int64_t now_ms) {
     return true;
 }
 
-/* Everything reported and sealed: nothing keeps the loop here. */
-static bool may_leave(const struct agent *a) {
+bool agent_may_leave(const struct agent *a) {
     return agent_leaving(a) && a->rotated && a->visit_count == 0 && a->segments == NULL;
 }
 
@@ -86,7 +85,7 @@ bool agent_make_call(struct agent *a, int64_t now_ms) {
     case AGENT_STATE_ATTACHING:
         return make_attach(a, now_ms);
     case AGENT_STATE_JOINED:
-        if (may_leave(a))
+        if (agent_may_leave(a))
             return make_leave(a, now_ms);
         return agent_report_due(a, now_ms) && make_exchange(a, now_ms);
     default:
@@ -101,7 +100,7 @@ int64_t agent_call_due_ms(const struct agent *a, int64_t now_ms) {
     case AGENT_STATE_ATTACHING:
         return now_ms;
     case AGENT_STATE_JOINED:
-        return may_leave(a) ? now_ms : agent_report_due_ms(a, now_ms);
+        return agent_may_leave(a) ? now_ms : agent_report_due_ms(a, now_ms);
     default:
         return INT64_MAX;
     }

@@ -88,6 +88,8 @@ struct agent {
 /* ---- agent.c ------------------------------------------------------------------------------------------------ */
 
 bool agent_working(const struct agent *a); /* may start fetches and take visits */
+/* Everything reported and sealed: nothing keeps the loop here. */
+bool agent_may_leave(const struct agent *a);
 bool agent_leaving(const struct agent *a); /* told to finish, by the master or the process */
 /* Invariant A6, and a free transfer. */
 bool agent_may_start(const struct agent *a);

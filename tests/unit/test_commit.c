@@ -277,6 +277,28 @@ static void test_end_sends_what_waits(void **state) {
     world_free(w);
 }
 
+static void test_flush(void **state) {
+    struct world *w = world_new();
+
+    (void)state;
+    committer_flush(NULL);
+    committer_flush(w->committer);
+    for (uint32_t i = 0; i < 100; i++) {
+        put(w, i);
+        add(w, &w->calls[i]);
+        if (i % 10 != 0)
+            continue;
+        committer_flush(w->committer);
+        pthread_mutex_lock(&w->lock);
+        assert_int_equal(w->answered, i + 1);
+        pthread_mutex_unlock(&w->lock);
+        assert_int_equal(w->calls[i].sent, 1);
+    }
+    committer_pause(w->committer);
+    committer_flush(w->committer);
+    world_free(w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sent_when_durable),
@@ -286,6 +308,7 @@ int main(void) {
         cmocka_unit_test(test_pause),
         cmocka_unit_test(test_no_sync_for_nothing),
         cmocka_unit_test(test_end_sends_what_waits),
+        cmocka_unit_test(test_flush),
     };
 
     return cmocka_run_group_tests_name("commit", tests, NULL, NULL);
