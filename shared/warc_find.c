@@ -42,8 +42,9 @@ enum warc_find_result warc_find_open(struct warc_find *f, int fd) {
     enum warc_read_result why = warc_read_next(f->reader, &record);
     if (why != WARC_READ_RECORD)
         return result_of(why);
-    if (keep_id(f, record) && warc_read_next(f->reader, &record) == WARC_READ_RECORD)
-        f->is_certain = names(f);
+    /* A second record that cannot be read does not say that others do not name it. */
+    if (keep_id(f, record))
+        f->is_certain = warc_read_next(f->reader, &record) != WARC_READ_RECORD || names(f);
     return WARC_FIND_FOUND;
 }
 
