@@ -52,7 +52,7 @@ struct sim_child {
 
 struct sim_tasker {
     uint32_t index;
-    char name[8];
+    char name[16];
     uint64_t incarnation; /* of the process */
     uint64_t memory;      /* of its agent: events of an older one are void */
     bool alive, left;
@@ -368,7 +368,7 @@ static const Trawl__Reply *ask(struct world *w, struct arena *arena, struct buf 
 /* J1: what is done was taken exactly once, and once more for each time that it was lost. After a restart of
  * the master (`anew`) counting begins with what it says. */
 static void check_job(struct world *w, const Trawl__JobInfo *i, bool anew) {
-    struct sim_job *j = &w->jobs[atoi(i->name + 4)];
+    struct sim_job *j = &w->jobs[strtoul(i->name + 4, NULL, 10)];
     uint64_t maps = i->maps->done + i->lost_maps, reduces = i->reduces->done;
     if (anew) {
         j->number = i->job;
@@ -966,7 +966,7 @@ static void ask_run(struct sim_job *j, Trawl__Request *r, struct buf *bytes) {
     Trawl__JobRun m = TRAWL__JOB_RUN__INIT;
     Trawl__JobSpec spec = TRAWL__JOB_SPEC__INIT;
     Trawl__Split splits[MAPS_MAX], *list[MAPS_MAX];
-    char homes[MAPS_MAX][8];
+    char homes[MAPS_MAX][16];
 
     for (uint32_t i = 0; i < j->maps; i++) {
         trawl__split__init(&splits[i]);

@@ -283,7 +283,7 @@ static void its_group_dies_with_it(void **state) {
     int fd = openat(scratch_fd, "grandchild", O_RDONLY | O_CLOEXEC);
     assert_true(read(fd, text, sizeof text - 1) > 0);
     close(fd);
-    await_death((pid_t)atol(text));
+    await_death((pid_t)strtol(text, NULL, 10));
     task_child_free(c);
 }
 
@@ -311,7 +311,7 @@ static void a_child_dies_with_its_parent(void **state) {
         int fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0 || read(fd, text, sizeof text - 1) <= 0)
             _exit(1);
-        child = (pid_t)atol(text);
+        child = (pid_t)strtol(text, NULL, 10);
         (void)!write(told[1], &child, sizeof child);
         hang();
     }

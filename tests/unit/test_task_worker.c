@@ -140,7 +140,7 @@ static int be_worker(char **argv) {
     const struct task_worker_config config = {.master = argv[0],
                                               .dir = argv[1],
                                               .name = argv[2],
-                                              .tasks = (uint32_t)atoi(argv[3]),
+                                              .tasks = (uint32_t)strtoul(argv[3], NULL, 10),
                                               .connect_timeout_ms = PATIENCE_MS};
 
     log_set_level(LOG_OFF);
@@ -393,7 +393,7 @@ static pid_t read_pid(const char *name) {
         (void)!fgets(text, sizeof text, f);
         fclose(f);
     }
-    return (pid_t)atol(text);
+    return (pid_t)strtol(text, NULL, 10);
 }
 
 /* Gone, or a zombie that its new parent has not reaped. */
