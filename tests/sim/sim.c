@@ -101,6 +101,8 @@ static bool report(const struct totals *t, uint64_t seeds) {
 int main(int argc, char **argv) {
     struct totals t = {.events = 0};
 
+    /* What was found is told even if the next thing is an assertion. */
+    setvbuf(stdout, NULL, _IOLBF, 0);
     /* Memory goes back and forth all the time: keep it. */
     mallopt(M_TRIM_THRESHOLD, 1 << 28);
     mallopt(M_MMAP_THRESHOLD, 1 << 28);
