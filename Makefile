@@ -94,6 +94,13 @@ $(B)/mutants/%: $(MUTANT_SRC) $(B)/tests/sim/sim.o $(B)/tests/sim/web.o $(B)/tes
 mutants: $(MUTANTS:%=$(B)/mutants/%) ## plant one known bug at a time: the simulation must catch each
 	scripts/mutants.sh $^
 
+# Benchmarks of parts, one at a time: make build/bench/frontier. What they measure stands at the top of each.
+BENCH_PARTS := $(B)/bench/synth.o $(B)/bench/crew.o
+.SECONDARY: $(BENCH_PARTS)
+
+$(B)/bench/%: $(B)/bench/%.o $(BENCH_PARTS) $(B)/libtrawl.a
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS)
+
 # Fuzzers need clang.
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=build-fuzz/%)
@@ -116,7 +123,7 @@ fuzzers: $(FUZZ_BIN)
 fuzz: fuzzers ## run each fuzzer for TIME=60 seconds
 	scripts/fuzz.sh $(TIME) $(FUZZ_BIN)
 
--include $(LIB_OBJ:.o=.d) $(SIM_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_BIN:=.d)
+-include $(LIB_OBJ:.o=.d) $(wildcard $(B)/bench/*.d) $(SIM_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_BIN:=.d)
 
 deps: ## install the packages (Debian or Ubuntu; root or sudo)
 	scripts/deps.sh build
