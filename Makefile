@@ -95,7 +95,7 @@ mutants: $(MUTANTS:%=$(B)/mutants/%) ## plant one known bug at a time: the simul
 	scripts/mutants.sh $^
 
 # Benchmarks of parts, one at a time: make build/bench/frontier. What they measure stands at the top of each.
-BENCH_PARTS := $(B)/bench/synth.o $(B)/bench/crew.o
+BENCH_PARTS := $(B)/bench/synth.o $(B)/bench/crew.o $(B)/bench/launch.o
 .SECONDARY: $(BENCH_PARTS)
 
 $(B)/bench/%: $(B)/bench/%.o $(BENCH_PARTS) $(B)/libtrawl.a

@@ -11,18 +11,16 @@
  * CPU seconds are of all threads, RocksDB's own included, less what the made-up web takes; seconds by the wall likewise.
  */
 #include "bench/crew.h"
+#include "bench/launch.h"
 #include "bench/synth.h"
 #include "master/core.h"
 #include "master/store_rocks.h"
 #include "shared/limits.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -178,39 +176,6 @@ static uint64_t resident_bytes(void) {
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Calls for each file of the crawldb; returns the sum. */
-static uint64_t each_file(const struct bench *b, uint64_t (*f)(const char *path)) {
-    char path[PATH_BYTES + 260];
-    uint64_t sum = 0;
-    DIR *dir = opendir(b->path);
-
-    if (dir == NULL)
-        die("cannot open the crawldb's directory");
-    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
-        snprintf(path, sizeof path, "%s/%s", b->path, e->d_name);
-        sum += f(path);
-    }
-    closedir(dir);
-    return sum;
-}
-
-static uint64_t size_of(const char *path) {
-    struct stat st;
-
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
-}
-
-static uint64_t drop_from_cache(const char *path) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-    if (fd >= 0) {
-        (void)fdatasync(fd);
-        (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-        close(fd);
-    }
-    return 0;
-}
-
 /* ---- the course ---------------------------------------------------------------------------------------- */
 
 static void open_store(struct bench *b, enum store_rocks_mode mode) {
@@ -289,7 +254,7 @@ static void close_store(struct bench *b) {
 
 /* Open, ready for requests, durable: what the master does before it listens. */
 static struct meter restart(struct bench *b) {
-    (void)each_file(b, drop_from_cache);
+    launch_drop_cache(b->path);
     struct meter then = meter_now(b);
     open_store(b, STORE_ROCKS_OPEN);
     return meter_since(b, then);
@@ -317,7 +282,7 @@ int main(int argc, char **argv) {
     struct meter grown = grow(&b, urls);
     struct meter whole = meter_now(&b);
     sync_store(&b);
-    uint64_t resident = resident_bytes() - before, disk = each_file(&b, size_of);
+    uint64_t resident = resident_bytes() - before, disk = launch_disk_bytes(b.path);
     struct core_stats s = stats(&b);
     struct meter links = take_links(&b, 2000000), fetched = fetch(&b, urls / 20);
     close_store(&b);
