@@ -54,7 +54,7 @@ struct synth *synth_new(uint64_t urls, uint64_t seed) {
         sum += 1.0 / (i + 1);
     for (uint32_t i = 0; i < s->origins; i++) {
         s->known[i] = 0;
-        s->size[i] = (uint32_t)(2.0 * (double)urls / sum / (i + 1)) + 1;
+        s->size[i] = (uint32_t)(4.0 * (double)urls / sum / (i + 1)) + 1;
     }
     return s;
 }

@@ -28,7 +28,7 @@ enum { SYNTH_LINKS_MAX = 160, SYNTH_NEW_PERCENT = 15, SYNTH_NAME_BYTES = 64 };
 
 struct synth;
 
-/* `urls`: about so many there are to be found, and then as many again. NULL: no memory. */
+/* `urls`: so many are to be found; there are four times as many. NULL: no memory. */
 struct synth *synth_new(uint64_t urls, uint64_t seed);
 void synth_free(struct synth *s);
 

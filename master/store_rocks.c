@@ -19,6 +19,8 @@ struct rocks {
     rocksdb_writeoptions_t *write_options;
     rocksdb_readoptions_t *read_options;
     rocksdb_writebatch_t *batch; /* scratch of the writer */
+    struct batch_op *ops;        /* likewise */
+    size_t ops_size;
     rocksdb_t *db;               /* NULL: a reopening failed */
 };
 
@@ -218,19 +220,53 @@ static bool not_open(const struct rocks *r, struct error *err) {
     return true;
 }
 
+/* By key; operations on one key stay in their order, which is that of their places in the batch. */
+static int op_compare(const void *x, const void *y) {
+    const struct batch_op *a = x, *b = y;
+    int order = memcmp(a->key, b->key, a->key_len < b->key_len ? a->key_len : b->key_len);
+
+    if (order != 0)
+        return order;
+    if (a->key_len != b->key_len)
+        return a->key_len < b->key_len ? -1 : 1;
+    return (a->key > b->key) - (a->key < b->key);
+}
+
+/* The memtable looks for the place of a key from that of the one before: neighbours cost little. Whoever reads
+ * sees all of a batch or nothing, so that its order does not matter. */
+static bool sort_ops(struct rocks *r, const struct batch *b) {
+    size_t count = batch_count(b), n = 0;
+
+    if (count > r->ops_size) {
+        struct batch_op *ops = realloc(r->ops, count * sizeof *ops);
+        if (ops == NULL)
+            return false;
+        r->ops = ops;
+        r->ops_size = count;
+    }
+    for (size_t at = 0; batch_next(b, &at, &r->ops[n]);)
+        n++;
+    qsort(r->ops, n, sizeof *r->ops, op_compare);
+    return true;
+}
+
 static bool rocks_write(struct store *s, const struct batch *b, struct error *err) {
     struct rocks *r = (struct rocks *)s;
-    struct batch_op op;
     char *why = NULL;
 
     if (not_open(r, err))
         return false;
+    if (!sort_ops(r, b)) {
+        error_set(err, ENOMEM, "cannot write the crawldb %s", r->path);
+        return false;
+    }
     rocksdb_writebatch_clear(r->batch);
-    for (size_t at = 0; batch_next(b, &at, &op);) {
-        if (op.value != NULL)
-            rocksdb_writebatch_put(r->batch, op.key, op.key_len, op.value, op.value_len);
+    for (size_t i = 0; i < batch_count(b); i++) {
+        const struct batch_op *op = &r->ops[i];
+        if (op->value != NULL)
+            rocksdb_writebatch_put(r->batch, op->key, op->key_len, op->value, op->value_len);
         else
-            rocksdb_writebatch_delete(r->batch, op.key, op.key_len);
+            rocksdb_writebatch_delete(r->batch, op->key, op->key_len);
     }
     rocksdb_write(r->db, r->write_options, r->batch, &why);
     if (why == NULL)
@@ -296,6 +332,7 @@ static void rocks_close(struct store *s) {
     rocksdb_writeoptions_destroy(r->write_options);
     rocksdb_options_destroy(r->options);
     store_release(s);
+    free(r->ops);
     free(r->path);
     free(r);
 }
