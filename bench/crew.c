@@ -216,9 +216,9 @@ const Trawl__Request *crew_exchange(struct crew *w, uint32_t want_visits, enum c
     for (size_t i = 0; i < w->visit_count; i++)
         x->visits[x->n_visits++] = report(w, &w->visits[i], what, &used);
     x->segments = make(w, sizeof(char *));
-    x->segments[0] = must(arena_printf(&w->arena, "%s-%s-%llu-%llu", w->worker, w->crawl,
-                                       (unsigned long long)w->session,
-                                       (unsigned long long)w->segment));
+    x->segments[0] =
+        must(arena_printf(&w->arena, "%s-%s-%llu-%llu", w->worker, w->crawl,
+                          (unsigned long long)w->session, (unsigned long long)w->segment));
     x->n_segments = 1;
     w->reported = what;
     return r;

@@ -33,8 +33,8 @@ const Trawl__Request *crew_exchange(struct crew *w, uint32_t want_visits, enum c
 void crew_answered(struct crew *w, const Trawl__Reply *reply);
 const Trawl__Request *crew_heartbeat(struct crew *w);
 
-size_t crew_held(const struct crew *w);      /* URLs in its visits */
-uint64_t crew_links(const struct crew *w);   /* reported so far */
+size_t crew_held(const struct crew *w);    /* URLs in its visits */
+uint64_t crew_links(const struct crew *w); /* reported so far */
 uint64_t crew_outcomes(const struct crew *w);
 uint32_t crew_wait_ms(const struct crew *w); /* until it is to ask again, if nothing was granted */
 

@@ -27,7 +27,7 @@
 
 enum {
     LOOPS = 16,
-    VISITS = 64,         /* asked for in one exchange */
+    VISITS = 64,          /* asked for in one exchange */
     EXCHANGES_A_SYNC = 8, /* as many replies as wait for one sync under load */
     SEEDS = 64,
     PATH_BYTES = 4096,
@@ -293,9 +293,10 @@ int main(int argc, char **argv) {
            "\"fetched\": %llu, \"links\": %llu",
            (unsigned long long)seed, (unsigned long long)s.known, (unsigned long long)s.origins,
            (unsigned long long)s.fetched, (unsigned long long)whole.links);
-    printf(", \"ram_bytes_per_url\": %.1f, \"seen_bytes_per_url\": %.1f, \"disk_bytes_per_url\": %.1f",
-           (double)resident / (double)s.known, (double)s.seen_bytes / (double)s.known,
-           (double)disk / (double)s.known);
+    printf(
+        ", \"ram_bytes_per_url\": %.1f, \"seen_bytes_per_url\": %.1f, \"disk_bytes_per_url\": %.1f",
+        (double)resident / (double)s.known, (double)s.seen_bytes / (double)s.known,
+        (double)disk / (double)s.known);
     print_rates("grow", grown);
     print_rates("links_only", links);
     print_rates("urls_only", fetched);

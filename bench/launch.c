@@ -29,8 +29,8 @@ static double now_s(void) {
 /* ---- the process --------------------------------------------------------------------------------------- */
 
 static void exec_master(const char *trawl, const char *dir, const char *const *arguments) {
-    const char *argv[ARGUMENTS_MAX] = {trawl,  "master",   "--dir", dir,  "--listen",
-                                       "tcp://127.0.0.1:0", "--http", "off", "--quiet"};
+    const char *argv[ARGUMENTS_MAX] = {
+        trawl, "master", "--dir", dir, "--listen", "tcp://127.0.0.1:0", "--http", "off", "--quiet"};
     size_t n = 9;
 
     while (*arguments != NULL && n + 1 < ARGUMENTS_MAX)
@@ -89,8 +89,7 @@ double launch_cpu_s(const struct launched *m) {
     snprintf(path, sizeof path, "/proc/%ld/stat", (long)m->pid);
     FILE *f = fopen(path, "re");
     /* proc(5): utime and stime are fields 14 and 15; the name has no blank. */
-    if (f == NULL || fscanf(f,
-                            "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
+    if (f == NULL || fscanf(f, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
                             &system) != 2)
         die("the master's figures cannot be read");
     fclose(f);

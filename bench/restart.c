@@ -66,7 +66,8 @@ static void restart(const char *trawl, const char *dir, const char *cache) {
     double cpu_s = launch_cpu_s(&m);
     uint64_t resident = launch_resident_bytes(&m);
     launch_kill(&m, &usage);
-    printf("{\"bench\": \"restart\", \"cache\": \"%s\", \"listening_s\": %.2f, \"registered_s\": %.2f, "
+    printf("{\"bench\": \"restart\", \"cache\": \"%s\", \"listening_s\": %.2f, \"registered_s\": "
+           "%.2f, "
            "\"cpu_s\": %.2f, \"resident_bytes\": %llu}\n",
            cache, listening_s, ready_s, cpu_s, (unsigned long long)resident);
     fflush(stdout);

@@ -94,9 +94,10 @@ static char *put_number(char *to, uint32_t n) {
 
 /* Two or three syllables. */
 static char *put_word(char *to, uint64_t random) {
-    static const char syllables[32][4] = {
-        "ba", "co", "der", "en",  "fi", "gra", "ho", "in", "ka", "lo", "men", "na", "or", "pe", "qui", "ra",
-        "sta", "ti", "u", "ver", "wa", "xe", "ya", "zo", "re", "li", "mo", "sen", "al", "di", "pro", "tur"};
+    static const char syllables[32][4] = {"ba",  "co", "der", "en",  "fi", "gra", "ho",  "in",
+                                          "ka",  "lo", "men", "na",  "or", "pe",  "qui", "ra",
+                                          "sta", "ti", "u",   "ver", "wa", "xe",  "ya",  "zo",
+                                          "re",  "li", "mo",  "sen", "al", "di",  "pro", "tur"};
 
     for (size_t i = 2 + (random & 1); i > 0; i--) {
         random >>= 5;
@@ -107,7 +108,7 @@ static char *put_word(char *to, uint64_t random) {
 
 /* Path and query of URL `number` of an origin. */
 static char *put_path(char *to, uint32_t origin, uint32_t number) {
-    static const unsigned char lengths[16] = {8,  15, 20, 25, 29, 33, 37, 41,
+    static const unsigned char lengths[16] = {8,  15, 20, 25, 29, 33, 37,  41,
                                               45, 50, 55, 62, 70, 82, 105, 170};
     uint64_t random = mix((uint64_t)origin << 32 | number);
     uint64_t directory = mix((uint64_t)origin << 32 | (number / DIRECTORY_URLS) | 1u << 31);

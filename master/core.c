@@ -59,6 +59,8 @@ uint64_t core_number(struct core *c, struct counter *counter) {
     if (counter->next >= counter->limit) {
         counter->limit = counter->next + counter->block;
         core_put_number(c, counter->name, counter->limit);
+        if (counter == &c->seqs)
+            core_put_number(c, "known", seen_count(c->seen));
     }
     return counter->next++;
 }

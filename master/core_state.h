@@ -37,6 +37,8 @@ struct counter {
     uint32_t block; /* so many are reserved at once */
 };
 
+enum { CORE_LOADED_BATCH = 256 };
+
 struct core {
     const struct options *options;
     struct store *store;
@@ -70,6 +72,9 @@ struct core {
         uint64_t session;
         int64_t until_ms;
     } hungry[2];
+
+    uint64_t loaded[CORE_LOADED_BATCH]; /* fingerprints read at the start, not yet in `seen` */
+    size_t loaded_count;
 
     uint64_t by_state[5]; /* index: Trawl__State, PENDING..FAILED */
     uint64_t leased_pages;

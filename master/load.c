@@ -7,6 +7,20 @@
 #include "master/fingerprint.h"
 #include "shared/limits.h"
 
+/* Fingerprints gather and go into the set together: each is a cache miss, and so they overlap. */
+static bool add_known(struct core *c) {
+    uint8_t was_new[CORE_LOADED_BATCH];
+    size_t count = c->loaded_count;
+
+    c->loaded_count = 0;
+    return seen_add_batch(c->seen, c->loaded, count, was_new) == count;
+}
+
+static bool note_known(struct core *c, uint64_t fp) {
+    c->loaded[c->loaded_count++] = fp;
+    return c->loaded_count < CORE_LOADED_BATCH || add_known(c);
+}
+
 /* Calls `entry` for each record of a group. */
 typedef bool load_entry(struct core *c, struct now now, const void *key, size_t key_len,
                         const void *value, size_t value_len);
@@ -31,6 +45,8 @@ static bool load_group(struct core *c, struct now now, char group, load_entry *e
                                           : "a record of the crawldb cannot be read");
     }
     store_iter_close(iter);
+    if (!c->failed && !add_known(c))
+        core_fail(c, "out of memory for the set of known URLs");
     return !c->failed;
 }
 
@@ -101,7 +117,7 @@ static bool load_queued(struct core *c, struct now now, const void *key, size_t 
     }
     c->by_state[TRAWL__STATE__PENDING]++;
     traps_note_loaded(c, o, v->path);
-    return seen_add(c->seen, v->fp) != SEEN_NO_MEMORY;
+    return note_known(c, v->fp);
 }
 
 static bool load_done(struct core *c, struct now now, const void *key, size_t key_len,
@@ -125,7 +141,7 @@ static bool load_done(struct core *c, struct now now, const void *key, size_t ke
     }
     c->by_state[v->state]++;
     c->bytes += v->length;
-    return seen_add(c->seen, fp) != SEEN_NO_MEMORY;
+    return note_known(c, fp);
 }
 
 static bool load_segment(struct core *c, struct now now, const void *key, size_t key_len,
@@ -253,7 +269,11 @@ static void place_origins(struct core *c, struct now now) {
 }
 
 static bool load_pages(struct core *c, struct now now) {
-    if (!load_group(c, now, 'S', load_seed) || !load_group(c, now, 'o', load_origin) ||
+    uint64_t known = get_number(c, "known"); /* as many as lately; and those since */
+
+    if (known > 0 && !seen_reserve(c->seen, known + c->seqs.block))
+        core_fail(c, "out of memory for the set of known URLs");
+    if (c->failed || !load_group(c, now, 'S', load_seed) || !load_group(c, now, 'o', load_origin) ||
         !load_group(c, now, 's', load_segment) || !load_group(c, now, 'q', load_queued) ||
         !load_group(c, now, 'u', load_done))
         return false;

@@ -98,18 +98,10 @@ static bool is_full(const struct shard *h) {
     return h->count >= h->homes - h->homes / 10;
 }
 
-/* More homes if it is full; else only the tail is too short, and doubles. */
-static bool grow(struct seen *s, struct shard *h) {
-    struct shard larger = {.homes = h->homes, .count = h->count};
-    uint64_t tail = (h->size - h->homes) * 2;
+/* Into a table of so many homes, with a tail of `tail` slots or more. */
+static bool resize(struct seen *s, struct shard *h, uint64_t homes, uint64_t tail) {
+    struct shard larger = {.homes = homes, .count = h->count};
 
-    if (is_full(h)) {
-        if (h->homes == 0)
-            larger.homes = first_homes((size_t)(h - s->shards));
-        else
-            larger.homes += h->homes < 1024 ? h->homes : h->homes / 5;
-        tail = 8 + (larger.homes < 2048 ? larger.homes / 8 : 256);
-    }
     for (;; tail *= 2) {
         larger.size = larger.homes + tail;
         larger.slots = slots_alloc(larger.size);
@@ -124,6 +116,23 @@ static bool grow(struct seen *s, struct shard *h) {
         slots_free(h->slots, h->size);
     *h = larger;
     return true;
+}
+
+static uint64_t first_tail(uint64_t homes) {
+    return 8 + (homes < 2048 ? homes / 8 : 256);
+}
+
+/* More homes if it is full; else only the tail is too short, and doubles. */
+static bool grow(struct seen *s, struct shard *h) {
+    uint64_t homes = h->homes;
+
+    if (!is_full(h))
+        return resize(s, h, homes, (h->size - homes) * 2);
+    if (homes == 0)
+        homes = first_homes((size_t)(h - s->shards));
+    else
+        homes += homes < 1024 ? homes : homes / 5;
+    return resize(s, h, homes, first_tail(homes));
 }
 
 /* Puts `fp` at its place, pushing the rest of its run on. False: the run ends at the last slot. */
@@ -148,6 +157,19 @@ struct seen *seen_new(void) {
     if (s != NULL)
         s->memory_bytes = sizeof *s;
     return s;
+}
+
+/* Loads of 0.75 to 0.88, evenly, so that shards go on growing one after the other. */
+bool seen_reserve(struct seen *s, uint64_t count) {
+    uint64_t share = count / SHARDS + 1;
+
+    for (size_t i = 0; i < SHARDS; i++) {
+        uint64_t homes = share + share / 8 + share * i / (5 * SHARDS);
+        if (homes > first_homes(i) && homes > s->shards[i].homes &&
+            !resize(s, &s->shards[i], homes, first_tail(homes)))
+            return false;
+    }
+    return true;
 }
 
 void seen_free(struct seen *s) {

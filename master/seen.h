@@ -27,6 +27,9 @@ enum seen_result { SEEN_ADDED, SEEN_ALREADY, SEEN_NO_MEMORY };
 struct seen *seen_new(void); /* NULL: no memory */
 void seen_free(struct seen *s);
 
+/* Room for `count` in all, before many are added: in the order of their values, say, which a table that grows is slow
+ * at, because all of them crowd in front. Only a hint. False: no memory; what there is stays. */
+bool seen_reserve(struct seen *s, uint64_t count);
 /* Any value, 0 too. */
 enum seen_result seen_add(struct seen *s, uint64_t fp);
 bool seen_has(const struct seen *s, uint64_t fp);

@@ -21,7 +21,7 @@ struct rocks {
     rocksdb_writebatch_t *batch; /* scratch of the writer */
     struct batch_op *ops;        /* likewise */
     size_t ops_size;
-    rocksdb_t *db;               /* NULL: a reopening failed */
+    rocksdb_t *db; /* NULL: a reopening failed */
 };
 
 struct rocks_iter {

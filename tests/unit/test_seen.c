@@ -130,6 +130,45 @@ static void memory_is_as_stated(void **state) {
     seen_free(s);
 }
 
+static int by_value(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Room made for all of them is not grown by them, in whatever order, and is no more than without; what was there
+ * stays, and the set goes on growing as ever. */
+static void room_is_enough(void **state) {
+    enum { COUNT = 1000000, BEFORE = 5000 };
+    uint64_t *fps = malloc(COUNT * sizeof *fps), random = 7;
+    struct seen *s = seen_new();
+
+    (void)state;
+    assert_non_null(fps);
+    for (size_t i = 0; i < COUNT; i++)
+        fps[i] = next_random(&random);
+    for (size_t i = 0; i < BEFORE; i++)
+        assert_int_equal(seen_add(s, fps[i]), SEEN_ADDED);
+    assert_true(seen_reserve(s, COUNT));
+    uint64_t bytes = seen_memory_bytes(s);
+    assert_in_range(bytes, COUNT * 94 / 10, COUNT * 107 / 10);
+    for (size_t i = 0; i < BEFORE; i++)
+        assert_true(seen_has(s, fps[i]));
+    qsort(fps + BEFORE, COUNT - BEFORE, sizeof *fps, by_value);
+    for (size_t i = BEFORE; i < COUNT; i++)
+        assert_int_equal(seen_add(s, fps[i]), SEEN_ADDED);
+    assert_in_range(seen_memory_bytes(s), bytes, bytes + bytes / 50);
+    assert_true(seen_reserve(s, COUNT / 2));
+    assert_in_range(seen_memory_bytes(s), bytes, bytes + bytes / 50);
+    for (size_t i = 0; i < COUNT; i++)
+        assert_true(seen_has(s, fps[i]));
+    for (size_t i = 0; i < COUNT; i++)
+        assert_int_equal(seen_add(s, next_random(&random)), SEEN_ADDED);
+    assert_in_range(seen_memory_bytes(s), 2 * COUNT * 94 / 10, 2 * COUNT * 107 / 10);
+    seen_free(s);
+    free(fps);
+}
+
 static void no_memory_is_a_result(void **state) {
     struct rlimit old, tight;
     uint64_t random = 5, added = 0, fp = 0;
@@ -215,6 +254,7 @@ int main(void) {
         cmocka_unit_test(crowds),
         cmocka_unit_test(batches_are_the_same),
         cmocka_unit_test(memory_is_as_stated),
+        cmocka_unit_test(room_is_enough),
         cmocka_unit_test(no_memory_is_a_result),
         cmocka_unit_test(fingerprint_has_the_reference_values),
         cmocka_unit_test(fingerprint_agrees_with_openssl),
