@@ -37,6 +37,12 @@ const struct args_about args_commands[ARGS_COMMANDS] = {
      "what robots.txt says of it, how it was found, its state and the reason, attempts that "
      "failed, and where its record lies. Asks the crawldb in --dir, or the master while one runs. "
      "Exit 0 when the URL is known, 1 when it is not."},
+    {ARGS_JOB, "job", "run NAME|list|status [N]|cancel N [FILE...] [-- ARGUMENT...]", 1, SIZE_MAX,
+     "a MapReduce job over a crawl or over files",
+     "A MapReduce job over the archive of a crawl or over plain files. NAME is a built-in job "
+     "or the path of a shared object made with trawl_job.h; what stands behind -- is for its "
+     "functions. Without --master it starts a master and --workers task workers of its own and "
+     "waits for the end. list, status and cancel ask a running master."},
 };
 
 const struct args_about *args_about(enum args_command command) {
@@ -134,7 +140,10 @@ static bool read_command_line(struct reader *r, int argc, char **argv) {
     r->file = NULL;
     for (int i = 1; i < argc; i++) {
         const char *arg = argv[i];
-        if (options && strcmp(arg, "--") == 0) {
+        if (!options && r->a->command == ARGS_JOB) {
+            if (!string_list_add(&r->a->job.arguments, arg))
+                return no_memory(r);
+        } else if (options && strcmp(arg, "--") == 0) {
             options = false;
         } else if (options && strcmp(arg, "-h") == 0) {
             r->a->help = true;
@@ -198,6 +207,9 @@ static bool read_files(struct reader *r) {
 
 static bool init(struct args *a, enum args_command command) {
     *a = (struct args){.command = command, .transfers = 256, .connect_timeout_ms = 30000};
+    a->job.sort_bytes = 64 << 20;
+    a->job.timeout_ms = 60000;
+    a->job.attempts = 50;
     return options_init(&a->crawl) && (a->user_agent = strdup(a->crawl.user_agent)) != NULL &&
            (a->dir = strdup("./trawl-crawl")) != NULL &&
            (a->listen = strdup("tcp://127.0.0.1:7700")) != NULL &&
@@ -243,11 +255,9 @@ static bool check_words(struct reader *r) {
     return false;
 }
 
-static bool check_crawl(struct reader *r) {
-    struct args *a = r->a;
+static bool check_lease(struct reader *r) {
+    const struct args *a = r->a;
 
-    if (!is_ascii(a->user_agent) || (a->contact != NULL && !is_ascii(a->contact)))
-        return wrong(r, "--user-agent, --contact", ": accepted are printable ASCII characters");
     if (a->crawl.lease_ms < 3 * (uint64_t)a->crawl.heartbeat_ms) {
         error_set(r->err, 0,
                   "--lease %ums: too short for --heartbeat %ums; accepted is three heartbeats or "
@@ -256,6 +266,16 @@ static bool check_crawl(struct reader *r) {
         r->wrong = true;
         return false;
     }
+    return true;
+}
+
+static bool check_crawl(struct reader *r) {
+    struct args *a = r->a;
+
+    if (!is_ascii(a->user_agent) || (a->contact != NULL && !is_ascii(a->contact)))
+        return wrong(r, "--user-agent, --contact", ": accepted are printable ASCII characters");
+    if (!check_lease(r))
+        return false;
     struct scope *scope = scope_new(&a->crawl, r->err); /* says whether the patterns are right */
     r->wrong = scope == NULL;
     scope_free(scope);
@@ -273,7 +293,8 @@ static bool check(struct reader *r) {
         return wrong(r, "--master ADDR",
                      " is needed: the master's address, such as "
                      "tcp://127.0.0.1:7700");
-    return check_words(r) && ((a->command & CRAWLING) == 0 || check_crawl(r));
+    return check_words(r) && ((a->command & CRAWLING) == 0 || check_crawl(r)) &&
+           (a->command != ARGS_JOB || check_lease(r));
 }
 
 enum args_result args_read(struct args *a, enum args_command command, int argc, char **argv,
@@ -303,4 +324,9 @@ void args_release(struct args *a) {
     }
     options_release(&a->crawl);
     string_list_release(&a->words);
+    string_list_release(&a->job.inputs);
+    string_list_release(&a->job.arguments);
+    free(a->job.output);
+    free(a->job.map);
+    free(a->job.reduce);
 }

@@ -26,6 +26,7 @@ enum args_command {
     ARGS_EXPORT = 1 << 5,
     ARGS_VERIFY = 1 << 6,
     ARGS_WHY = 1 << 7,
+    ARGS_JOB = 1 << 8,
 };
 
 enum args_format { FORMAT_JSONL, FORMAT_CSV, FORMAT_CDXJ, FORMAT_LINKS };
@@ -47,6 +48,14 @@ struct args {
     enum log_format log_format;
     enum args_format format;
     bool help, man;
+    struct {
+        struct string_list inputs;
+        char *output, *map, *reduce;
+        bool shell, no_backup;
+        uint32_t reduces, timeout_ms, attempts; /* reduces 0: as many as workers */
+        uint64_t sort_bytes, split_bytes;       /* split_bytes 0: by kind */
+        struct string_list arguments;           /* what stands behind -- */
+    } job;
     struct string_list words; /* what is not an option: URLs, a directory, verbs */
 };
 
@@ -66,7 +75,7 @@ struct args_about {
     size_t words_min, words_max;
     const char *brief, *what;
 };
-enum { ARGS_COMMANDS = 8 };
+enum { ARGS_COMMANDS = 9 };
 extern const struct args_about args_commands[ARGS_COMMANDS];
 const struct args_about *args_about(enum args_command command);
 

@@ -27,6 +27,8 @@ static int run(struct args *a) {
         return command_verify(a);
     case ARGS_WHY:
         return command_why(a);
+    case ARGS_JOB:
+        return command_job(a);
     }
     return 2;
 }
@@ -57,7 +59,7 @@ static int no_command(const char *name) {
     }
     error_set(&err, 0,
               "%.60s: no such command; there are crawl, master, worker, status, ctl, "
-              "export, verify and why",
+              "export, verify, why and job",
               name);
     return command_fail(2, &err);
 }

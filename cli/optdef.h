@@ -45,7 +45,7 @@ struct optdef {
     const char *const *choices; /* ends with NULL */
 };
 
-enum { OPTDEF_MAX = 64, OPTDEF_ACCEPTED_BYTES = 160 };
+enum { OPTDEF_MAX = 96, OPTDEF_ACCEPTED_BYTES = 160 };
 
 extern const struct optdef optdefs[];
 extern const size_t optdef_count; /* at most OPTDEF_MAX */

@@ -50,7 +50,7 @@ static bool attributes(posix_spawnattr_t *attr) {
 }
 
 static bool start(struct spawn *s, struct process *p, struct error *err) {
-    char threads[16], transfers[16], log[PATH_BYTES];
+    char threads[16], tasks[16], transfers[16], log[PATH_BYTES];
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attr;
     const struct spawn_config *c = &s->config;
@@ -62,8 +62,8 @@ static bool start(struct spawn *s, struct process *p, struct error *err) {
                     (char *)c->dir,
                     "--name",
                     p->name,
-                    "--threads",
-                    threads,
+                    c->tasks > 0 ? "--tasks" : "--threads",
+                    c->tasks > 0 ? tasks : threads,
                     "--transfers",
                     transfers,
                     "--log-format",
@@ -73,6 +73,7 @@ static bool start(struct spawn *s, struct process *p, struct error *err) {
     int rc;
 
     snprintf(threads, sizeof threads, "%u", c->threads);
+    snprintf(tasks, sizeof tasks, "%u", c->tasks);
     snprintf(transfers, sizeof transfers, "%u", c->transfers);
     snprintf(log, sizeof log, "%s/logs/worker-%s.log", c->dir, p->name);
     posix_spawn_file_actions_init(&files);

@@ -17,6 +17,7 @@ struct spawn;
 struct spawn_config {
     const char *dir, *master; /* the master's address; copied */
     uint32_t workers, threads, transfers;
+    uint32_t tasks; /* they run so many MapReduce tasks each, and fetch nothing; 0: they fetch */
     bool verbose, json_logs;
     /* A worker died while it was wanted; `status` as of waitpid(). */
     void (*died)(void *arg, const char *name, int status, int64_t pause_ms);

@@ -1,0 +1,480 @@
+/*
+ * cmd_job: `trawl job`: runs MapReduce jobs, and asks about them. docs/mapreduce.md says how they work.
+ *
+ * `job run` without --master is master and workers in one, as `trawl crawl` is: a master for jobs alone in a scratch
+ * directory below the output, task workers beside it, all gone at the end. No worker is let go before the job is over.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <ftw.h>
+#include <limits.h>
+#include <openssl/rand.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/ask.h"
+#include "cli/command.h"
+#include "cli/job_plan.h"
+#include "cli/job_show.h"
+#include "cli/spawn.h"
+#include "master/master.h"
+#include "proto/rpc.h"
+#include "shared/limits.h"
+#include "shared/log.h"
+#include "worker/func.h"
+
+enum { POLL_MS = 100, CALL_TIMEOUT_MS = 10000, LEAVE_MS = 30000 };
+
+struct job_run {
+    const struct args *a;
+    const char *name;        /* as the user said it */
+    char function[PATH_MAX]; /* a built-in one's name, or an absolute path */
+    char output[PATH_MAX], scratch[PATH_MAX + 16];
+    struct job_plan plan;
+    struct options options;
+    struct master *master; /* NULL: another's */
+    struct spawn *spawn;   /* NULL: no workers of our own */
+    struct rpc_client *client;
+    struct arena arena; /* of the last answer */
+    struct buf bytes, answer;
+    struct job_show show;
+    sigset_t signals;
+    uint64_t job;
+    unsigned interrupts;
+};
+
+static int64_t clock_ms(void) {
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static uint32_t cores(void) {
+    cpu_set_t set;
+
+    return sched_getaffinity(0, sizeof set, &set) != 0 ? 1 : (uint32_t)CPU_COUNT(&set);
+}
+
+static uint32_t worker_count(const struct args *a) {
+    return a->workers > 0 ? a->workers : cores();
+}
+
+/* ---- what is asked for ------------------------------------------------------------------------------------- */
+
+/* The functions are loaded here once, so that a wrong name is told at once and not by every worker. */
+static bool find_function(struct job_run *j, struct error *err) {
+    if (strchr(j->name, '/') == NULL) {
+        snprintf(j->function, sizeof j->function, "%s", j->name);
+    } else if (realpath(j->name, j->function) == NULL) {
+        error_set(err, errno, "cannot read %.300s", j->name);
+        return false;
+    }
+    const struct trawl_job *job = func_load(j->function, err);
+    if (job == NULL)
+        return false;
+    if (job->input == TRAWL_INPUT_LINES && j->plan.kind != TRAWL__INPUT_KIND__LINES)
+        error_set(err, 0, "%.200s reads plain files; accepted are files that are no archives",
+                  j->name);
+    else if (job->input == TRAWL_INPUT_PAGES && j->plan.kind != TRAWL__INPUT_KIND__PAGES)
+        error_set(err, 0, "%.200s reads pages; accepted is the directory of a crawl", j->name);
+    else if (job->input == TRAWL_INPUT_OUTCOMES)
+        error_set(err, 0, "%.200s reads outcomes of URLs, which this version cannot give it",
+                  j->name);
+    else
+        return true;
+    return false;
+}
+
+static bool plan(struct job_run *j, struct error *err) {
+    const struct args *a = j->a;
+
+    job_plan_init(&j->plan, a->job.split_bytes);
+    for (size_t i = 0; i < a->job.inputs.count; i++)
+        if (!job_plan_add(&j->plan, a->job.inputs.items[i], err))
+            return false;
+    for (size_t i = 2; i < a->words.count; i++)
+        if (!job_plan_add(&j->plan, a->words.items[i], err))
+            return false;
+    if (j->plan.count > 0)
+        return true;
+    error_set(err, 0, "no input: accepted is --input with the directory of a crawl, or files");
+    return false;
+}
+
+/* "NAME" of "./path/NAME.so". */
+static void short_name(const char *name, char out[64]) {
+    const char *slash = strrchr(name, '/');
+
+    snprintf(out, 64, "%.60s", slash != NULL ? slash + 1 : name);
+    char *dot = strrchr(out, '.');
+    if (dot != NULL && dot > out)
+        *dot = '\0';
+}
+
+static void default_output(struct job_run *j) {
+    const char *input = j->a->job.inputs.count > 0 ? j->a->job.inputs.items[0] : "";
+    char name[64], archive[PATH_MAX];
+    struct stat st;
+    int len = snprintf(archive, sizeof archive, "%s/archive", input);
+
+    short_name(j->name, name);
+    if (len < (int)sizeof archive && stat(archive, &st) == 0 && S_ISDIR(st.st_mode)) {
+        snprintf(archive, sizeof archive, "%s/jobs", input);
+        (void)mkdir(archive, 0777);
+        snprintf(j->output, sizeof j->output, "%.3000s/%s", archive, name);
+    } else {
+        snprintf(j->output, sizeof j->output, "./%s.out", name);
+    }
+}
+
+/* New or empty: parts of two jobs in one directory would look like those of one. */
+static bool make_output(struct job_run *j, struct error *err) {
+    char real[PATH_MAX];
+    bool empty = true;
+
+    if (j->a->job.output != NULL)
+        snprintf(j->output, sizeof j->output, "%s", j->a->job.output);
+    else
+        default_output(j);
+    if ((mkdir(j->output, 0777) != 0 && errno != EEXIST) || realpath(j->output, real) == NULL) {
+        error_set(err, errno, "cannot make --output %.300s", j->output);
+        return false;
+    }
+    DIR *dir = opendir(real);
+    if (dir == NULL) {
+        error_set(err, errno, "cannot read --output %.300s", j->output);
+        return false;
+    }
+    for (struct dirent *e; (e = readdir(dir)) != NULL;)
+        empty = empty && (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0);
+    closedir(dir);
+    if (!empty) {
+        error_set(err, 0, "--output %.300s is not empty; accepted is a new or an empty directory",
+                  j->output);
+        return false;
+    }
+    snprintf(j->output, sizeof j->output, "%s", real);
+    snprintf(j->scratch, sizeof j->scratch, "%s/.trawl-job", real);
+    return true;
+}
+
+/* ---- a master and workers of our own ---------------------------------------------------------------------------- */
+
+static bool start_master(struct job_run *j, struct error *err) {
+    const struct master_config config = {
+        .dir = j->scratch, .options = &j->options, .listen = "tcp://127.0.0.1:0"};
+    char path[PATH_MAX + 64];
+    struct log_config log = {
+        .path = path, .format = j->a->log_format, .level = j->a->verbose ? LOG_DEBUG : LOG_INFO};
+
+    if (!options_init(&j->options)) {
+        error_set(err, 0, "out of memory");
+        return false;
+    }
+    j->options.jobs_only = true;
+    j->options.heartbeat_ms = j->a->crawl.heartbeat_ms;
+    j->options.lease_ms = j->a->crawl.lease_ms;
+    j->master = master_open(j->scratch, err);
+    snprintf(path, sizeof path, "%s/logs/master.log", j->scratch);
+    return j->master != NULL && log_init(&log, err) && master_load(j->master, &config, err) &&
+           master_start(j->master, err);
+}
+
+static void tell_death(void *arg, const char *name, int status, int64_t pause_ms) {
+    struct job_run *j = arg;
+
+    job_show_end_line(&j->show);
+    if (WIFSIGNALED(status))
+        fprintf(stderr, "trawl: worker %s was killed by signal %d", name, WTERMSIG(status));
+    else
+        fprintf(stderr, "trawl: worker %s ended with exit code %d", name, WEXITSTATUS(status));
+    fprintf(stderr, "; it starts again in %.1f s\n", (double)pause_ms / 1000);
+}
+
+static bool start_workers(struct job_run *j, const char *address, struct error *err) {
+    const struct spawn_config config = {.dir = j->scratch,
+                                        .master = address,
+                                        .workers = worker_count(j->a),
+                                        .tasks = 1,
+                                        .transfers = 1,
+                                        .died = tell_death,
+                                        .arg = j,
+                                        .verbose = j->a->verbose,
+                                        .json_logs = j->a->log_format == LOG_JSON};
+    char logs[PATH_MAX + 64];
+
+    (void)mkdir(j->scratch, 0777);
+    snprintf(logs, sizeof logs, "%s/logs", j->scratch);
+    if (mkdir(logs, 0777) != 0 && errno != EEXIST) {
+        error_set(err, errno, "cannot make %.300s", logs);
+        return false;
+    }
+    j->spawn = spawn_new(&config, err);
+    return j->spawn != NULL;
+}
+
+static bool begin(struct job_run *j, struct error *err) {
+    char address[MASTER_ADDRESS_BYTES];
+
+    if (j->a->master != NULL) {
+        snprintf(address, sizeof address, "%s", j->a->master);
+    } else {
+        if (!start_master(j, err))
+            return false;
+        master_local_address(j->master, address);
+    }
+    j->client = rpc_client_new(address, RPC_DIAL_NOW, err);
+    if (j->client == NULL)
+        return false;
+    return (j->a->master != NULL && j->a->workers == 0) || start_workers(j, address, err);
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *at) {
+    (void)st;
+    (void)flag;
+    (void)at;
+    return remove(path);
+}
+
+static void end(struct job_run *j) {
+    if (j->master != NULL)
+        server_stop(master_server(j->master), "the job is over");
+    else if (j->spawn != NULL)
+        spawn_signal(j->spawn, SIGTERM);
+    for (int64_t until = clock_ms() + LEAVE_MS;
+         j->spawn != NULL && spawn_alive(j->spawn) > 0 && clock_ms() < until;) {
+        const struct timespec t = {.tv_nsec = POLL_MS / 5 * 1000000L};
+        (void)sigtimedwait(&j->signals, NULL, &t);
+        spawn_watch(j->spawn, false);
+    }
+    spawn_free(j->spawn);
+    (void)rpc_client_free(j->client);
+    master_close(j->master);
+    log_close();
+    if (j->scratch[0] != '\0')
+        (void)nftw(j->scratch, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
+/* ---- the job ------------------------------------------------------------------------------------------------------ */
+
+/* The one job of the answer; NULL: `err`. */
+static const Trawl__JobInfo *ask(struct job_run *j, Trawl__Request *request, struct error *err) {
+    buf_reset(&j->bytes);
+    arena_reset(&j->arena);
+    request->version = WIRE_VERSION;
+    if (!wire_pack(&j->bytes, &request->base)) {
+        error_set(err, 0, "the job is too large to be sent to a master: %zu splits", j->plan.count);
+        return NULL;
+    }
+    if (!rpc_call_sync(j->client, j->bytes.data, j->bytes.len, CALL_TIMEOUT_MS, &j->answer, err))
+        return NULL;
+    const Trawl__Reply *reply = wire_reply_unpack(&j->arena, j->answer.data, j->answer.len);
+    if (reply != NULL && reply->code != TRAWL__CODE__OK)
+        error_set(err, 0, "%s", reply->error);
+    else if (reply == NULL || reply->body_case != TRAWL__REPLY__BODY_JOB || reply->job->n_jobs != 1)
+        error_set(err, 0, "the master does not answer like one of this version");
+    else
+        return reply->job->jobs[0];
+    return NULL;
+}
+
+static const Trawl__JobInfo *submit(struct job_run *j, struct error *err) {
+    Trawl__Request request = TRAWL__REQUEST__INIT;
+    Trawl__JobRun run = TRAWL__JOB_RUN__INIT;
+    Trawl__JobSpec spec = TRAWL__JOB_SPEC__INIT;
+    uint8_t token[16];
+    char name[64];
+
+    if (RAND_bytes(token, sizeof token) != 1) {
+        error_set(err, 0, "no random numbers");
+        return NULL;
+    }
+    short_name(j->name, name);
+    spec.name = name;
+    spec.function = j->function;
+    spec.arguments = j->a->job.arguments.items;
+    spec.n_arguments = j->a->job.arguments.count;
+    spec.reduces = j->a->job.reduces > 0 ? j->a->job.reduces : worker_count(j->a);
+    spec.sort_bytes = j->a->job.sort_bytes;
+    spec.output = j->output;
+    spec.timeout_ms = j->a->job.timeout_ms;
+    spec.attempts = j->a->job.attempts;
+    spec.no_backup = j->a->job.no_backup;
+    run.token = (ProtobufCBinaryData){.data = token, .len = sizeof token};
+    run.spec = &spec;
+    run.splits = j->plan.splits;
+    run.n_splits = j->plan.count;
+    request.body_case = TRAWL__REQUEST__BODY_JOB_RUN;
+    request.job_run = &run;
+    return ask(j, &request, err);
+}
+
+static const Trawl__JobInfo *query(struct job_run *j, struct error *err) {
+    Trawl__Request request = TRAWL__REQUEST__INIT;
+    Trawl__JobQuery q = TRAWL__JOB_QUERY__INIT;
+
+    q.job = j->job;
+    request.body_case = TRAWL__REQUEST__BODY_JOB_QUERY;
+    request.job_query = &q;
+    return ask(j, &request, err);
+}
+
+static const Trawl__JobInfo *cancel(struct job_run *j, struct error *err) {
+    Trawl__Request request = TRAWL__REQUEST__INIT;
+    Trawl__JobCancel c = TRAWL__JOB_CANCEL__INIT;
+
+    c.job = j->job;
+    c.why = "interrupted";
+    request.body_case = TRAWL__REQUEST__BODY_JOB_CANCEL;
+    request.job_cancel = &c;
+    return ask(j, &request, err);
+}
+
+/* A signal, if one came within POLL_MS; that a worker ended only wakes us up. */
+static bool interrupted(struct job_run *j) {
+    const struct timespec t = {.tv_nsec = POLL_MS * 1000000L};
+    int signal = sigtimedwait(&j->signals, NULL, &t);
+
+    return signal > 0 && signal != SIGCHLD;
+}
+
+/* The exit code. */
+static int follow(struct job_run *j, struct error *err) {
+    const Trawl__JobInfo *info = submit(j, err);
+
+    if (info == NULL)
+        return 1;
+    j->job = info->job;
+    while (info->state == TRAWL__JOB_STATE__JOB_RUNNING) {
+        job_show(&j->show, info);
+        bool stop = interrupted(j);
+        if (stop && ++j->interrupts > 1)
+            return 130;
+        if (j->spawn != NULL)
+            spawn_watch(j->spawn, true);
+        info = stop ? cancel(j, err) : query(j, err);
+        if (info == NULL)
+            return 1;
+    }
+    job_show_end_line(&j->show);
+    if (info->state == TRAWL__JOB_STATE__JOB_DONE) {
+        job_show_summary(info, stdout);
+        return 0;
+    }
+    error_set(err, 0, "job %.60s %s: %.300s", info->name,
+              info->state == TRAWL__JOB_STATE__JOB_FAILED ? "failed" : "was cancelled", info->why);
+    return j->interrupts > 0 ? 130 : 1;
+}
+
+static int run(const struct args *a) {
+    struct job_run *j = calloc(1, sizeof *j);
+    struct error err = {0};
+    int code = 2;
+
+    if (j == NULL)
+        return command_fail(1, &(struct error){.text = "out of memory"});
+    j->a = a;
+    arena_init(&j->arena, LIMIT_ARENA_BYTES);
+    buf_init(&j->bytes, LIMIT_WIRE_BYTES);
+    buf_init(&j->answer, LIMIT_WIRE_BYTES);
+    sigemptyset(&j->signals);
+    sigaddset(&j->signals, SIGINT);
+    sigaddset(&j->signals, SIGTERM);
+    sigaddset(&j->signals, SIGCHLD);
+    pthread_sigmask(SIG_BLOCK, &j->signals, NULL);
+    job_show_init(&j->show, a->quiet);
+    if (a->words.count < 2)
+        error_set(&err, 0, "accepted is: trawl job run NAME [options] [FILE...]");
+    else if ((j->name = a->words.items[1]),
+             plan(j, &err) && find_function(j, &err) && make_output(j, &err))
+        code = begin(j, &err) ? follow(j, &err) : 1;
+    job_show_end_line(&j->show);
+    if (code != 0)
+        command_fail(code, &err);
+    if (code != 2)
+        end(j);
+    job_plan_release(&j->plan);
+    options_release(&j->options);
+    arena_release(&j->arena);
+    buf_release(&j->bytes);
+    buf_release(&j->answer);
+    free(j);
+    return code;
+}
+
+/* ---- list, status, cancel -------------------------------------------------------------------------------------- */
+
+static bool read_number(const char *text, uint64_t *n) {
+    char *end_of;
+
+    errno = 0;
+    *n = strtoull(text, &end_of, 10);
+    return errno == 0 && text[0] >= '0' && text[0] <= '9' && *end_of == '\0';
+}
+
+static int ask_about(const struct args *a, Trawl__Request *request, bool brief) {
+    struct error err = {0};
+    struct arena arena;
+
+    arena_init(&arena, LIMIT_ARENA_BYTES);
+    const Trawl__Reply *reply = ask_master(a, request, TRAWL__REPLY__BODY_JOB, &arena, &err);
+    for (size_t i = 0; reply != NULL && i < reply->job->n_jobs; i++)
+        if (a->json)
+            job_show_json(reply->job->jobs[i], stdout);
+        else if (brief)
+            job_show_row(reply->job->jobs[i], stdout);
+        else
+            job_show_summary(reply->job->jobs[i], stdout);
+    bool fine = reply != NULL;
+    arena_release(&arena);
+    return fine ? 0 : command_fail(1, &err);
+}
+
+static int query_jobs(const struct args *a, uint64_t job, bool brief) {
+    Trawl__Request request = TRAWL__REQUEST__INIT;
+    Trawl__JobQuery q = TRAWL__JOB_QUERY__INIT;
+
+    q.job = job;
+    request.body_case = TRAWL__REQUEST__BODY_JOB_QUERY;
+    request.job_query = &q;
+    return ask_about(a, &request, brief);
+}
+
+static int cancel_job(const struct args *a, uint64_t job) {
+    Trawl__Request request = TRAWL__REQUEST__INIT;
+    Trawl__JobCancel c = TRAWL__JOB_CANCEL__INIT;
+
+    c.job = job;
+    c.why = "cancelled by an operator";
+    request.body_case = TRAWL__REQUEST__BODY_JOB_CANCEL;
+    request.job_cancel = &c;
+    return ask_about(a, &request, true);
+}
+
+int command_job(const struct args *a) {
+    const char *verb = a->words.items[0];
+    struct error err = {0};
+    uint64_t job = 0;
+
+    if (strcmp(verb, "run") == 0)
+        return run(a);
+    if (strcmp(verb, "list") == 0 && a->words.count == 1)
+        return query_jobs(a, 0, true);
+    if (a->words.count > 1 && !read_number(a->words.items[1], &job))
+        error_set(&err, 0, "%.60s: not the number of a job; see trawl job list", a->words.items[1]);
+    else if (strcmp(verb, "status") == 0 && a->words.count <= 2)
+        return query_jobs(a, job, false);
+    else if (strcmp(verb, "cancel") == 0 && a->words.count == 2)
+        return cancel_job(a, job);
+    else
+        error_set(&err, 0, "%.60s: accepted is run NAME, list, status [N] or cancel N", verb);
+    return command_fail(2, &err);
+}
