@@ -68,7 +68,12 @@ $(B)/tests/faults.so: tests/faults/faults.c
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) -fPIC -shared -o $@ $< -ldl -lpthread
 
-unit: $(UNIT_BIN) $(B)/tests/faults.so
+# Functions of jobs, loaded by the program under test.
+$(B)/tests/jobs/%.so: tests/jobs/%.c worker/trawl_job.h
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) -I. -fPIC -shared -o $@ $<
+
+unit: $(UNIT_BIN) $(B)/tests/faults.so $(patsubst tests/jobs/%.c,$(B)/tests/jobs/%.so,$(wildcard tests/jobs/*.c))
 
 # The simulation: the real core and agent, and nothing else that runs.
 SIM_SRC  := $(wildcard tests/sim/*.c)

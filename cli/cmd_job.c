@@ -366,7 +366,7 @@ static int follow(struct job_run *j, struct error *err) {
     }
     job_show_end_line(&j->show);
     if (info->state == TRAWL__JOB_STATE__JOB_DONE) {
-        job_show_summary(info, stdout);
+        (j->a->json ? job_show_json : job_show_summary)(info, stdout);
         return 0;
     }
     error_set(err, 0, "job %.60s %s: %.300s", info->name,

@@ -1,0 +1,143 @@
+#!/usr/bin/env bash
+# MapReduce jobs on real processes: the known answers with 1, 3 and 8 workers; tasks that exit and sleep at random, workers that are
+# killed: the same output, nothing of it visible before it is whole; tasks run side by side; nobody leaves early.
+. "$(dirname "$0")/lib.sh"
+begin job
+need_trawl
+BOOKS=${TRAWL_CORPORA:-$E2E/../../../shared/corpora}/mapreduce
+WORDS=$B/tests/jobs/words.so
+[ -r "$WORDS" ] || fail "there is a job of the tests" "no $WORDS: run make unit"
+
+sorted() {
+    LC_ALL=C sort "$1"/part-*
+}
+same() {
+    sorted "$1" | cmp - "$2"
+}
+# figure JSON PATH...: of `trawl job run --json`.
+figure() {
+    python3 -c 'import json, sys
+v = json.load(open(sys.argv[1]))
+for k in sys.argv[2:]: v = v[k]
+print(v)' "$@"
+}
+job() {
+    local name=$1
+    shift
+    start "$name" "$TRAWL" job run --json --quiet "$@"
+}
+
+# ---- known answers ---------------------------------------------------------------------------------------------
+if [ -d "$BOOKS" ]; then
+    for n in 1 3 8; do
+        for what in wordcount indexer; do
+            job "$what$n" $what --workers $n --output "$T/$what$n" "$BOOKS"/pg-*.txt
+            check "$what with $n workers ends" exits "$what$n" 60 0
+            check "$what with $n workers: the expected output" same "$T/$what$n" \
+                "$BOOKS/expected-$([ $what = indexer ] && echo index || echo wordcount).txt"
+        done
+        check "... each map task ran once, each reduce task too" test \
+            "$(figure "$T/wordcount$n.out" maps attempts) $(figure "$T/wordcount$n.out" reduces attempts)" = \
+            "$(figure "$T/wordcount$n.out" maps done) $n"
+    done
+else
+    skip "word count and index of the books" "no corpora/mapreduce"
+fi
+
+# ---- a text of our own, and its answer by other means -----------------------------------------------------------
+python3 - "$T/text" <<'PY'
+import os, random, sys
+os.mkdir(sys.argv[1])
+r = random.Random(7)
+words = ["".join(r.choice("abcdefghijklmnop") for _ in range(r.randint(1, 7))) for _ in range(3000)]
+for i in range(6):
+    with open(f"{sys.argv[1]}/text{i}", "w") as f:
+        for _ in range(2000):
+            f.write(" ".join(r.choice(words) for _ in range(8)) + "\n")
+PY
+cat "$T"/text/* | tr -cs 'A-Za-z' '\n' | LC_ALL=C sort | uniq -c | awk 'NF == 2 { print $2, $1 }' | LC_ALL=C sort >"$T/expected"
+
+# ---- side by side ------------------------------------------------------------------------------------------------
+mkdir "$T/meet"
+job meet "$WORDS" --workers 3 --reduces 3 --output "$T/met" "$T"/text/* -- meet "$T/meet"
+check "tasks that wait for each other end" exits meet 60 0
+check "... with the same output" same "$T/met" "$T/expected"
+check "... map tasks ran side by side" test "$(figure "$T/meet.out" counters maps-met)" -ge 2
+check "... reduce tasks, too" test "$(figure "$T/meet.out" counters reduces-met)" -ge 2
+
+# ---- tasks that fail and hang -------------------------------------------------------------------------------------
+# watch DIR: what is visible of the output, again and again until the job ends; sizes that change are partial files.
+watch() {
+    while running "$2"; do
+        (cd "$1" 2>/dev/null && stat -c '%n %s' part-* 2>/dev/null)
+        sleep 0.02
+    done | LC_ALL=C sort -u
+}
+whole() {
+    [ -s "$1" ] && diff <(cut -d' ' -f1 "$1") <(cut -d' ' -f1 "$1" | uniq) &&
+        diff "$1" <(cd "$2" && stat -c '%n %s' part-* | LC_ALL=C sort)
+}
+job flaky "$WORDS" --workers 4 --reduces 4 --task-timeout 700ms --heartbeat 100ms --lease 1s --output "$T/flaky.d" \
+    "$T"/text/* -- flaky 2500
+watch "$T/flaky.d" flaky >"$T/flaky.seen"
+check "one task in three exits, one in three sleeps: the job ends" exits flaky 120 0
+check "... with the same output" same "$T/flaky.d" "$T/expected"
+check "... attempts failed" test "$(figure "$T/flaky.out" maps failures)" -ge 1
+check "... no partial file was ever visible" whole "$T/flaky.seen" "$T/flaky.d"
+check "... nothing else is left there" test "$(find "$T/flaky.d" -mindepth 1 | grep -vc '/part-0000[0-3]$')" = 0
+
+# ---- a worker dies ---------------------------------------------------------------------------------------------------
+job killed "$WORDS" --workers 4 --reduces 4 --heartbeat 100ms --lease 1s --output "$T/killed.d" "$T"/text/* -- slow 400
+workers() {
+    pgrep -P "${PID[killed]}" -f 'trawl worker'
+}
+four() {
+    [ "$(workers | wc -l)" = 4 ]
+}
+check "four workers run" wait_until 10 four
+victim=$(workers | head -n 1)
+sleep 0.7
+kill -KILL "$victim"
+check "a worker is killed in mid-job: the job ends" exits killed 60 0
+check "... with the same output" same "$T/killed.d" "$T/expected"
+check "... and says that it died" grep -q 'was killed by signal 9' "$T/killed.err"
+
+# ---- nobody leaves early --------------------------------------------------------------------------------------------
+job early "$WORDS" --workers 3 --reduces 3 --output "$T/early.d" "$T"/text/* -- slow 300
+early_workers() {
+    pgrep -P "${PID[early]}" -f 'trawl worker' | wc -l
+}
+three() {
+    [ "$(early_workers)" = 3 ]
+}
+one_left() {
+    [ "$(early_workers)" -lt 3 ]
+}
+check "three workers run" wait_until 10 three
+wait_until 30 one_left
+(cd "$T/early.d" && cksum part-*) >"$T/early.then" 2>&1
+check "the job ends" exits early 30 0
+check "... when the first worker left, the output was whole" diff "$T/early.then" <(cd "$T/early.d" && cksum part-*)
+
+# ---- a record that crashes the function -----------------------------------------------------------------------------
+sed '700s/^/poisonword /' "$T/text/text3" >"$T/text3.bad"
+job crash "$WORDS" --workers 2 --output "$T/crash.d" "$T/text3.bad" -- crash poisonword
+check "a line that crashes the function: the job ends" exits crash 60 0
+check "... one record is skipped" test "$(figure "$T/crash.out" skipped)" = 1
+check "... all others count" test "$(sorted "$T/crash.d" | awk '{ n += $2 } END { print n }')" = $((1999 * 8))
+
+# ---- mistakes ----------------------------------------------------------------------------------------------------------
+# wrong TEXT ARGUMENT...: exit 2, and the message has the text.
+wrong() {
+    local text=$1 rc=0
+    shift
+    "$TRAWL" job "$@" >"$T/wrong.out" 2>"$T/wrong.err" || rc=$?
+    [ $rc = 2 ] && grep -q "$text" "$T/wrong.err"
+}
+check "no such job" wrong 'nosuch: no such job; there are wordcount' run nosuch --output "$T/x" "$T/text"
+check "no input" wrong 'no input: accepted is' run wordcount --output "$T/x"
+check "no such file" wrong 'cannot read .*nofile' run wordcount --output "$T/x" "$T/nofile"
+check "an output that is in use" wrong 'not empty' run wordcount --output "$T/killed.d" "$T/text"
+check "no such verb" wrong 'accepted is run NAME' walk
+check "a wrong size" wrong 'sort-memory' run wordcount --sort-memory 1 --output "$T/x" "$T/text"
+finish
