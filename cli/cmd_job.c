@@ -103,7 +103,7 @@ static bool plan(struct job_run *j, struct error *err) {
     for (size_t i = 2; i < a->words.count; i++)
         if (!job_plan_add(&j->plan, a->words.items[i], err))
             return false;
-    if (j->plan.count > 0)
+    if (j->plan.has_kind)
         return true;
     error_set(err, 0, "no input: accepted is --input with the directory of a crawl, or files");
     return false;
@@ -271,7 +271,8 @@ static const Trawl__JobInfo *ask(struct job_run *j, Trawl__Request *request, str
     arena_reset(&j->arena);
     request->version = WIRE_VERSION;
     if (!wire_pack(&j->bytes, &request->base)) {
-        error_set(err, 0, "the job is too large to be sent to a master: %zu splits", j->plan.count);
+        error_set(err, 0, "the job is too large to be sent to a master: %zu splits",
+                  j->plan.found.count);
         return NULL;
     }
     if (!rpc_call_sync(j->client, j->bytes.data, j->bytes.len, CALL_TIMEOUT_MS, &j->answer, err))
@@ -292,8 +293,17 @@ static const Trawl__JobInfo *submit(struct job_run *j, struct error *err) {
     Trawl__JobSpec spec = TRAWL__JOB_SPEC__INIT;
     uint8_t token[16];
     char name[64];
+    struct arena arena;
 
+    arena_init(&arena, LIMIT_ARENA_BYTES);
+    Trawl__Split **splits = job_plan_splits(&j->plan, &arena);
+    if (splits == NULL) {
+        arena_release(&arena);
+        error_set(err, 0, "too many splits for one job: %zu", j->plan.found.count);
+        return NULL;
+    }
     if (RAND_bytes(token, sizeof token) != 1) {
+        arena_release(&arena);
         error_set(err, 0, "no random numbers");
         return NULL;
     }
@@ -310,11 +320,13 @@ static const Trawl__JobInfo *submit(struct job_run *j, struct error *err) {
     spec.no_backup = j->a->job.no_backup;
     run.token = (ProtobufCBinaryData){.data = token, .len = sizeof token};
     run.spec = &spec;
-    run.splits = j->plan.splits;
-    run.n_splits = j->plan.count;
+    run.splits = splits;
+    run.n_splits = j->plan.found.count;
     request.body_case = TRAWL__REQUEST__BODY_JOB_RUN;
     request.job_run = &run;
-    return ask(j, &request, err);
+    const Trawl__JobInfo *info = ask(j, &request, err);
+    arena_release(&arena);
+    return info;
 }
 
 static const Trawl__JobInfo *query(struct job_run *j, struct error *err) {

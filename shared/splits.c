@@ -56,6 +56,7 @@ static bool add(const struct work *w, const char *path, uint64_t from, uint64_t 
     if (copy == NULL)
         return no_memory(w, path);
     s->items[s->count++] = (struct split){copy, from, to, w->is_pages};
+    /* cppcheck-suppress memleak; the list has it */
     return true;
 }
 

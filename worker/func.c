@@ -27,11 +27,15 @@ static const struct trawl_job *built_in(const char *name, struct error *err) {
     return NULL;
 }
 
+/* The object stays loaded. */
+static const struct trawl_job *symbol(void *object) {
+    return object != NULL ? dlsym(object, "trawl_job") : NULL;
+}
+
 const struct trawl_job *func_load(const char *name, struct error *err) {
     if (strchr(name, '/') == NULL)
         return built_in(name, err);
-    void *object = dlopen(name, RTLD_NOW | RTLD_LOCAL);
-    const struct trawl_job *job = object != NULL ? dlsym(object, "trawl_job") : NULL;
+    const struct trawl_job *job = symbol(dlopen(name, RTLD_NOW | RTLD_LOCAL));
     if (job == NULL) {
         error_set(err, 0, "%.400s", dlerror());
         return NULL;

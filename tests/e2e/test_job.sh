@@ -38,7 +38,7 @@ if [ -d "$BOOKS" ]; then
         done
         check "... each map task ran once, each reduce task too" test \
             "$(figure "$T/wordcount$n.out" maps attempts) $(figure "$T/wordcount$n.out" reduces attempts)" = \
-            "$(figure "$T/wordcount$n.out" maps done) $n"
+            "$(figure "$T/wordcount$n.out" maps "done") $n"
     done
 else
     skip "word count and index of the books" "no corpora/mapreduce"
@@ -132,7 +132,7 @@ wrong() {
     local text=$1 rc=0
     shift
     "$TRAWL" job "$@" >"$T/wrong.out" 2>"$T/wrong.err" || rc=$?
-    [ $rc = 2 ] && grep -q "$text" "$T/wrong.err"
+    [ "$rc" = 2 ] && grep -q "$text" "$T/wrong.err"
 }
 check "no such job" wrong 'nosuch: no such job; there are wordcount' run nosuch --output "$T/x" "$T/text"
 check "no input" wrong 'no input: accepted is' run wordcount --output "$T/x"
