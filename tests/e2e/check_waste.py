@@ -30,6 +30,9 @@ import zlib
 
 from check_log import read_logs, seconds, url_of
 
+# A server that is busy reads a request so much later than it was sent, by a worker that has stood still or been dead since.
+LATE_MS = 1000
+
 Record = collections.namedtuple("Record", "id uri date_ms")
 Fault = collections.namedtuple("Fault", "name at_ms ports records")
 
@@ -111,7 +114,7 @@ class Checker:
             for requests in self.by_conn.values():
                 if "*" not in f.ports and str(requests[0].port) not in f.ports:
                     continue
-                before = [r for r in requests if r.start <= f.at_ms]
+                before = [r for r in requests if r.start <= f.at_ms + LATE_MS]
                 if before:
                     hanging.add(before[-1])
         return lost, hanging
