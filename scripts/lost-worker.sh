@@ -3,10 +3,10 @@
 #
 #   scripts/lost-worker.sh [PAIRS]        default 3
 #
-# A master and ten workers on 40 loopback origins, each worker held to LOST_SHARE (3) percent of one core by a cgroup,
+# A master and ten workers on 200 loopback origins, each worker held to LOST_SHARE (1) percent of one core by a cgroup,
 # so that workers are what the crawl is short of. Time is from the first to the last request, by the server's log.
 # The killed one stays away. Explained: what is left takes 10/9 of its time, and one lease. Environment: LOST_PAGES
-# (24000), LOST_LEASE (10s). Needs root and the cpu controller of cgroups.
+# (40000), LOST_LEASE (3s). Needs root and the cpu controller of cgroups.
 case ${1:-} in -*) sed -n '2,9s/^# \{0,1\}//p' "$0"; [ "$1" = --help ]; exit ;; esac
 . "$(dirname "$0")/../tests/e2e/lib.sh"
 begin lost_worker
@@ -14,10 +14,10 @@ need_trawl
 need_root
 cp "$TRAWL" "$T/trawl" && TRAWL=$T/trawl      # a build meanwhile does not matter
 PAIRS=${1:-3}
-PAGES=${LOST_PAGES:-24000}
-SHARE=${LOST_SHARE:-3}
-LEASE=${LOST_LEASE:-10s}
-ORIGINS=40 WORKERS=10
+PAGES=${LOST_PAGES:-40000}
+SHARE=${LOST_SHARE:-1}
+LEASE=${LOST_LEASE:-3s}
+ORIGINS=200 WORKERS=10
 cpu=/sys/fs/cgroup/cpu
 [ -f "$cpu/cpu.cfs_quota_us" ] || cpu=/sys/fs/cgroup
 grep -qw cpu /sys/fs/cgroup/cgroup.controllers 2>/dev/null || [ -f "$cpu/cpu.cfs_quota_us" ] ||
