@@ -179,9 +179,9 @@ bool frontier_refetch(struct core *c, struct now now, uint64_t fp);
 void frontier_robots(struct core *c, struct now now, struct origin *o,
                      const Trawl__RobotsReport *r);
 /* A visit ended because the origin does not answer, or (`failing`) answers with errors: it rests, for
- * `asked_ms` or longer, or is given up. `error` is the last one. */
-void frontier_unreachable(struct core *c, struct now now, struct origin *o, bool failing,
-                          uint32_t asked_ms, const char *error);
+ * `asked_ms` or longer, or is given up. `error` is the last one. `attempt`: of the visit, which counts once; 0: none. */
+void frontier_unreachable(struct core *c, struct now now, struct origin *o, uint64_t attempt,
+                          bool failing, uint32_t asked_ms, const char *error);
 /* Nothing is granted on it for `ms`; LIMIT_SERVER_DELAY_MS at most. */
 void frontier_rest(struct core *c, struct now now, struct origin *o, uint32_t ms);
 /* It has answered without an error. */

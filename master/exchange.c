@@ -124,8 +124,8 @@ static void take_verdict(struct core *c, struct now now, struct lease *l,
     switch (r->verdict) {
     case TRAWL__VERDICT__UNREACHABLE:
     case TRAWL__VERDICT__FAILING:
-        frontier_unreachable(c, now, o, r->verdict == TRAWL__VERDICT__FAILING, r->backoff_ms,
-                             reason);
+        frontier_unreachable(c, now, o, r->attempt, r->verdict == TRAWL__VERDICT__FAILING,
+                             r->backoff_ms, reason);
         break;
     case TRAWL__VERDICT__FORBIDDEN:
         frontier_park(c, now, o, TRAWL__STATE__EXCLUDED, reason);

@@ -34,6 +34,7 @@ void frontier_put_origin(struct core *c, const struct origin *o) {
     v.reason = o->reason;
     v.depth = o->depth;
     v.failures = o->failures;
+    v.judged_attempt = o->judged_attempt;
     v.rest_until_ms = (uint64_t)o->rest_until_unix_ms;
     v.rest_ms = o->rest_ms;
     core_put(c, record_origin(o->id), &v.base);
@@ -539,7 +540,7 @@ static void robots_unreachable(struct core *c, struct now now, struct origin *o,
                                const char *reason) {
     o->robots_state = HOST_ROBOTS_UNKNOWN;
     o->robots_hops = 0;
-    frontier_unreachable(c, now, o, failing, 0,
+    frontier_unreachable(c, now, o, 0, failing, 0,
                          reason == NULL || reason[0] == '\0' ? "robots-unreachable" : reason);
 }
 
@@ -794,13 +795,17 @@ void frontier_rest(struct core *c, struct now now, struct origin *o, uint32_t ms
     update_host(c, now, o);
 }
 
-void frontier_unreachable(struct core *c, struct now now, struct origin *o, bool failing,
-                          uint32_t asked_ms, const char *error) {
+void frontier_unreachable(struct core *c, struct now now, struct origin *o, uint64_t attempt,
+                          bool failing, uint32_t asked_ms, const char *error) {
     bool resting = o->rest_until_ms > now.mono_ms;
+    bool told = attempt != 0 && attempt <= o->judged_attempt;
     char reason[ORIGIN_REASON_BYTES];
 
-    /* Several visits of one origin meet the same trouble: it counts once. */
-    if (resting) {
+    /* Several visits of one origin meet the same trouble, and a visit that was attached after a restart tells it
+     * again: it counts once. */
+    if (attempt > o->judged_attempt)
+        o->judged_attempt = attempt;
+    if (resting || told) {
         frontier_rest(c, now, o, asked_ms);
         return;
     }

@@ -60,9 +60,10 @@ struct origin {
 
     int64_t free_at_ms;
     uint32_t leases, connections;
-    uint32_t culprits;     /* URLs that failed because they took their workers along */
-    uint32_t failures;     /* rests in a row with no success in between */
-    int64_t rest_until_ms; /* it asked for a rest, or is failing; in the past: it does not rest */
+    uint32_t culprits;       /* URLs that failed because they took their workers along */
+    uint32_t failures;       /* rests in a row with no success in between */
+    uint64_t judged_attempt; /* the last visit whose trouble was counted in `failures` */
+    int64_t rest_until_ms;   /* it asked for a rest, or is failing; in the past: it does not rest */
     int64_t rest_until_unix_ms;
     uint32_t rest_ms;    /* how long that rest is */
     Trawl__State parked; /* EXCLUDED or FAILED once given up; else PENDING */

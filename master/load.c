@@ -68,6 +68,7 @@ static void load_rest(struct origin *o, struct now now, const Trawl__StoredOrigi
     int64_t left = (int64_t)v->rest_until_ms - now.unix_ms;
 
     o->failures = v->failures;
+    o->judged_attempt = v->judged_attempt;
     if (left <= 0)
         return;
     if (left > v->rest_ms)
