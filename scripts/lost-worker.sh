@@ -11,7 +11,7 @@ case ${1:-} in -*) sed -n '2,9s/^# \{0,1\}//p' "$0"; [ "$1" = --help ]; exit ;; 
 . "$(dirname "$0")/../tests/e2e/lib.sh"
 begin lost_worker
 need_trawl
-need_root
+need_root "CPU time limits"
 cp "$TRAWL" "$T/trawl" && TRAWL=$T/trawl      # a build meanwhile does not matter
 PAIRS=${1:-3}
 PAGES=${LOST_PAGES:-40000}
