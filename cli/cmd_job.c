@@ -69,8 +69,14 @@ static uint32_t worker_count(const struct args *a) {
 
 /* ---- what is asked for ------------------------------------------------------------------------------------- */
 
+static bool is_streaming(const struct args *a) {
+    return a->job.map != NULL;
+}
+
 /* The functions are loaded here once, so that a wrong name is told at once and not by every worker. */
 static bool find_function(struct job_run *j, struct error *err) {
+    if (is_streaming(j->a))
+        return true;
     if (strchr(j->name, '/') == NULL) {
         snprintf(j->function, sizeof j->function, "%s", j->name);
     } else if (realpath(j->name, j->function) == NULL) {
@@ -100,7 +106,7 @@ static bool plan(struct job_run *j, struct error *err) {
     for (size_t i = 0; i < a->job.inputs.count; i++)
         if (!job_plan_add(&j->plan, a->job.inputs.items[i], err))
             return false;
-    for (size_t i = 2; i < a->words.count; i++)
+    for (size_t i = is_streaming(a) ? 1 : 2; i < a->words.count; i++)
         if (!job_plan_add(&j->plan, a->words.items[i], err))
             return false;
     if (j->plan.has_kind)
@@ -318,6 +324,12 @@ static const Trawl__JobInfo *submit(struct job_run *j, struct error *err) {
     spec.timeout_ms = j->a->job.timeout_ms;
     spec.attempts = j->a->job.attempts;
     spec.no_backup = j->a->job.no_backup;
+    if (is_streaming(j->a)) {
+        spec.map_command = (char **)&j->a->job.map;
+        spec.reduce_command = (char **)&j->a->job.reduce;
+        spec.n_map_command = spec.n_reduce_command = 1;
+        spec.shell = j->a->job.shell;
+    }
     run.token = (ProtobufCBinaryData){.data = token, .len = sizeof token};
     run.spec = &spec;
     run.splits = splits;
@@ -403,10 +415,12 @@ static int run(const struct args *a) {
     sigaddset(&j->signals, SIGCHLD);
     pthread_sigmask(SIG_BLOCK, &j->signals, NULL);
     job_show_init(&j->show, a->quiet);
-    if (a->words.count < 2)
-        error_set(&err, 0, "accepted is: trawl job run NAME [options] [FILE...]");
-    else if ((j->name = a->words.items[1]),
-             plan(j, &err) && find_function(j, &err) && make_output(j, &err))
+    j->name = is_streaming(a) ? "stream" : a->words.count > 1 ? a->words.items[1] : NULL;
+    if (j->name == NULL || (a->job.map == NULL) != (a->job.reduce == NULL))
+        error_set(&err, 0,
+                  "accepted is: trawl job run NAME [options] [FILE...], or --map CMD and "
+                  "--reduce CMD in place of NAME");
+    else if (plan(j, &err) && find_function(j, &err) && make_output(j, &err))
         code = begin(j, &err) ? follow(j, &err) : 1;
     job_show_end_line(&j->show);
     if (code != 0)

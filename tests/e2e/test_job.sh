@@ -126,6 +126,44 @@ check "a line that crashes the function: the job ends" exits crash 60 0
 check "... one record is skipped" test "$(figure "$T/crash.out" skipped)" = 1
 check "... all others count" test "$(sorted "$T/crash.d" | awk '{ n += $2 } END { print n }')" = $((1999 * 8))
 
+# ---- commands ------------------------------------------------------------------------------------------------------
+LONGEST=$TOP/examples/longest.py
+cat "$T"/text/* | tr -cs 'A-Za-z' '\n' | awk 'NF { l = substr($1, 1, 1); w = best[l]
+    if (length($1) > length(w) || (length($1) == length(w) && $1 > w)) best[l] = $1 }
+    END { for (l in best) print l, best[l] }' | LC_ALL=C sort >"$T/longest"
+job stream --map "$LONGEST map" --reduce "$LONGEST reduce" --workers 2 --output "$T/stream.d" "$T"/text/*
+check "a job of commands in Python ends" exits stream 60 0
+check "... with the right output" same "$T/stream.d" "$T/longest"
+job pipes --shell --map "tr -cs 'a-z' '\\n' | sed '/./s/\$/\\t1/'" --reduce "cut -f1 | uniq -c | awk '{ print \$2, \$1 }'" \
+    --workers 2 --output "$T/pipes.d" "$T"/text/*
+check "commands with a shell end" exits pipes 60 0
+check "... with the right output" same "$T/pipes.d" "$T/expected"
+job early2 --map 'head -n 1' --reduce cat --workers 2 --output "$T/early2.d" "$T"/text/*
+check "a command that has seen enough is fine" exits early2 60 0
+job broken --map 'false' --reduce cat --workers 2 --task-attempts 2 --output "$T/broken.d" "$T"/text/*
+check "a command that fails: the job fails" exits broken 60 1
+check "... and says which, and how" grep -q 'map command false: exited with code 1' "$T/broken.err"
+
+# ---- pages of a crawl ----------------------------------------------------------------------------------------------
+port=$(free_port)
+python3 "$WEB/gen.py" "$T/site" --count 1 --port "$port" --pages 30 --size 1500 || fail "gen.py"
+nginx_start web "$port" "$T/site" 127.0.1.1
+start crawl "$TRAWL" crawl --dir "$T/crawl" "${QUICK[@]}" --listen "tcp://127.0.0.1:$(free_port)" --workers 2 \
+    --delay 0s --quiet --seeds "$T/site/seeds.txt"
+check "a small crawl ends" exits crawl 60 0
+job pages wordcount --input "$T/crawl" --workers 2
+check "word count over its pages ends" exits pages 60 0
+check "... its output lies with the crawl" test -s "$T/crawl/jobs/wordcount/part-00000"
+job urls --map "$TOP/tests/jobs/urls.py" --reduce "sort -u" --workers 2 --output "$T/urls.d" --input "$T/crawl"
+check "a command over its pages ends" exits urls 60 0
+check "... each page was given to it once" diff <(cut -f1 "$T/urls.d"/part-* | LC_ALL=C sort) \
+    <("$TRAWL" export "$T/crawl" --format jsonl | python3 -c '
+import json, sys
+for line in sys.stdin:
+    row = json.loads(line)
+    if row.get("status"):
+        print(row["url"])' | LC_ALL=C sort)
+
 # ---- mistakes ----------------------------------------------------------------------------------------------------------
 # wrong TEXT ARGUMENT...: exit 2, and the message has the text.
 wrong() {
