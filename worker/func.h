@@ -26,4 +26,8 @@ const struct trawl_job *func_load(const char *name, struct error *err);
 
 extern const struct trawl_job func_wordcount, func_indexer;
 
+/* ---- func_grep.c -------------------------------------------------------------------------------------- */
+
+extern const struct trawl_job func_grep;
+
 #endif

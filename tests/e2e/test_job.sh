@@ -144,6 +144,14 @@ job broken --map 'false' --reduce cat --workers 2 --task-attempts 2 --output "$T
 check "a command that fails: the job fails" exits broken 60 1
 check "... and says which, and how" grep -q 'map command false: exited with code 1' "$T/broken.err"
 
+# ---- lines that match ---------------------------------------------------------------------------------------------------
+job grep grep --workers 2 --output "$T/grep.d" "$T"/text/* -- '\bab[a-d]{2}\b'
+check "grep ends" exits grep 60 0
+check "... with the lines that grep(1) finds" same "$T/grep.d" <(cd "$T/text" && grep -P '\bab[a-d]{2}\b' text* | sed 's/:/\t/' | LC_ALL=C sort)
+job pattern grep --task-attempts 1 --output "$T/pattern.d" "$T"/text/* -- '('
+check "a wrong pattern: the job fails" exits pattern 60 1
+check "... and says why" grep -q 'pattern (: missing closing parenthesis' "$T/pattern.err"
+
 # ---- pages of a crawl ----------------------------------------------------------------------------------------------
 port=$(free_port)
 python3 "$WEB/gen.py" "$T/site" --count 1 --port "$port" --pages 30 --size 1500 || fail "gen.py"
