@@ -81,7 +81,7 @@ struct trawl_api {
     /* The attempt failed; does not return. */
     void (*fail)(struct trawl_task *, const char *why);
     /* A file that becomes the partition's output, part-NNNNN, when the task is committed, in place of what
-     * write() gave it. Of a reduce task. */
+     * write() gave it. Of a reduce task. It is to be closed when end() returns: the commit comes before close(). */
     const char *(*output_path)(struct trawl_task *);
     unsigned (*partition)(
         const struct trawl_task *); /* number of the reduce task; 0 of a map task */
@@ -95,7 +95,8 @@ struct trawl_job {
     bool (*open)(void **state, struct trawl_task *, const struct trawl_api *, int argc,
                  char *const *argv, char *error);
     void (*map)(void *state, struct trawl_task *, const struct trawl_record *);
-    /* Makes fewer records of one key's values, by emit() of the same key; any number of times, or never. */
+    /* Makes fewer records of one key's values, by emit() of the same key; any number of times, or never. It may be
+     * called while map() is in emit(). */
     void (*combine)(void *state, struct trawl_task *, const void *key, size_t key_len,
                     struct trawl_values *);
     void (*reduce)(void *state, struct trawl_task *, const void *key, size_t key_len,
