@@ -143,6 +143,9 @@ test: ## install what is missing, build, run every test
 	$(MAKE) -j$$(nproc) WERROR=1 all unit $(B)/sim
 	B=$(B) scripts/test.sh
 
+corpora: all unit ## known-answer corpora: cases, passed, and each miss with its reason
+	B=$(B) scripts/corpora.sh
+
 lint: ## formatting, layers, banned functions, static analysis
 	scripts/deps.sh build lint
 	scripts/lint.sh
@@ -166,4 +169,4 @@ help: ## this list
 clean: ## remove every build directory
 	rm -rf build build-*
 
-.PHONY: all libraries unit sim mutants fuzz fuzzers FORCE deps demo test lint bench install help clean
+.PHONY: all libraries unit sim mutants fuzz fuzzers FORCE deps demo test corpora lint bench install help clean

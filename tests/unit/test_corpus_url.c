@@ -6,7 +6,9 @@
  * Cases that are known to fail are listed here with the reason.
  */
 #include "shared/buf.h"
+#include "shared/cdxj.h"
 #include "shared/domain.h"
+#include "shared/limits.h"
 #include "shared/url.h"
 #include "shared/url_percent.h"
 
@@ -428,6 +430,79 @@ static void test_resolve(void **state) {
     score_check(&score);
 }
 
+/* ------------------------------------------------------------------ dialects */
+
+/* Whether the canonical form of a URL is this one, and stays as it is when it is parsed again. */
+static bool canonical_is(const char *input, const json_t *want) {
+    bool ok = url_parse(&parsed, input, strlen(input), NULL) == URL_OK;
+
+    if (!ok)
+        return json_is_null(want);
+    if (url_is_http(&parsed))
+        url_canonicalise(&parsed);
+    assert_true(reparses(&parsed));
+    return !json_is_null(want) && strcmp(parsed.href, json_string_value(want)) == 0;
+}
+
+/* What crawler-commons does to a URL that trawl asks a server for just as the page says. */
+static const char *normalize_reason(const char *input) {
+    const char *path = strstr(input, "://");
+
+    if (strpbrk(input, "%`") != NULL)
+        return "crawler-commons rewrites percent-escapes";
+    if (path == NULL)
+        return "crawler-commons adds a scheme, and keeps file URLs another way";
+    if (strstr(path + 3, "//") != NULL || path[3] == '/')
+        return "crawler-commons drops empty segments";
+    if (strchr(input, '?') != NULL)
+        return "crawler-commons sorts parameters, and drops a '?' without any";
+    return strchr(input, '[') != NULL ? "crawler-commons keeps an IPv4 address in an IPv6 address"
+                                      : "a choice of crawler-commons";
+}
+
+static void test_normalize(void **state) {
+    struct score score = {.name = "url/crawlercommons-normalize.json"};
+    json_t *root = load(score.name), *c;
+    size_t i;
+
+    (void)state;
+    if (root == NULL)
+        skip();
+    json_array_foreach(root, i, c) {
+        const char *input = json_string_value(json_object_get(c, "input"));
+        score_add(&score, canonical_is(input, json_object_get(c, "expected")),
+                  normalize_reason(input), input, &parsed);
+    }
+    json_decref(root);
+    score_check(&score);
+}
+
+/* Keys of an index. */
+static void test_surt(void **state) {
+    struct score score = {.name = "url/urlcanon/surt.json, defaultIASurt"};
+    json_t *root = load("url/urlcanon/surt.json"), *want;
+    const char *key;
+    struct buf surt;
+
+    (void)state;
+    if (root == NULL)
+        skip();
+    buf_init(&surt, 4 * LIMIT_URL_BYTES);
+    url_release(&parsed);
+    json_object_foreach(json_object_get(root, "defaultIASurt"), key, want) {
+        buf_reset(&surt);
+        assert_true(cdxj_surt(key, strlen(key), &surt));
+        score_add(&score,
+                  surt.len == json_string_length(want) &&
+                      memcmp(surt.data, json_string_value(want), surt.len) == 0,
+                  strncmp(key, "http", 4) != 0 ? "what is no http URL is left as it is" : NULL, key,
+                  &parsed);
+    }
+    json_decref(root);
+    buf_release(&surt);
+    score_check(&score);
+}
+
 /* ------------------------------------------------------------------ registrable domains */
 
 static bool registrable_is(const char *host, const char *want) {
@@ -475,12 +550,20 @@ static int release(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_urltestdata),      cmocka_unit_test(test_ada),
-        cmocka_unit_test(test_toascii),          cmocka_unit_test(test_idna),
-        cmocka_unit_test(test_percent_encoding), cmocka_unit_test(test_no_dns_length),
-        cmocka_unit_test(test_funky_ipv4),       cmocka_unit_test(test_path_dots),
-        cmocka_unit_test(test_urlcanon_whatwg),  cmocka_unit_test(test_idempotence),
-        cmocka_unit_test(test_resolve),          cmocka_unit_test(test_registrable),
+        cmocka_unit_test(test_urltestdata),
+        cmocka_unit_test(test_ada),
+        cmocka_unit_test(test_toascii),
+        cmocka_unit_test(test_idna),
+        cmocka_unit_test(test_percent_encoding),
+        cmocka_unit_test(test_no_dns_length),
+        cmocka_unit_test(test_funky_ipv4),
+        cmocka_unit_test(test_path_dots),
+        cmocka_unit_test(test_urlcanon_whatwg),
+        cmocka_unit_test(test_idempotence),
+        cmocka_unit_test(test_resolve),
+        cmocka_unit_test(test_normalize),
+        cmocka_unit_test(test_surt),
+        cmocka_unit_test(test_registrable),
     };
 
     return cmocka_run_group_tests(tests, NULL, release);
