@@ -18,12 +18,7 @@ PAGES=${LOST_PAGES:-40000}
 SHARE=${LOST_SHARE:-1}
 LEASE=${LOST_LEASE:-3s}
 ORIGINS=200 WORKERS=10
-cpu=/sys/fs/cgroup/cpu
-[ -f "$cpu/cpu.cfs_quota_us" ] || cpu=/sys/fs/cgroup
-grep -qw cpu /sys/fs/cgroup/cgroup.controllers 2>/dev/null || [ -f "$cpu/cpu.cfs_quota_us" ] ||
-    fail "cgroups limit CPU time" "no cpu controller in /sys/fs/cgroup"
-group=$cpu/trawl-lost-$$
-undo "for g in $group-*; do rmdir \$g; done"
+. "$(dirname "$0")/cpu-groups.sh"
 
 port=$(free_port)
 python3 "$WEB/gen.py" "$T/site" --count $ORIGINS --port "$port" --pages $((PAGES / ORIGINS)) --size 4000 --ring \
@@ -32,17 +27,8 @@ mapfile -t addrs < <(awk -F'[/:]' '{ print $4 }' "$T/site/seeds.txt")
 nginx_start web "$port" "$T/site" "${addrs[@]}"
 expected=$(expected_count "$T/site/expected.tsv")
 
-limit() {
-    mkdir "$1"
-    if [ -f "$1/cpu.max" ]; then
-        echo "$((SHARE * 1000)) 100000" >"$1/cpu.max"
-    else
-        echo 100000 >"$1/cpu.cfs_period_us"
-        echo $((SHARE * 1000)) >"$1/cpu.cfs_quota_us"
-    fi
-}
 for ((i = 1; i <= WORKERS; i++)); do
-    limit "$group-$i"
+    share "$i" $((SHARE * 1000))
 done
 
 # one NUMBER [KILL]: a crawl; SECONDS_LAST is its time, PROGRESS what was done at the kill.
@@ -53,8 +39,7 @@ one() {
     start master "$TRAWL" master --dir "$T/$1/master" --http off --allow-net 127.0.0.0/8 --listen "$listen" --scope any \
         --delay 0s --lease "$LEASE" --seeds "$T/site/seeds.txt"
     for ((i = 1; i <= WORKERS; i++)); do
-        # shellcheck disable=SC2016
-        start "w$i" sh -c 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"' - "$group-$i" "$TRAWL" worker \
+        start_in "$i" "w$i" "$TRAWL" worker \
             --master "$listen" --dir "$T/$1/w$i" --threads 1
     done
     PROGRESS=1
@@ -87,9 +72,6 @@ for ((pair = 1; pair <= PAIRS; pair++)); do
     ratios+=("$ratio")
     bounds+=("$bound")
 done
-median() {
-    printf '%s\n' "$@" | sort -n | sed -n "$((($# + 1) / 2))p"
-}
 check "no longer than the lost capacity and one lease explain" \
     holds "$(median "${ratios[@]}") <= $(median "${bounds[@]}")"
 echo "# median of $PAIRS: $(median "${ratios[@]}"), explained $(median "${bounds[@]}")"
