@@ -45,12 +45,10 @@ for ((i = 1; i <= WORKERS; i++)); do
     worker "$i"
 done
 
-# status: of the newest job, as JSON.
-status() {
-    "$TRAWL" job status --json --master "$listen"
-}
+# maps_done N: so many map tasks of the newest job.
 maps_done() {
-    [ "$(status | python3 -c 'import json, sys; print(json.load(sys.stdin)["maps"]["done"])')" -ge "$1" ]
+    [ "$("$TRAWL" job list --json --master "$listen" |
+        python3 -c 'import json, sys; print(max(map(json.loads, sys.stdin), key=lambda j: j["job"])["maps"]["done"])')" -ge "$1" ]
 }
 attached() {
     [ "$("$TRAWL" status --json --master "$listen" |
