@@ -94,6 +94,13 @@ static struct rpc_answer await(struct rpc_lines *l) {
     return answer;
 }
 
+/* A connection may carry its first answer a moment before it is counted. */
+static void await_connections(struct rpc_client *c, uint64_t n) {
+    for (int i = 0; i < 20000 && rpc_client_connections(c) < n; i++)
+        poll(NULL, 0, 1);
+    assert_int_equal(rpc_client_connections(c), n);
+}
+
 static void test_echo(void **state) {
     struct echo e;
     struct buf reply;
@@ -113,7 +120,7 @@ static void test_echo(void **state) {
         assert_int_equal(reply.len, n);
         assert_memory_equal(reply.data, text, (size_t)n);
     }
-    assert_int_equal(rpc_client_connections(c), 1);
+    await_connections(c, 1);
     assert_int_equal(strncmp(e.peer, "127.0.0.1:", 10), 0);
     /* Empty, and as large as may be. */
     assert_true(rpc_call_sync(c, "", 0, 20000, &reply, &err));
@@ -173,13 +180,6 @@ static void test_lines(void **state) {
     assert_true(rpc_server_stop(s));
     rpc_server_reply(call, "in vain", 7);
     rpc_server_free(s);
-}
-
-/* A connection may carry its first answer a moment before it is counted. */
-static void await_connections(struct rpc_client *c, uint64_t n) {
-    for (int i = 0; i < 20000 && rpc_client_connections(c) < n; i++)
-        poll(NULL, 0, 1);
-    assert_int_equal(rpc_client_connections(c), n);
 }
 
 static void test_restart(void **state) {
