@@ -434,7 +434,7 @@ static bool decode_here(const struct charset *c, const char *p, size_t n, struct
     buf_init(&piece, CHARSET_PIECE_BYTES);
     if (is_named(c, "replacement")) {
         end = p;
-        ok = n == 0 || (append_code(&piece, 0xfffd) && to.take(to.arg, piece.data, piece.len));
+        ok = append_code(&piece, 0xfffd) && to.take(to.arg, piece.data, piece.len);
     }
     while (ok && p < end) {
         buf_reset(&piece);
@@ -475,6 +475,8 @@ bool charset_decode_pieces(const struct charset *c, const char *p, size_t n,
     struct taker to = {take, arg};
     UErrorCode error = U_ZERO_ERROR;
 
+    if (n == 0) /* for which `p` may be NULL, and ICU refuses that */
+        return true;
     if (c->icu == NULL)
         return decode_here(c, p, n, to);
     UConverter *source = ucnv_open(c->icu, &error);
@@ -561,6 +563,8 @@ bool charset_encode_query(const struct charset *c, const char *p, size_t n, stru
     struct buf clean, encoded;
     bool ok = false;
 
+    if (n == 0)
+        return true;
     buf_init(&clean, to->cap_max);
     buf_init(&encoded, to->cap_max);
     escape_controls(&clean, p, n);

@@ -421,13 +421,12 @@ static void forget_links(struct page *p) {
 /* The query of a link on a page in a legacy encoding is encoded in that encoding, not in UTF-8.
  * `*text` is left alone or moved to `scratch`. False: no memory. */
 static bool encode_query(struct page *p, const char **text, size_t *len) {
-    const char *query = memchr(*text, '?', *len), *end = *text + *len;
+    const char *hash = memchr(*text, '#', *len), *end = hash != NULL ? hash : *text + *len;
+    const char *query = memchr(*text, '?', (size_t)(end - *text));
 
     if (query == NULL || p->charset == NULL || p->charset == charset_utf8() ||
         charset_is_ascii(query, (size_t)(end - query)))
         return true;
-    const char *hash = memchr(query, '#', (size_t)(end - query));
-    end = hash != NULL ? hash : end;
     buf_reset(&p->style);
     for (const char *q = query + 1; q < end; q++)
         if (*q != '\t' && *q != '\n' && *q != '\r')

@@ -143,6 +143,12 @@ static void test_queries(void **state) {
     assert_query("euc-kr", "가", "%B0%A1");
     assert_query("iso-2022-jp", "テ", "%1B$B%F%1B(B");
     assert_query("utf-16le", "é", "%C3%A9");
+    struct buf out;
+    buf_init(&out, 16);
+    assert_true(charset_encode_query(charset_windows_1252(), NULL, 0, &out));
+    assert_true(charset_decode(charset_windows_1252(), NULL, 0, &out));
+    assert_int_equal(out.len, 0);
+    buf_release(&out);
 }
 
 static void test_output_is_bounded(void **state) {

@@ -251,6 +251,12 @@ static void test_encodings(void **state) {
             "a http://h.example/d/%E3%83%86?%83e\n");
     ENCODED("text/html;charset=x-user-defined", "<a href='\xff'>",
             "a http://h.example/d/%EF%9F%BF\n");
+    /* An empty query before a fragment, a '?' that belongs to one: what stands behind a space is not cut off. */
+    ENCODED("text/html;charset=iso-8859-1",
+            "<a href='a?\n#\xe9'><a href='b\n#?#\xe9'><a href='?\xe9'>",
+            "a http://h.example/d/a?\na http://h.example/d/b\na http://h.example/d/p.html?%E9\n");
+    ENCODED("text/html;charset=iso-8859-1", "<link rel=canonical href='a?#\xe9'><a href='b'>",
+            "link-canonical http://h.example/d/a?\na http://h.example/d/b\n");
     /* UTF-16, by its mark. */
     ENCODED("text/html", "\xff\xfe<\0a\0 \0h\0r\0e\0f\0=\0\xe9\0?\0\xe9\0>\0",
             "a http://h.example/d/%C3%A9?%C3%A9\n");
