@@ -28,48 +28,43 @@ const char *trap_verdict_name(enum trap_verdict v) {
 
 enum { SEGMENTS_MAX = LIMIT_URL_BYTES + 1 };
 
-/* Where each segment begins; one more for where the next would. */
+/* The segments of a path, without their '/'. */
 struct segments {
-    uint16_t at[SEGMENTS_MAX + 1];
+    struct url_slice list[SEGMENTS_MAX];
     size_t count;
-    const char *path;
 };
-
-_Static_assert(LIMIT_URL_BYTES < UINT16_MAX, "offsets in a path are kept in 16 bits");
 
 static void split(struct segments *s, struct url_slice path) {
     size_t begin = path.len > 0 && path.ptr[0] == '/' ? 1 : 0;
 
-    s->path = path.ptr;
     s->count = 0;
-    s->at[0] = (uint16_t)begin;
     for (size_t i = begin; i <= path.len && s->count < SEGMENTS_MAX; i++) {
         if (i < path.len && path.ptr[i] != '/')
             continue;
-        if (i == path.len && s->at[s->count] == i)
+        if (i == path.len && begin == i)
             break; /* nothing behind the last '/' */
-        s->at[++s->count] = (uint16_t)(i + 1);
+        s->list[s->count++] = (struct url_slice){path.ptr + begin, i - begin};
+        begin = i + 1;
     }
 }
 
-static bool same_segment(const struct segments *s, size_t a, size_t b) {
-    size_t len = (size_t)(s->at[a + 1] - s->at[a]);
+static int compare_segments(const void *a, const void *b) {
+    const struct url_slice *x = a, *y = b;
 
-    return len == (size_t)(s->at[b + 1] - s->at[b]) &&
-           memcmp(s->path + s->at[a], s->path + s->at[b], len - 1) == 0;
+    if (x->len != y->len)
+        return x->len < y->len ? -1 : 1;
+    return memcmp(x->ptr, y->ptr, x->len);
 }
 
-/* Does any group of segments stand more than `max` times in a row? It does where `max` groups' worth of segments are
- * each the same as the one a group further on. */
-static bool repeats(const struct segments *s, uint32_t max) {
-    for (size_t group = 1; group <= TRAP_GROUP_SEGMENTS && group < s->count; group++) {
-        size_t run = 0;
-        for (size_t i = 0; i + group < s->count; i++) {
-            run = same_segment(s, i, i + group) ? run + 1 : 0;
-            if (run >= group * max)
-                return true;
-        }
-    }
+/* Does any segment stand more than `max` times in the path? In a group that does, each one does. Sorts them: so many
+ * are made by those who mean harm that each must not be compared with each. */
+static bool repeats(struct segments *s, uint32_t max) {
+    if (s->count <= max)
+        return false;
+    qsort(s->list, s->count, sizeof s->list[0], compare_segments);
+    for (size_t i = 0; i + max < s->count; i++)
+        if (compare_segments(&s->list[i], &s->list[i + max]) == 0)
+            return true;
     return false;
 }
 

@@ -23,8 +23,6 @@
 #include <stdint.h>
 
 enum {
-    /* The longest group of segments whose repetition is looked for. */
-    TRAP_GROUP_SEGMENTS = 16,
     /* Hexadecimal digits in a row, with a decimal one among them, that are an id. */
     TRAP_ID_DIGITS = 8,
 };
@@ -33,7 +31,9 @@ enum {
 struct trap_limits {
     uint32_t url_length; /* bytes of the URL */
     uint32_t path_depth; /* segments of the path; one of no bytes counts, but behind the last '/' */
-    uint32_t repeats;    /* times that a segment, or a group of them, may stand in a row */
+    uint32_t
+        repeats; /* times that a segment may stand anywhere in the path: in a row (/a/a/a), as a group
+                          * (/a/b/a/b), or mixed, as relative links to a/ and b/ make them (/a/b/b/a) */
     uint32_t query_params; /* parts of the query between '&' */
 };
 

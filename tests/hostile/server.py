@@ -385,6 +385,11 @@ async def growing_path(x):
     await x.answer(b'<a href="a/">deeper</a>')
 
 
+@behaviour("growing-woven")
+async def growing_woven(x):
+    await x.answer(b'<a href="a/">one</a> <a href="b/">other</a>')
+
+
 @behaviour("growing-mixed")
 async def growing_mixed(x):
     await x.answer(b'<a href="d%d/">deeper</a>' % x.path.count("/"))

@@ -67,11 +67,16 @@ static void test_repeats(void **state) {
     assert_int_equal(check(&l, "http://a/a/b/a/b/a/b"), TRAP_NONE);
     assert_int_equal(check(&l, "http://a/a/b/a/b/a/b/a/b"), TRAP_REPEATS);
     assert_int_equal(check(&l, "http://a/0/a/b/c/a/b/c/a/b/c/a/b/c/1"), TRAP_REPEATS);
-    assert_int_equal(check(&l, "http://a/a/b/a/b/a/b/a/c"), TRAP_NONE);
-    assert_int_equal(check(&l, "http://a/x/y/x/z/x/w/x"), TRAP_NONE);
+    assert_int_equal(check(&l, "http://a/a/b/a/b/a/b/b"), TRAP_REPEATS);
+    assert_int_equal(check(&l, "http://a/x/y/x/z/x/w"), TRAP_NONE);
+    assert_int_equal(check(&l, "http://a/x/y/x/z/x/w/x"), TRAP_REPEATS);
+    assert_int_equal(check(&l, "http://a/x/y/x/z/x/w/X"), TRAP_NONE);
+    assert_int_equal(check(&l, "http://a/x/y/x/z/x?/x/x"), TRAP_NONE);
     assert_int_equal(check(&l, "http://a/xx/x/xx/x"), TRAP_NONE);
     assert_int_equal(check(&l, "http://a/////"), TRAP_REPEATS);
+    assert_int_equal(check(&l, "http://a////"), TRAP_NONE);
     assert_int_equal(check(&once, "http://a/a/b"), TRAP_NONE);
+    assert_int_equal(check(&once, "http://a/a/b/a/"), TRAP_REPEATS);
     assert_int_equal(check(&once, "http://a/a/b/b"), TRAP_REPEATS);
     assert_int_equal(check(&once, "http://a/a/b/a/b"), TRAP_REPEATS);
     assert_int_equal(check(&once, "http://a/"), TRAP_NONE);
@@ -97,6 +102,36 @@ static void test_params(void **state) {
     assert_int_equal(check(&l, "http://a/?&a=1&&b=2&"), TRAP_NONE);
     assert_int_equal(check(&l, "http://a/?a=1&b=2&c"), TRAP_QUERY_PARAMS);
     assert_int_equal(check(&l, "http://a/&a&b&c&d"), TRAP_NONE);
+}
+
+/* What relative links to a/, b/ and c/ on each page lead to is finite: as many paths as there are words of the three
+ * letters with none more than twice. */
+static void walk(const struct trap_limits *l, char *url, size_t len, size_t *count) {
+    if (check(l, url) != TRAP_NONE)
+        return;
+    ++*count;
+    assert_true(len < 60);
+    for (char c = 'a'; c <= 'c'; c++) {
+        url[len] = c;
+        memcpy(url + len + 1, "/", 2);
+        walk(l, url, len + 2, count);
+    }
+    url[len] = '\0';
+}
+
+static void test_mixed_links_end(void **state) {
+    const struct trap_limits l = {.repeats = 2};
+    char url[64] = "http://a/";
+    size_t count = 0, words = 0;
+    static const size_t factorial[] = {1, 1, 2, 6, 24, 120, 720};
+
+    (void)state;
+    for (size_t a = 0; a <= 2; a++)
+        for (size_t b = 0; b <= 2; b++)
+            for (size_t c = 0; c <= 2; c++)
+                words += factorial[a + b + c] / (factorial[a] * factorial[b] * factorial[c]);
+    walk(&l, url, strlen(url), &count);
+    assert_int_equal(count, words);
 }
 
 static void test_no_limits(void **state) {
@@ -169,7 +204,7 @@ int main(void) {
         cmocka_unit_test(test_depth),         cmocka_unit_test(test_repeats),
         cmocka_unit_test(test_most_segments), cmocka_unit_test(test_params),
         cmocka_unit_test(test_no_limits),     cmocka_unit_test(test_query_key),
-        cmocka_unit_test(test_template),
+        cmocka_unit_test(test_template),      cmocka_unit_test(test_mixed_links_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
