@@ -429,6 +429,11 @@ static void count_outcome(struct core *c, struct origin *o, const Trawl__Outcome
     o->errors += out->state == TRAWL__STATE__FAILED;
 }
 
+/* Excluded without an answer: by robots.txt, or for its address, before anything was asked. */
+static bool was_tried(const Trawl__Outcome *out) {
+    return out->state != TRAWL__STATE__EXCLUDED || out->status > 0;
+}
+
 static void put_outcome(struct core *c, const struct lease_item *it, const struct origin *o,
                         const Trawl__Outcome *out, const struct segment *segment,
                         struct tries tries) {
@@ -441,7 +446,7 @@ static void put_outcome(struct core *c, const struct lease_item *it, const struc
     d.hops = it->hops;
     d.seed = it->seed;
     d.sitemap = it->sitemap;
-    d.attempts = it->attempts + 1;
+    d.attempts = it->attempts + was_tried(out);
     d.state = out->state;
     d.reason = out->reason;
     d.status = out->status;

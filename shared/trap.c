@@ -73,9 +73,8 @@ static bool repeats(struct segments *s, uint32_t max) {
 static size_t count_params(struct url_slice search) {
     size_t n = 0;
 
-    /* search has its '?' */
-    for (size_t i = 1; i < search.len; i++)
-        n += search.ptr[i] != '&' && (i == 1 || search.ptr[i - 1] == '&');
+    for (size_t i = 0; i < search.len; i++)
+        n += search.ptr[i] != '&' && (i == 0 || search.ptr[i - 1] == '&');
     return n;
 }
 

@@ -8,6 +8,8 @@
 /reset     closes the connection without an answer, once
 /, /page   200
 /moved     302 to /page
+/hop/N     302 to /hop/N+1
+/noindex   a page that says so
 /robots.txt  503 twice, then 404; MOODY_ROBOTS=STATUS: always that; MOODY_ROBOTS=200: forbids /private
 MOODY_LINKS="URL ...": what / links to.
 """
@@ -47,6 +49,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(status, RULES if status == 200 else "")
         elif path == "/moved":
             self.answer(302, Location="/page")
+        elif path.startswith("/hop/"):
+            self.answer(302, Location=f"/hop/{int(path[5:]) + 1}")
+        elif path == "/noindex":
+            self.answer(200, "<meta name=robots content=noindex>")
         elif path == "/always":
             self.answer(429)
         elif path == "/broken":

@@ -7,8 +7,10 @@ need_trawl
 web=$(free_port)
 closed=$(free_port)
 root=http://127.0.0.1:$web
-start web env MOODY_ROBOTS=200 \
-    MOODY_LINKS="/page /moved /private/x /always /broken /reset /skip/1 /page#part http://outside.example/ http://127.0.0.1:$closed/" \
+links="/page /moved /private/x /always /broken /reset /skip/1 /page#part http://outside.example/ http://127.0.0.1:$closed/"
+links+=" /noindex /hop/1 http://127.0.0.1:22/ /$(printf 'l%.0s' {1..2100}) /$(printf '%s/' {1..21}) /a/b/a/c/a/b/a"
+links+=" /q?$(printf '%s&amp;' {1..33}) /order?a=1&amp;b=2 /order?b=2&amp;a=1 $(printf '/kind/%s ' {1..26})"
+start web env MOODY_ROBOTS=200 MOODY_LINKS="$links" \
     python3 "$E2E/moody_server.py" "$web" "$T/web.log"
 listens() {
     (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
@@ -18,7 +20,7 @@ wait_until 10 listens "$web" || fail "the server starts"
 master=$(free_port)
 crawl() {
     start crawl "$TRAWL" crawl --dir "$T/crawl" "${QUICK[@]}" --listen "tcp://127.0.0.1:$master" --workers 2 --delay 10ms \
-        --scope domain --exclude /skip/ "$@" "$root/"
+        --scope domain --exclude /skip/ --max-per-template 25 "$@" "$root/"
 }
 status() {
     "$TRAWL" status --master "tcp://127.0.0.1:$master" "$@"
@@ -102,6 +104,23 @@ check "summary, jsonl and csv agree" agree "$(counts_summary)" \
     "$("$TRAWL" export "$T/crawl" --format jsonl | counts)" "$("$TRAWL" export "$T/crawl" --format csv | counts_csv)"
 check "... with nothing pending" test "$(counts_summary | cut -d' ' -f2)" = 0
 check "... and the archive" "$TRAWL" verify "$T/crawl"
+reasons() {
+    "$TRAWL" export "$T/crawl" --format jsonl | python3 -c '
+import json, sys
+words = {(row["reason"] or "none").split(":")[0] for row in map(json.loads, sys.stdin)}
+missing = set(sys.argv[1:]) - words
+print("missing:", *missing, "of", *words)
+sys.exit(len(missing) > 0)' "$@"
+}
+check "... for every kind of reason" reasons none robots scope exclude port noindex redirect-limit http-429 http-500 \
+    robots-unreachable trap-url-length trap-path-depth trap-repeats trap-query-params trap-query-order trap-template
+summary=$(counts_summary)
+start crawl "$TRAWL" master --dir "$T/crawl" "${QUICK[@]}" --listen "tcp://127.0.0.1:$master" --keep
+wait_until 20 status || fail "the master answers"
+check "status --json, asked of a master over what is there, agrees with them" agree "$summary" "$(counts_status)"
+kill -TERM "${PID[crawl]}"
+check "... and it ends, with the same summary" exits crawl 20 0
+check "... and the same" agree "$summary" "$(counts_summary)"
 
 # shellcheck disable=SC2016
 check "a page" told "$root/page#x" 'w["known"] and w["state"] == "fetched" and w["canonical"].endswith("/page")
@@ -119,7 +138,8 @@ PY
 check "... whose record lies there" record
 check "a redirect" told "$root/moved" 'w["state"] == "redirected" and w["redirect_to"].endswith("/page")'
 check "forbidden by robots.txt: the line" told "$root/private/x" 'w["state"] == "excluded"
-    and w["robots"]["line"] == 3 and w["robots"]["field"] == "Disallow" and w["robots"]["rule"] == "/private"'
+    and w["robots"]["line"] == 3 and w["robots"]["field"] == "Disallow" and w["robots"]["rule"] == "/private"
+    and w["attempts"] == 0'
 check "out of scope" told "http://outside.example/" 'w["state"] == "excluded" and w["reason"] == "scope"
     and w["scope"]["verdict"] == "scope" and w["via"][0]["url"].endswith("/")'
 check "excluded by a pattern" told "$root/skip/1" 'w["state"] == "excluded" and w["scope"]["by"] == "--exclude /skip/"'

@@ -1283,12 +1283,14 @@ static void wake_paused(struct world *w) {
 static int found[WEB_ORIGINS_MAX][WEB_PAGES_MAX];
 static bool recorded[WEB_ORIGINS_MAX][WEB_PAGES_MAX];
 
-/* Each attempt that failed is told with the URL, up to a bound. */
+/* Each attempt that failed is told with the URL, up to a bound. The last one of a URL that has an answer did not
+ * fail, and what is forbidden is not tried at all. */
 static void check_tries(struct world *w, const Trawl__DoneUrl *d, const char *url, size_t len) {
-    size_t failed = d->attempts;
+    bool answered = d->state == TRAWL__STATE__FETCHED || d->state == TRAWL__STATE__REDIRECTED;
 
-    if (d->state != TRAWL__STATE__FAILED && failed > 0)
-        failed--;
+    if (answered && d->attempts == 0)
+        fail(w, "answered without an attempt: %.*s", (int)len, url);
+    size_t failed = d->attempts - answered;
     if (failed > TRIES_KEPT)
         failed = TRIES_KEPT;
     if (d->n_tries != failed)

@@ -101,6 +101,10 @@ static void test_params(void **state) {
     assert_int_equal(check(&l, "http://a/?a=1&b=2"), TRAP_NONE);
     assert_int_equal(check(&l, "http://a/?&a=1&&b=2&"), TRAP_NONE);
     assert_int_equal(check(&l, "http://a/?a=1&b=2&c"), TRAP_QUERY_PARAMS);
+    assert_int_equal(check(&l, "http://a/?a&b"), TRAP_NONE);
+    assert_int_equal(check(&l, "http://a/?a&b&c"), TRAP_QUERY_PARAMS);
+    assert_int_equal(check(&l, "http://a/?&a&b"), TRAP_NONE);
+    assert_int_equal(check(&l, "http://a/?"), TRAP_NONE);
     assert_int_equal(check(&l, "http://a/&a&b&c&d"), TRAP_NONE);
 }
 
