@@ -87,7 +87,7 @@ static bool words_open(void **state, struct trawl_task *t, const struct trawl_ap
 static void words_map(void *state, struct trawl_task *t, const struct trawl_record *r) {
     (void)state;
     if (strcmp(r->data, "crash") == 0)
-        raise(SIGABRT);     /* no sanitizer makes an exit of its own of it */
+        raise(SIGABRT); /* no sanitizer makes an exit of its own of it */
     if (strcmp(r->data, "fail") == 0)
         (api->fail)(t, "a line said so");
     if (strcmp(r->data, "exit") == 0)
@@ -283,7 +283,7 @@ static void map_to(uint32_t number, const char *dir, struct run *r) {
     struct error err;
 
     j.spec.kind = TRAWL__TASK_KIND__MAP;
-    j.spec.n_outputs = 0;   /* those of an earlier reduce task may name a server that has ended */
+    j.spec.n_outputs = 0; /* those of an earlier reduce task may name a server that has ended */
     j.spec.number = number;
     j.spec.attempt = 100 + number;
     run_done(&j.spec, r);
