@@ -6,6 +6,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "shared/io.h"
+
 /* What is kept for the next body. */
 enum { KEEP_BYTES = 16 * 1024 };
 
@@ -39,20 +41,6 @@ void body_release(struct body *b) {
     drop_memory(b);
 }
 
-static bool put(int fd, const char *p, size_t n, uint64_t at) {
-    while (n > 0) {
-        ssize_t done = pwrite(fd, p, n, (off_t)at);
-        if (done < 0 && errno != EINTR)
-            return false;
-        if (done > 0) {
-            p += done;
-            n -= (size_t)done;
-            at += (uint64_t)done;
-        }
-    }
-    return true;
-}
-
 /* Not every file system has files without a name. */
 static int open_nameless(int dir_fd) {
     static _Thread_local unsigned serial;
@@ -73,7 +61,7 @@ static bool move_to_disk(struct body *b) {
 
     if (fd < 0)
         return false;
-    if (!put(fd, b->memory.data, b->memory.len, 0)) {
+    if (!io_write_at(fd, b->memory.data, b->memory.len, 0)) {
         int saved = errno;
         close(fd);
         errno = saved;
@@ -102,7 +90,7 @@ enum body_result body_append(struct body *b, const void *p, size_t n) {
     } else {
         if (b->fd < 0 && !move_to_disk(b))
             return BODY_DISK;
-        if (!put(b->fd, p, room, b->len))
+        if (!io_write_at(b->fd, p, room, b->len))
             return BODY_DISK;
     }
     b->len += room;

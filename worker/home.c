@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shared/io.h"
+
 static bool failed(struct home *h, const char *what, const char *below) {
     error_set(h->err, errno, "cannot %s %s%s%s", what, h->dir, below[0] == '\0' ? "" : "/", below);
     return false;
@@ -47,7 +49,7 @@ static bool write_file(int at, const char *name, const void *p, size_t n) {
     int fd = openat(at, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0)
         return false;
-    ok = write(fd, p, n) == (ssize_t)n && fsync(fd) == 0;
+    ok = io_write(fd, p, n) && fsync(fd) == 0;
     int saved = errno;
     close(fd);
     if (ok && renameat(at, tmp, at, name) == 0 && fsync(at) == 0)

@@ -8,6 +8,8 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "shared/io.h"
+
 enum { ENTRY_BYTES = 32, TRAILER_BYTES = 32 };
 static const uint64_t magic = UINT64_C(0x314244544d525454); /* "TTRMTDB1" */
 
@@ -91,18 +93,10 @@ bool job_writer_open(struct job_writer *w, int dir_fd, const char *name, uint32_
 
 static void write_all(struct job_writer *w, const unsigned char *p, size_t len) {
     w->offset += len;
-    while (len > 0 && !w->failed) {
-        ssize_t n = write(w->fd, p, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            error_set(w->err, errno, "%s", w->name);
-            w->failed = true;
-            return;
-        }
-        p += n;
-        len -= (size_t)n;
-    }
+    if (w->failed || io_write(w->fd, p, len))
+        return;
+    error_set(w->err, errno, "%s", w->name);
+    w->failed = true;
 }
 
 static void flush_out(struct job_writer *w) {
@@ -225,22 +219,6 @@ void job_writer_close(struct job_writer *w) {
 
 /* The index. */
 
-static bool read_at(int fd, void *bytes, size_t len, uint64_t offset) {
-    unsigned char *p = bytes;
-
-    while (len > 0) {
-        ssize_t n = pread(fd, p, len, (off_t)offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        p += n;
-        len -= (size_t)n;
-        offset += (uint64_t)n;
-    }
-    return true;
-}
-
 static bool index_is_whole(int fd, uint64_t index, uint32_t partitions,
                            const unsigned char *trailer) {
     enum { PIECE_BYTES = 128 * ENTRY_BYTES };
@@ -251,7 +229,7 @@ static bool index_is_whole(int fd, uint64_t index, uint32_t partitions,
 
     while (ok && left > 0) {
         size_t n = left < sizeof piece ? (size_t)left : sizeof piece;
-        ok = read_at(fd, piece, n, index) && XXH3_64bits_update(sum, piece, n) == XXH_OK;
+        ok = io_read_at(fd, piece, n, index) && XXH3_64bits_update(sum, piece, n) == XXH_OK;
         index += n;
         left -= n;
     }
@@ -266,7 +244,7 @@ bool job_file_part(int fd, uint32_t partition, struct job_part *part, struct err
     off_t size = lseek(fd, 0, SEEK_END);
     uint64_t end = (uint64_t)size - TRAILER_BYTES;
 
-    if (size < TRAILER_BYTES || !read_at(fd, trailer, sizeof trailer, end) ||
+    if (size < TRAILER_BYTES || !io_read_at(fd, trailer, sizeof trailer, end) ||
         get64(trailer) != magic) {
         error_set(err, 0, "not whole: no trailer");
         return false;
@@ -283,7 +261,7 @@ bool job_file_part(int fd, uint32_t partition, struct job_part *part, struct err
         error_set(err, 0, "it has %u partitions, and no number %u", partitions, partition);
         return false;
     }
-    if (!read_at(fd, entry, sizeof entry, index + (uint64_t)partition * ENTRY_BYTES)) {
+    if (!io_read_at(fd, entry, sizeof entry, index + (uint64_t)partition * ENTRY_BYTES)) {
         error_set(err, errno, "its index cannot be read");
         return false;
     }

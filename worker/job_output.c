@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "shared/io.h"
+
 #define PREFIX ".part-"
 static const char path_suffix[] = ".file";
 
@@ -39,18 +41,10 @@ bool job_output_open(struct job_output *o, const char *dir, uint32_t partition, 
 }
 
 static bool write_all(struct job_output *o, const char *p, size_t len, struct error *err) {
-    while (len > 0) {
-        ssize_t n = write(o->fd, p, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            error_set(err, errno, "%s/%s", o->dir, o->name);
-            return false;
-        }
-        p += n;
-        len -= (size_t)n;
-    }
-    return true;
+    if (io_write(o->fd, p, len))
+        return true;
+    error_set(err, errno, "%s/%s", o->dir, o->name);
+    return false;
 }
 
 static bool flush(struct job_output *o, struct error *err) {

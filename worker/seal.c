@@ -12,6 +12,7 @@
 #include <zlib.h>
 
 #include "proto/wire.h"
+#include "shared/io.h"
 #include "shared/limits.h"
 
 enum {
@@ -190,19 +191,6 @@ static ssize_t read_at(int fd, void *to, size_t n, uint64_t offset) {
     return got;
 }
 
-static bool write_all(int fd, const unsigned char *p, size_t n) {
-    while (n > 0) {
-        ssize_t put = write(fd, p, n);
-        if (put < 0 && errno != EINTR)
-            return false;
-        if (put > 0) {
-            p += put;
-            n -= (size_t)put;
-        }
-    }
-    return true;
-}
-
 /* Length of the first gzip member; 0: not whole. */
 static uint64_t head_length(int fd) {
     unsigned char *in = malloc(HEAD_BYTES_MAX), out[4096];
@@ -240,7 +228,7 @@ static bool copy_range(struct seal *s, int to, struct range r, unsigned char *bu
             errno = EIO; /* shorter than it was */
         if (n <= 0)
             return failed(s, "read", s->open_name);
-        if (!write_all(to, buffer, (size_t)n))
+        if (!io_write(to, buffer, (size_t)n))
             return failed(s, "write", s->tmp_name);
         r.offset += (uint64_t)n;
         r.length -= (uint64_t)n;

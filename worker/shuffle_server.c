@@ -11,6 +11,7 @@
 
 #include "proto/rpc.h"
 #include "proto/wire.h"
+#include "shared/io.h"
 #include "shared/limits.h"
 #include "worker/job_file.h"
 #include "worker/shuffle.h"
@@ -44,22 +45,6 @@ static Trawl__Code code_of(int errno_value) {
                : TRAWL__CODE__REFUSED;
 }
 
-static bool read_all(int fd, uint8_t *to, size_t len, uint64_t offset) {
-    while (len > 0) {
-        ssize_t n = pread(fd, to, len, (off_t)offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n == 0)
-            errno = EIO;
-        if (n <= 0)
-            return false;
-        to += n;
-        len -= (size_t)n;
-        offset += (uint64_t)n;
-    }
-    return true;
-}
-
 static void give_chunk(struct answer *a, const Trawl__ShuffleRequest *q, int fd, const char *name) {
     struct shuffle_want want = {q->job, q->attempt, q->map, q->partition};
     struct job_part part;
@@ -75,7 +60,7 @@ static void give_chunk(struct answer *a, const Trawl__ShuffleRequest *q, int fd,
     if (len > left)
         len = (size_t)left;
     uint8_t *chunk = arena_alloc(&a->arena, len + 1);
-    if (chunk == NULL || !read_all(fd, chunk, len, part.offset + q->offset)) {
+    if (chunk == NULL || !io_read_at(fd, chunk, len, part.offset + q->offset)) {
         int errno_value = chunk == NULL ? ENOMEM : errno;
         error_set(&a->err, errno_value, "%s", name);
         refuse(a, code_of(errno_value));

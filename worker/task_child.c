@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "shared/io.h"
 #include "shared/limits.h"
 #include "worker/task_progress.h"
 #include "worker/task_run.h"
@@ -42,26 +43,13 @@ static int raised(int fd) {
     return high;
 }
 
-static bool write_all(int fd, const char *p, size_t n) {
-    while (n > 0) {
-        ssize_t done = write(fd, p, n);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return false;
-        p += done;
-        n -= (size_t)done;
-    }
-    return true;
-}
-
 /* A file in memory, so that nobody waits for the child to read. */
 static int spec_file(const Trawl__TaskSpec *spec) {
     struct buf packed;
     int fd = raised(memfd_create("task-spec", MFD_CLOEXEC));
 
     buf_init(&packed, LIMIT_WIRE_BYTES);
-    if (fd >= 0 && (!wire_pack(&packed, &spec->base) || !write_all(fd, packed.data, packed.len) ||
+    if (fd >= 0 && (!wire_pack(&packed, &spec->base) || !io_write(fd, packed.data, packed.len) ||
                     lseek(fd, 0, SEEK_SET) != 0)) {
         close(fd);
         fd = -1;

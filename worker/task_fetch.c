@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "shared/io.h"
 #include "worker/shuffle.h"
 
 static const char file_name[] = "fetched";
@@ -121,27 +122,14 @@ static void tick(void *arg) {
 
 static bool keep(struct task_fetch *f, const struct item *item, uint64_t at,
                  const struct buf *chunk, struct error *err) {
-    const char *p = chunk->data;
-    size_t left = chunk->len;
-    off_t to = (off_t)(item->at + at);
-
     if (f->memory != NULL) {
-        memcpy(f->memory + item->at + at, p, left);
+        memcpy(f->memory + item->at + at, chunk->data, chunk->len);
         return true;
     }
-    while (left > 0) {
-        ssize_t n = pwrite(f->file_fd, p, left, to);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            error_set(err, errno, "%s", file_name);
-            return false;
-        }
-        p += n;
-        left -= (size_t)n;
-        to += n;
-    }
-    return true;
+    if (io_write_at(f->file_fd, chunk->data, chunk->len, item->at + at))
+        return true;
+    error_set(err, errno, "%s", file_name);
+    return false;
 }
 
 static enum shuffle_result fetch_item(struct crew *c, struct item *item, struct buf *chunk,

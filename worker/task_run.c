@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shared/io.h"
 #include "shared/limits.h"
 #include "worker/task_state.h"
 
@@ -34,19 +35,6 @@ static uint64_t cpu_us(void) {
     getrusage(RUSAGE_CHILDREN, &children);
     return time_us(self.ru_utime) + time_us(self.ru_stime) + time_us(children.ru_utime) +
            time_us(children.ru_stime);
-}
-
-static bool write_all(int fd, const char *p, size_t n) {
-    while (n > 0) {
-        ssize_t done = write(fd, p, n);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return false;
-        p += done;
-        n -= (size_t)done;
-    }
-    return true;
 }
 
 static void fill(const struct trawl_task *t, Trawl__TaskResult *r) {
@@ -84,7 +72,7 @@ static bool tell(const struct trawl_task *t, Trawl__TaskEnd end, const char *rea
     result.n_counters = t->counter_count;
     fill(t, &result);
     buf_init(&packed, LIMIT_WIRE_BYTES);
-    bool ok = wire_pack(&packed, &result.base) && write_all(t->result_fd, packed.data, packed.len);
+    bool ok = wire_pack(&packed, &result.base) && io_write(t->result_fd, packed.data, packed.len);
     buf_release(&packed);
     return ok;
 }
