@@ -7,8 +7,8 @@
 
 #include "cli/ask.h"
 #include "cli/command.h"
-#include "cli/rows.h"
 #include "cli/screen.h"
+#include "master/dir_lock.h"
 #include "master/store_rocks.h"
 #include "master/why.h"
 #include "shared/limits.h"
@@ -33,12 +33,12 @@ static bool from_master(const struct args *a, const char *url, struct buf *json,
 }
 
 /* `*running`: a master runs on the directory, and is to be asked. */
-static bool from_directory(const struct args *a, const char *url, struct buf *json, bool *running,
-                           struct error *err) {
+static bool from_directory(const struct args *a, const char *url, int wait_ms, struct buf *json,
+                           bool *running, struct error *err) {
     struct why_source source = {.options = &a->crawl};
     char path[4096];
     bool ok = false;
-    int lock_fd = rows_lock(a->dir, running, err);
+    int lock_fd = dir_lock_look(a->dir, wait_ms, running, err);
 
     if (lock_fd < 0)
         return false;
@@ -49,6 +49,19 @@ static bool from_directory(const struct args *a, const char *url, struct buf *js
     store_close(source.store);
     close(lock_fd);
     return ok;
+}
+
+/* From the master that was named, or that runs on the directory; if one does and does not answer, it may be ending. */
+static bool ask(const struct args *a, const char *url, struct buf *json, struct error *err) {
+    struct error unused = {0};
+    bool running;
+
+    if (a->master != NULL)
+        return from_master(a, url, json, err);
+    if (from_directory(a, url, 0, json, &running, err))
+        return true;
+    return running && (from_master(a, url, json, err) ||
+                       from_directory(a, url, DIR_LOCK_WAIT_MS, json, &running, &unused));
 }
 
 /* ---- for people ------------------------------------------------------------------------------------------ */
@@ -216,7 +229,6 @@ int command_why(const struct args *a) {
     const char *url = a->words.items[0];
     struct error err = {0};
     struct buf json;
-    bool running = a->master != NULL;
     int code = 1;
 
     if (!is_url(url)) {
@@ -225,9 +237,7 @@ int command_why(const struct args *a) {
     }
 
     buf_init(&json, LIMIT_WIRE_BYTES);
-    bool ok = !running && from_directory(a, url, &json, &running, &err);
-    if (!ok && running)
-        ok = from_master(a, url, &json, &err);
+    bool ok = ask(a, url, &json, &err);
     json_t *root = ok ? json_loadb(json.data, json.len, JSON_ALLOW_NUL, NULL) : NULL;
     if (ok && root == NULL)
         error_set(&err, 0, "what is known of the URL cannot be read");

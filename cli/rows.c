@@ -1,14 +1,11 @@
 #include "cli/rows.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "master/dir_lock.h"
 #include "master/record.h"
 #include "master/store_rocks.h"
 #include "shared/limits.h"
@@ -157,34 +154,6 @@ static bool load_segments(struct rows *r) {
 
 /* ---- life --------------------------------------------------------------------------------------------------------- */
 
-/* The lock of a master keeps everybody else out; ours keeps a master out meanwhile. */
-int rows_lock(const char *dir, bool *running, struct error *err) {
-    char path[4096];
-    struct stat st;
-    int fd;
-
-    *running = false;
-    if (stat(dir, &st) != 0 || !S_ISDIR(st.st_mode)) {
-        error_set(err, errno, "%s is not a crawl's directory", dir);
-        return -1;
-    }
-    snprintf(path, sizeof path, "%s/state.lock", dir);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        error_set(err, 0, "%s is not a crawl's directory: it has no crawldb", dir);
-        return -1;
-    }
-    if (flock(fd, LOCK_SH | LOCK_NB) == 0)
-        return fd;
-    *running = true;
-    close(fd);
-    error_set(err, 0,
-              "%s is in use by a running crawl: ask again when it has ended, or see trawl "
-              "status",
-              dir);
-    return -1;
-}
-
 static void rows_free(struct rows *r) {
     size_t at = 0;
     void *name;
@@ -226,7 +195,7 @@ struct rows *rows_open(const char *dir, struct error *err) {
     buf_init(&r->via, 4 * LIMIT_URL_BYTES);
     buf_init(&r->value, LIMIT_WIRE_BYTES);
     snprintf(path, sizeof path, "%s/state", dir);
-    r->lock_fd = rows_lock(dir, &running, err);
+    r->lock_fd = dir_lock_look(dir, DIR_LOCK_WAIT_MS, &running, err);
     if (r->lock_fd < 0)
         goto fail;
     r->store = store_rocks_open(path, STORE_ROCKS_READ_ONLY, err);

@@ -42,9 +42,6 @@ struct rows_segment {
     uint64_t size; /* final */
 };
 
-/* A shared lock on the crawldb of `dir`, to be closed: it keeps a master out. -1: `err` says why; `*running`: a master
- * runs on it. */
-int rows_lock(const char *dir, bool *running, struct error *err);
 /* NULL: `err` says why; also when a master runs on the directory. */
 struct rows *rows_open(const char *dir, struct error *err);
 bool rows_next(struct rows *r, struct row *row);

@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "master/dir_lock.h"
 #include "master/http.h"
 #include "master/store_rocks.h"
 #include "shared/parse.h"
@@ -60,35 +60,6 @@ static bool make_dirs(const char *path, struct error *err) {
     return make_dir(path, err);
 }
 
-static void tell_holder(const char *dir, int fd, struct error *err) {
-    char pid[16] = "";
-    ssize_t n = pread(fd, pid, sizeof pid - 1, 0);
-
-    pid[n > 0 ? n : 0] = '\0';
-    pid[strcspn(pid, "\n")] = '\0';
-    error_set(err, 0, "%s is in use by another crawl (pid %s)", dir, pid[0] == '\0' ? "?" : pid);
-}
-
-static bool take_lock(struct master *m, struct error *err) {
-    char path[PATH_BYTES];
-
-    path_in(m, "state.lock", path);
-    m->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (m->lock_fd < 0) {
-        error_set(err, errno, "cannot open %s", path);
-        return false;
-    }
-    if (flock(m->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-        tell_holder(m->dir, m->lock_fd, err);
-        return false;
-    }
-    if (ftruncate(m->lock_fd, 0) != 0 || dprintf(m->lock_fd, "%ld\n", (long)getpid()) < 0) {
-        error_set(err, errno, "cannot write %s", path);
-        return false;
-    }
-    return true;
-}
-
 struct master *master_open(const char *dir, struct error *err) {
     static const char *const parts[] = {"archive", "logs"};
     char path[PATH_BYTES];
@@ -100,7 +71,7 @@ struct master *master_open(const char *dir, struct error *err) {
         return NULL;
     }
     m->lock_fd = -1;
-    if (!make_dirs(dir, err) || !take_lock(m, err))
+    if (!make_dirs(dir, err) || (m->lock_fd = dir_lock_own(dir, err)) < 0)
         goto fail;
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         path_in(m, parts[i], path);

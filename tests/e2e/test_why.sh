@@ -85,8 +85,6 @@ check "... and something is pending" test "$(counts_summary | cut -d' ' -f2)" -g
 check "... and the archive" "$TRAWL" verify "$T/crawl"
 
 crawl --max-pages 1000
-# Until it has the directory, a look into that would keep it out.
-wait_until 20 status || fail "the crawl answers"
 is_resting() {
     why --json "$root/always" >"$T/resting.json" && grep -q '"reason": "http-429"' "$T/resting.json"
 }
