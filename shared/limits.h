@@ -24,6 +24,8 @@ enum {
     /* Outcomes and link bytes in one exchange: more waits for the next. */
     LIMIT_EXCHANGE_OUTCOMES = 2048,
     LIMIT_EXCHANGE_LINK_BYTES = 4 << 20,
+    /* Links in one exchange: the master takes about 3.5 us for each that is new, and answers no heartbeat meanwhile. */
+    LIMIT_EXCHANGE_LINKS = 20000,
     /* Visits that one fetch loop holds at once, and URLs outstanding in one visit. */
     LIMIT_LOOP_VISITS = 4096,
     LIMIT_VISIT_ITEMS = 512,

@@ -18,6 +18,9 @@ enum {
 
 /* ---- life ------------------------------------------------------------------------------------------------------ */
 
+_Static_assert((int)LIMIT_EXCHANGE_LINKS <= (int)LIMIT_PAGE_LINKS,
+               "the master refuses outcomes with more links");
+
 struct agent *agent_new(const struct agent_config *config) {
     struct agent *a = calloc(1, sizeof *a);
 
@@ -29,6 +32,7 @@ struct agent *agent_new(const struct agent_config *config) {
     a->transfers_max = config->transfers_max;
     a->exchange_link_bytes =
         config->exchange_link_bytes > 0 ? config->exchange_link_bytes : LIMIT_EXCHANGE_LINK_BYTES;
+    a->exchange_links = config->exchange_links > 0 ? config->exchange_links : LIMIT_EXCHANGE_LINKS;
     memcpy(a->instance, config->instance, sizeof a->instance);
     a->next_fetch = 1;
     a->unsynced_since_ms = a->ready_since_ms = INT64_MAX;

@@ -52,6 +52,8 @@ struct agent_config {
     uint32_t loop, loops;
     uint32_t transfers_max;     /* fetches at once */
     size_t exchange_link_bytes; /* bytes of links in one exchange; 0: LIMIT_EXCHANGE_LINK_BYTES */
+    size_t
+        exchange_links; /* how many; 0: LIMIT_EXCHANGE_LINKS, which is no more than a page may have */
     const char
         *product_token; /* for robots.txt; NULL: from the user agent that the master states */
 };

@@ -54,7 +54,7 @@ bool agent_report_due(const struct agent *a, int64_t now_ms) {
 struct builder {
     struct agent *a;
     Trawl__Exchange *x;
-    size_t outcomes, link_bytes; /* so far */
+    size_t outcomes, links, link_bytes; /* so far */
     int64_t now_ms;
     bool left_out; /* something ready did not fit */
 };
@@ -92,7 +92,7 @@ static void add_part(struct builder *b, struct visit_result *r, Trawl__VisitRepo
     size_t bytes = 0;
 
     b->left_out = true;
-    while (r->part < r->outcome.n_links && r->part < LIMIT_PAGE_LINKS &&
+    while (r->part < r->outcome.n_links && b->links + r->part < b->a->exchange_links &&
            b->link_bytes + bytes + r->outcome.links[r->part].len <= b->a->exchange_link_bytes)
         bytes += r->outcome.links[r->part++].len;
     if (part == NULL || r->part == 0)
@@ -104,6 +104,7 @@ static void add_part(struct builder *b, struct visit_result *r, Trawl__VisitRepo
     part->n_links = r->part;
     part->sitemaps = r->outcome.sitemaps;
     b->outcomes++;
+    b->links += r->part;
     b->link_bytes += bytes;
     m->outcomes[m->n_outcomes++] = part;
 #ifdef MUTANT_TELL_ONCE
@@ -114,7 +115,7 @@ static void add_part(struct builder *b, struct visit_result *r, Trawl__VisitRepo
 
 static bool fits(const struct builder *b, const struct visit_result *r) {
     return b->link_bytes + r->link_bytes <= b->a->exchange_link_bytes &&
-           r->outcome.n_links <= LIMIT_PAGE_LINKS;
+           b->links + r->outcome.n_links <= b->a->exchange_links;
 }
 
 static void add_outcomes(struct builder *b, struct visit *v, Trawl__VisitReport *m) {
@@ -135,6 +136,7 @@ static void add_outcomes(struct builder *b, struct visit *v, Trawl__VisitReport 
             continue;
         }
         b->outcomes++;
+        b->links += r->outcome.n_links;
         b->link_bytes += r->link_bytes;
         r->sent = true;
         r->outcome.segment = r->segment == NULL ? 0 : segment_index(b, r->segment->name);

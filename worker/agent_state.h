@@ -38,7 +38,7 @@ struct agent {
     unsigned char instance[16];
     uint64_t incarnation;
     uint32_t loop, loops, transfers_max;
-    size_t exchange_link_bytes;
+    size_t exchange_link_bytes, exchange_links;
 
     enum agent_state state;
     Trawl__Phase phase;

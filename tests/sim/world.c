@@ -144,7 +144,8 @@ struct world {
     uint64_t incarnations, calls;
 
     struct options crawl;
-    size_t exchange_link_bytes; /* often so few that the links of a page take several exchanges */
+    /* often so few that the links of a page take several exchanges */
+    size_t exchange_link_bytes, exchange_links;
     struct store *store;
     struct core *core; /* NULL: the master is down */
     uint64_t master_incarnation;
@@ -955,7 +956,8 @@ static void loop_start(struct world *w, struct sim_worker *s, uint32_t number) {
                                   .loop = number,
                                   .loops = LOOPS,
                                   .transfers_max = TRANSFERS,
-                                  .exchange_link_bytes = w->exchange_link_bytes};
+                                  .exchange_link_bytes = w->exchange_link_bytes,
+                                  .exchange_links = w->exchange_links};
 
     *l = (struct sim_loop){.worker = s, .number = number, .wake_ms = INT64_MAX};
     l->incarnation = ++w->incarnations;
@@ -1146,6 +1148,17 @@ static void note_rest(struct world *w, const struct sim_loop *l, const Trawl__Vi
     }
 }
 
+/* The master answers nobody else while it takes them. */
+static void check_link_count(struct world *w, const Trawl__Exchange *x) {
+    size_t links = 0;
+
+    for (size_t i = 0; i < x->n_visits; i++)
+        for (size_t k = 0; k < x->visits[i]->n_outcomes; k++)
+            links += x->visits[i]->outcomes[k]->n_links;
+    if (w->exchange_links > 0 && links > w->exchange_links)
+        fail(w, "%zu links in one exchange, not %zu", links, w->exchange_links);
+}
+
 /* The worker sees its answer: what it is promised by it is noted. */
 static void note_acknowledged(struct world *w, const struct event *e) {
     struct arena arena;
@@ -1154,6 +1167,8 @@ static void note_acknowledged(struct world *w, const struct event *e) {
     arena_init(&arena, LIMIT_ARENA_BYTES);
     Trawl__Request *r = wire_request_unpack(&arena, asked->data, asked->len);
     Trawl__Reply *reply = wire_reply_unpack(&arena, e->bytes.data, e->bytes.len);
+    if (r != NULL && r->body_case == TRAWL__REQUEST__BODY_EXCHANGE)
+        check_link_count(w, r->exchange);
     if (r != NULL && reply != NULL && reply->body_case == TRAWL__REPLY__BODY_EXCHANGE)
         for (size_t i = 0; i < r->exchange->n_visits && i < reply->exchange->n_visits; i++)
             if (!reply->exchange->visits[i]->lost) {
@@ -1407,6 +1422,8 @@ static void world_init(struct world *w) {
         abort();
     if (rng_chance(&(struct rng){w->options->seed}, 60))
         w->exchange_link_bytes = 60 + rng_below(&(struct rng){w->options->seed + 1}, 200);
+    if (rng_chance(&(struct rng){w->options->seed + 2}, 30))
+        w->exchange_links = 1 + rng_below(&(struct rng){w->options->seed + 3}, 8);
     w->store = store_mem_new();
     heap_init(&w->events);
     map_init(&w->acknowledged);
