@@ -98,6 +98,7 @@ enum link_list_result link_list_add(struct link_list *l, const char *p, size_t n
 
     if (known != NULL) {
         known->flags &= flags;
+        l->last = (size_t)(known - l->items);
         return LINK_LIST_KNOWN;
     }
     if (l->count == LIMIT_PAGE_LINKS || n + 1 > l->text.cap_max - l->text.len)
@@ -107,6 +108,7 @@ enum link_list_result link_list_add(struct link_list *l, const char *p, size_t n
     struct link_list_item item = {(uint32_t)l->text.len, (uint32_t)n, kind, flags};
     buf_append(&l->text, p, n);
     buf_append_char(&l->text, '\0');
+    l->last = l->count;
     l->items[l->count++] = item;
     *free_slot(l, hash) = (struct link_list_slot){hash, (uint32_t)l->count};
     return LINK_LIST_ADDED;

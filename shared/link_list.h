@@ -33,6 +33,7 @@ struct link_list {
     struct link_list_slot *slots;
     size_t slot_count; /* in use as a table: a power of two, at most slot_size */
     size_t slot_size;  /* allocated */
+    size_t last;       /* the item that link_list_add() added or knew, the last time it did */
     uint64_t key;
 };
 

@@ -5,6 +5,7 @@
 #include "shared/metarefresh.h"
 #include "shared/srcset.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -93,16 +94,28 @@ static void trim(const char **text, size_t *len) {
     *len = (size_t)(end - start);
 }
 
+/* Its text follows. */
+static void open_anchor(struct page *p, enum link_list_result result) {
+    if (result == LINK_LIST_FULL)
+        p->anchors.dropped++;
+    else if (result != LINK_LIST_NO_MEMORY && !anchors_open(&p->anchors, (uint32_t)p->raw.last))
+        p->failed = true;
+}
+
 static void add_link(struct page *p, enum page_link_kind kind, const char *text, size_t len,
                      bool nofollow) {
     if (!wants(p, kind))
         return;
     trim(&text, &len);
-    if (len > LIMIT_URL_BYTES)
+    if (len > LIMIT_URL_BYTES) {
         p->links_refused++;
-    else
-        count_result(
-            p, link_list_add(&p->raw, text, len, (uint8_t)kind, nofollow ? PAGE_LINK_NOFOLLOW : 0));
+        return;
+    }
+    enum link_list_result result =
+        link_list_add(&p->raw, text, len, (uint8_t)kind, nofollow ? PAGE_LINK_NOFOLLOW : 0);
+    count_result(p, result);
+    if (p->in->anchors && kind == PAGE_A)
+        open_anchor(p, result);
 }
 
 static void add_attr(struct page *p, enum page_link_kind kind, const struct html_attr *a,
@@ -343,9 +356,39 @@ static uint64_t wanted_elements(uint32_t follow) {
 
 /* ------------------------------------------------------------------ the tokenizer's events */
 
+/* Elements that do not end a word: phrasing content (§4.5), and obsolete elements like it. */
+static bool is_inside_word(const char *name, size_t n) {
+    static const char *const names[] = {
+        "a",    "abbr", "acronym", "b",  "bdi",   "bdo",   "big",  "cite",   "code",
+        "data", "del",  "dfn",     "em", "font",  "i",     "ins",  "kbd",    "mark",
+        "nobr", "q",    "ruby",    "s",  "samp",  "small", "span", "strike", "strong",
+        "sub",  "sup",  "time",    "tt", "tspan", "u",     "var",  "wbr",
+    };
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (text_is(name, n, names[i]))
+            return true;
+    return false;
+}
+
+/* A tag, start or end, inside of an anchor: a word ends, or the anchor does. */
+static void on_anchor_tag(struct page *p, const char *name, size_t name_len) {
+    if (!p->anchors.is_open)
+        return;
+    bool ends = text_is(name, name_len, "a");
+    if (ends ? !anchors_close(&p->anchors)
+             : !is_inside_word(name, name_len) && !anchors_space(&p->anchors))
+        p->failed = true;
+}
+
+static void set_text(struct page *p) {
+    html_set_text(&p->html, p->in_style || (p->anchors.is_open && !p->in_opaque));
+}
+
 static bool on_want(void *ctx, const char *name, size_t name_len) {
     struct page *p = ctx;
 
+    on_anchor_tag(p, name, name_len);
     p->element = html_element_find(name, name_len);
     return (p->element != NULL && (p->wanted_elements >> p->element->id & 1) != 0) ||
            html_context_wants(&p->context, p->element) || wants(p, PAGE_CSS);
@@ -361,22 +404,25 @@ static bool on_start_tag(void *ctx, const struct html_tag *tag) {
         on_svg(p, tag);
     if (p->is_xml && tag->self_closing)
         html_set_state(&p->html, HTML_DATA);
+    p->in_opaque = in_html && p->element != NULL && p->element->content_state != HTML_DATA &&
+                   !(p->is_xml && tag->self_closing);
     if (wants(p, PAGE_CSS)) {
         const struct html_attr *style = find_attr(tag, "style");
         if (style != NULL)
             add_css(p, style->value, style->value_len);
         if (p->element != NULL && p->element->id == HTML_ELEMENT_STYLE && !tag->self_closing) {
             buf_reset(&p->style);
-            html_set_text(&p->html, true);
+            p->in_style = true;
         }
     }
+    set_text(p);
     return !p->failed && p->charset_restart == NULL;
 }
 
 static void end_style(struct page *p) {
-    if (!p->html.text_on)
+    if (!p->in_style)
         return;
-    html_set_text(&p->html, false);
+    p->in_style = false;
     add_css(p, p->style.len > 0 ? p->style.data : "", p->style.len);
 }
 
@@ -385,16 +431,21 @@ static bool on_end_tag(void *ctx, const struct html_tag *tag) {
 
     if (p->context.depth > 0)
         html_context_end_tag(&p->context, html_element_find(tag->name, tag->name_len), &p->html);
-    if (p->html.text_on && text_is(tag->name, tag->name_len, "style"))
+    if (text_is(tag->name, tag->name_len, "style"))
         end_style(p);
+    p->in_opaque = false; /* raw text has no other end tag than its own */
+    on_anchor_tag(p, tag->name, tag->name_len);
+    set_text(p);
     return !p->failed;
 }
 
-/* The content of <style>; what is beyond its bound is not looked at. */
+/* The content of <style>; what is beyond its bound is not looked at. Or that of an anchor. */
 static bool on_text(void *ctx, const char *text, size_t n) {
     struct page *p = ctx;
 
-    if (n <= p->style.cap_max - p->style.len && !buf_append(&p->style, text, n))
+    if (!p->in_style)
+        p->failed = p->failed || !anchors_text(&p->anchors, text, n);
+    else if (n <= p->style.cap_max - p->style.len && !buf_append(&p->style, text, n))
         p->failed = true;
     return !p->failed;
 }
@@ -411,6 +462,8 @@ static const struct html_events events = {
 /* The page's links so far were found while reading it in the wrong encoding. */
 static void forget_links(struct page *p) {
     link_list_reset(&p->raw);
+    anchors_reset(&p->anchors);
+    p->in_style = p->in_opaque = false;
     buf_reset(&p->base_href);
     buf_reset(&p->canonical_href);
     p->has_base = p->has_canonical = false;
@@ -475,14 +528,53 @@ static void find_base(struct page *p) {
         p->failed = true;
 }
 
+/* The index in `links`; UINT32_MAX: it is none. */
+static uint32_t resolve_link(struct page *p, const struct link_list_item *item) {
+    if (!resolve(p, p->raw.text.data + item->at, item->len))
+        return UINT32_MAX;
+    enum link_list_result result =
+        link_list_add(&p->links, p->url.href, p->url.href_len, item->kind, item->flags);
+    count_result(p, result);
+    return result == LINK_LIST_ADDED || result == LINK_LIST_KNOWN ? (uint32_t)p->links.last
+                                                                  : UINT32_MAX;
+}
+
+/* Room to tell which link became which. */
+static bool grow_resolved(struct page *p) {
+    if (p->anchors.count == 0 || p->raw.count <= p->resolved_size)
+        return true;
+    uint32_t *more = realloc(p->resolved, p->raw.count * sizeof *more);
+    if (more == NULL)
+        return false;
+    p->resolved = more;
+    p->resolved_size = p->raw.count;
+    return true;
+}
+
+/* From links as written to canonical ones; those of what is no link go. */
+static void resolve_anchors(struct page *p) {
+    size_t kept = 0;
+
+    for (size_t i = 0; i < p->anchors.count; i++) {
+        struct anchor a = p->anchors.items[i];
+        a.link = p->resolved[a.link];
+        if (a.link != UINT32_MAX)
+            p->anchors.items[kept++] = a;
+    }
+    p->anchors.count = kept;
+}
+
 static void resolve_links(struct page *p) {
     find_base(p);
+    if (!grow_resolved(p))
+        p->failed = true;
     for (size_t i = 0; i < p->raw.count && !p->failed; i++) {
-        const struct link_list_item *item = &p->raw.items[i];
-        if (resolve(p, p->raw.text.data + item->at, item->len))
-            count_result(
-                p, link_list_add(&p->links, p->url.href, p->url.href_len, item->kind, item->flags));
+        uint32_t link = resolve_link(p, &p->raw.items[i]);
+        if (p->anchors.count > 0)
+            p->resolved[i] = link;
     }
+    if (!p->failed)
+        resolve_anchors(p);
     if (!p->failed && p->canonical_href.len > 0 &&
         resolve(p, p->canonical_href.data, p->canonical_href.len) &&
         !buf_append(&p->canonical, p->url.href, p->url.href_len))
@@ -508,8 +600,10 @@ static void read_encoded(struct page *p, const char *body, size_t n) {
         p->failed = true;
     if (p->html.no_memory)
         p->failed = true;
-    if (p->charset_restart == NULL)
+    if (p->charset_restart == NULL) {
         end_style(p);
+        p->failed = p->failed || !anchors_close(&p->anchors);
+    }
 }
 
 /* Sets p->charset and returns how many bytes of byte order mark to skip. */
@@ -594,6 +688,7 @@ void page_init(struct page *p) {
     link_list_init(&p->raw);
     p->links.text.cap_max = p->raw.text.cap_max = PAGE_LINK_BYTES;
     html_init(&p->html, &events, p);
+    anchors_init(&p->anchors);
     buf_init(&p->canonical, LIMIT_URL_BYTES);
     buf_init(&p->base_href, LIMIT_URL_BYTES);
     buf_init(&p->canonical_href, LIMIT_URL_BYTES);
@@ -608,6 +703,10 @@ void page_release(struct page *p) {
     link_list_release(&p->links);
     link_list_release(&p->raw);
     html_release(&p->html);
+    anchors_release(&p->anchors);
+    free(p->resolved);
+    p->resolved = NULL;
+    p->resolved_size = 0;
     buf_release(&p->canonical);
     buf_release(&p->base_href);
     buf_release(&p->canonical_href);

@@ -20,12 +20,17 @@
  * canonical form (url_canonicalise()), and listed once, in the order of discovery; only http and
  * https. The query is encoded in the page's encoding, as the URL standard asks.
  *
+ * Asked for anchors, it also gathers the text of each <a href> (anchors.h): what stands up to </a>, the next <a> or the
+ * end, without what is in <script>, <style> and their like; a tag separates words unless it is one of phrasing content
+ * (<b>, <span> ...), which may stand inside of one. A crawl does not ask, and does not pay.
+ *
  * The storage is reused from page to page. A page does not move in memory between page_init() and
  * page_release(). One owner each; different pages may be used by different threads.
  */
 #ifndef TRAWL_SHARED_PAGE_H
 #define TRAWL_SHARED_PAGE_H
 
+#include "shared/anchors.h"
 #include "shared/buf.h"
 #include "shared/charset.h"
 #include "shared/html.h"
@@ -89,6 +94,7 @@ struct page_input {
     const struct url *document; /* where the response came from */
     uint32_t follow;            /* kinds that are wanted */
     const char *agent; /* product token for <meta name=token>, in any case; NULL: robots only */
+    bool anchors;      /* the texts of links, too */
 };
 
 enum page_result { PAGE_OK = 0, PAGE_NO_MEMORY };
@@ -96,6 +102,7 @@ enum page_result { PAGE_OK = 0, PAGE_NO_MEMORY };
 struct page {
     /* What page_extract() found. */
     struct link_list links; /* canonical URLs; kind: enum page_link_kind; flags: PAGE_LINK_... */
+    struct anchors anchors; /* of `links`, by index, if they were asked for */
     size_t links_dropped;   /* references beyond LIMIT_PAGE_LINKS or PAGE_LINK_BYTES */
     size_t links_refused;   /* not a URL, too long, or neither http nor https */
     bool is_html;           /* else nothing was read, unless it was a style sheet */
@@ -112,7 +119,11 @@ struct page {
     uint64_t wanted_elements;           /* 1 << enum html_element_id */
     struct link_list raw;               /* as written, before <base> is known */
     struct buf base_href, canonical_href;
+    uint32_t *resolved;                 /* raw's index -> links'; of anchors */
+    size_t resolved_size;
     bool has_base, has_canonical, charset_certain, is_xml, failed;
+    bool in_style;  /* its text is wanted */
+    bool in_opaque; /* in an element whose content is no text of the page's */
     const struct charset *charset_restart;
     struct buf style, scratch;
     struct mimetype type;

@@ -9,6 +9,8 @@ const struct func_builtin func_builtins[] = {
     {"wordcount", "how often each word stands there: WORD COUNT", &func_wordcount},
     {"grep", "the lines that match the pattern behind --: NAME TAB LINE", &func_grep},
     {"indexer", "the files that each word stands in: WORD NUMBER FILE,FILE", &func_indexer},
+    {"links", "who links to each URL of a crawl, and how: TARGET TAB SOURCE TAB ANCHOR",
+     &func_links},
 };
 const size_t func_builtin_count = sizeof func_builtins / sizeof func_builtins[0];
 

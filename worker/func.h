@@ -30,4 +30,8 @@ extern const struct trawl_job func_wordcount, func_indexer;
 
 extern const struct trawl_job func_grep;
 
+/* ---- func_links.c ------------------------------------------------------------------------------------- */
+
+extern const struct trawl_job func_links;
+
 #endif

@@ -312,6 +312,91 @@ static void test_link_limit(void **state) {
     assert_int_equal(page.links_dropped, 0);
 }
 
+/* ---- anchors --------------------------------------------------------------------------------------------- */
+
+static void extract_anchors(const char *body, size_t n) {
+    const struct page_input in = {.body = body,
+                                  .body_len = n,
+                                  .content_type = "text/html; charset=utf-8",
+                                  .content_type_len = 24,
+                                  .document = &document,
+                                  .follow = PAGE_FOLLOW_ALL,
+                                  .anchors = true};
+
+    assert_int_equal(page_extract(&page, &in), PAGE_OK);
+}
+
+/* The texts as "path|text" lines, in their order. */
+static void assert_anchors(const char *body, const char *expected) {
+    struct buf got;
+
+    extract_anchors(body, strlen(body));
+    buf_init(&got, 1 << 20);
+    buf_append_str(&got, "");
+    for (size_t i = 0; i < page.anchors.count; i++) {
+        const struct anchor *a = &page.anchors.items[i];
+        buf_printf(&got, "%s|%.*s\n", page_link_url(&page, a->link) + strlen("http://h.example"),
+                   (int)a->len, page.anchors.text.data + a->at);
+    }
+    assert_string_equal(got.data, expected);
+    buf_release(&got);
+}
+
+static void test_anchor_texts(void **state) {
+    (void)state;
+    assert_anchors("out <a href=a>one</a> out <a name=x>no link</a> <a href=b>two</a>",
+                   "/d/a|one\n/d/b|two\n");
+    assert_anchors("<a href=a>\n  Tom &amp; Jerry&nbsp;\t&#x43;o\r\n </a>",
+                   "/d/a|Tom & Jerry Co\n");
+    assert_anchors("<a href=a> <img src=i> </a><a href=b></a>", "");
+    assert_anchors("<a href=a>w<b>or</b>d<br>and<div>block</div>s</a>", "/d/a|word and block s\n");
+    assert_anchors("<a href=a>open <a href=b>next<p>more", "/d/a|open\n/d/b|next more\n");
+    assert_anchors("<a href=a>x<script>if (a<b) f('</a>')</script>y<style>p{}</style>z"
+                   "<!-- c --><textarea>t</textarea></a>",
+                   "/d/a|x y z\n");
+    assert_anchors("<svg><a href=a><text>in svg</text></a></svg>", "/d/a|in svg\n");
+}
+
+/* One link, several texts; they belong to the link wherever <base> stands, and whatever comes of the others. */
+static void test_anchors_of_links(void **state) {
+    (void)state;
+    assert_anchors("<a href=a#1>one</a><a href='mailto:x'>mail</a><a href=b>two</a><a href=a>one "
+                   "more</a><base href=/e/>",
+                   "/e/a|one\n/e/b|two\n/e/a|one more\n");
+    assert_int_equal(page.links.count, 2);
+    extract("<a href=a>not asked for</a>");
+    assert_int_equal(page.anchors.count, 0);
+}
+
+static void test_anchor_is_one_line_of_utf8(void **state) {
+    (void)state;
+    assert_anchors("<a href=a>a\x1b[31mb\x7f\xc2\x85z\xe2\x80\xa8\xe3\x80\x80q</a>",
+                   "/d/a|a [31mb z q\n");
+    assert_anchors("<a href=a>\xff\xc3\xa9\xe2\x82</a>", "/d/a|\xef\xbf\xbd\xc3\xa9\xef\xbf\xbd\n");
+}
+
+static void test_anchor_bounds(void **state) {
+    struct buf body;
+
+    (void)state;
+    buf_init(&body, 64 << 20);
+    buf_append_str(&body, "<a href=a>x");
+    for (int i = 0; i < 10000; i++)
+        buf_append_str(&body, "\xc3\xa9");
+    extract_anchors(body.data, body.len);
+    assert_int_equal(page.anchors.count, 1);
+    assert_int_equal(page.anchors.items[0].len, ANCHOR_BYTES - 1);
+    assert_true(charset_is_valid_utf8(page.anchors.text.data, page.anchors.items[0].len));
+    assert_int_equal(page.anchors.dropped, 0);
+    buf_reset(&body);
+    for (int i = 0; i < LIMIT_PAGE_LINKS + 7; i++)
+        buf_append_str(&body, "<a href=a>x</a>");
+    extract_anchors(body.data, body.len);
+    assert_int_equal(page.anchors.count, LIMIT_PAGE_LINKS);
+    assert_int_equal(page.anchors.dropped, 7);
+    buf_release(&body);
+}
+
 static void test_empty(void **state) {
     (void)state;
     extract_bytes(NULL, NULL, 0, PAGE_FOLLOW_ALL);
@@ -341,6 +426,10 @@ int main(void) {
         cmocka_unit_test(test_malformed_utf8),
         cmocka_unit_test(test_too_long),
         cmocka_unit_test(test_link_limit),
+        cmocka_unit_test(test_anchor_texts),
+        cmocka_unit_test(test_anchors_of_links),
+        cmocka_unit_test(test_anchor_is_one_line_of_utf8),
+        cmocka_unit_test(test_anchor_bounds),
         cmocka_unit_test(test_empty),
     };
 

@@ -47,7 +47,7 @@ void *realloc(void *p, size_t n) {
 static const char body[] =
     "<meta charset=windows-1252><base href='/b/'><title>x</title><link rel=canonical href=c>"
     "<style>a{b:url(c)}</style><img srcset='a, b'><a href='d?\xe9' title='&amp;'>"
-    "<a href=e><a href='e#f'>";
+    "<a href=e>text</a> <a href='e#f'>\xe9t\xe9</a>";
 
 static enum page_result extract(struct page *p, const struct url *document) {
     struct page_input in = {
@@ -57,6 +57,7 @@ static enum page_result extract(struct page *p, const struct url *document) {
         .content_type_len = 14,
         .document = document,
         .follow = PAGE_FOLLOW_ALL,
+        .anchors = true,
     };
 
     return page_extract(p, &in);
@@ -81,6 +82,7 @@ static void test_every_allocation_fails(void **state) {
             assert_false(failed);
         assert_int_equal(extract(&p, &document), PAGE_OK);
         assert_int_equal(p.links.count, 5);
+        assert_int_equal(p.anchors.count, 2);
         page_release(&p);
     }
     assert_true(n > 10);

@@ -1,0 +1,138 @@
+/*
+ * func_links: who links to what, with which words: TARGET TAB SOURCE TAB ANCHOR, sorted by target, source and anchor (as
+ * bytes), each line once.
+ *
+ * Links are those of record_links.h; anchors are as anchors.h says. A link that has an anchor nowhere on its page (an image, a
+ * <link>, a redirect) has one line with an empty one. A target has as many lines as it has: reduce() streams them.
+ * Of a URL that was archived more than once all versions count. Counters: pages, links (lines), targets; links-left-out
+ * and anchors-left-out, what is beyond the bounds of one page; revisits-left-out, records whose payload lies at another URL,
+ * so that nobody can say where their relative links lead without it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/buf.h"
+#include "worker/func.h"
+#include "worker/record_links.h"
+
+struct links {
+    const struct trawl_api *api;
+    struct record_links from;
+    struct buf value;    /* SOURCE TAB ANCHOR; of reduce(): the last one written */
+    bool *has_anchor;    /* by link of the page */
+    size_t anchors_size; /* of it */
+};
+
+static void links_close(void *state) {
+    struct links *l = state;
+
+    record_links_release(&l->from);
+    buf_release(&l->value);
+    free(l->has_anchor);
+    free(l);
+}
+
+static bool links_open(void **state, struct trawl_task *t, const struct trawl_api *api, int argc,
+                       char *const *argv, char *error) {
+    struct links *l = calloc(1, sizeof *l);
+
+    (void)t;
+    (void)argv;
+    if (argc != 0 || l == NULL) {
+        snprintf(error, 256, argc != 0 ? "it takes no arguments" : "out of memory");
+        free(l);
+        return false;
+    }
+    l->api = api;
+    record_links_init(&l->from, true);
+    buf_init(&l->value, 16 << 20);
+    *state = l;
+    return true;
+}
+
+static void emit(struct links *l, struct trawl_task *t, size_t link, const char *source,
+                 const char *anchor, size_t len) {
+    const struct link_list_item *item = &l->from.page.links.items[link];
+
+    buf_reset(&l->value);
+    buf_append_str(&l->value, source);
+    buf_append_char(&l->value, '\t');
+    if (!buf_append(&l->value, anchor, len))
+        l->api->fail(t, "out of memory for a link");
+    l->api->emit(t, page_link_url(&l->from.page, link), item->len, l->value.data, l->value.len);
+}
+
+static void forget_anchors(struct links *l, struct trawl_task *t, size_t count) {
+    if (count > l->anchors_size) {
+        bool *more = realloc(l->has_anchor, count * sizeof *more);
+        if (more == NULL)
+            l->api->fail(t, "out of memory for links");
+        l->has_anchor = more;
+        l->anchors_size = count;
+    }
+    if (count > 0)
+        memset(l->has_anchor, 0, count * sizeof *l->has_anchor);
+}
+
+static void count_left_out(const struct links *l, struct trawl_task *t) {
+    const struct page *p = &l->from.page;
+
+    if (p->links_dropped > 0)
+        l->api->count(t, "links-left-out", (int64_t)p->links_dropped);
+    if (p->anchors.dropped > 0)
+        l->api->count(t, "anchors-left-out", (int64_t)p->anchors.dropped);
+}
+
+static void links_map(void *state, struct trawl_task *t, const struct trawl_record *r) {
+    struct links *l = state;
+    const struct page *p = &l->from.page;
+    const struct anchors *a = &p->anchors;
+
+    if (strcmp(r->record_type, "revisit") == 0) {
+        l->api->count(t, "revisits-left-out", 1);
+        return;
+    }
+    if (!record_links_read(&l->from, r))
+        l->api->fail(t, "out of memory for links");
+    forget_anchors(l, t, p->links.count);
+    for (size_t i = 0; i < a->count; i++) {
+        l->has_anchor[a->items[i].link] = true;
+        emit(l, t, a->items[i].link, r->name, a->text.data + a->items[i].at, a->items[i].len);
+    }
+    for (size_t i = 0; i < p->links.count; i++)
+        if (!l->has_anchor[i])
+            emit(l, t, i, r->name, "", 0);
+    l->api->count(t, "pages", 1);
+    count_left_out(l, t);
+}
+
+/* The values come sorted: one that came before stands right before. */
+static void links_reduce(void *state, struct trawl_task *t, const void *key, size_t key_len,
+                         struct trawl_values *values) {
+    struct links *l = state;
+    const void *value;
+    size_t len;
+
+    l->api->count(t, "targets", 1);
+    buf_reset(&l->value);
+    while (l->api->next(values, &value, &len)) {
+        if (l->value.len == len && memcmp(l->value.data, value, len) == 0)
+            continue;
+        buf_reset(&l->value);
+        if (!buf_append(&l->value, value, len))
+            l->api->fail(t, "out of memory for a link");
+        l->api->write(t, key, key_len);
+        l->api->write(t, "\t", 1);
+        l->api->write(t, value, len);
+        l->api->write(t, "\n", 1);
+        l->api->count(t, "links", 1);
+    }
+}
+
+const struct trawl_job func_links = {.abi = TRAWL_JOB_ABI,
+                                     .input = TRAWL_INPUT_PAGES,
+                                     .open = links_open,
+                                     .map = links_map,
+                                     .reduce = links_reduce,
+                                     .close = links_close};
