@@ -13,7 +13,7 @@ empty    :=
 variant  := $(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
 B        ?= build$(variant)
 
-PKGS     := libprotobuf-c libcurl libcares libdeflate libxxhash liblz4 libpcre2-8 jansson libmicrohttpd libpsl icu-uc zlib libbrotlidec libzstd libcrypto expat
+PKGS     := libprotobuf-c libcurl libcares libdeflate libxxhash liblz4 libpcre2-8 jansson libmicrohttpd libpsl icu-uc sqlite3 zlib libbrotlidec libzstd libcrypto expat
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lnng -lrocksdb -lpthread -lm
 
@@ -157,7 +157,7 @@ bench: ## side by side with wget2 and others
 
 install: all ## PREFIX=/usr/local, DESTDIR=
 	install -D -m 755 $(B)/trawl $(DESTDIR)$(PREFIX)/bin/trawl
-	for c in crawl master worker status ctl export verify why; do \
+	for c in crawl master worker status ctl export verify why job search; do \
 	    mkdir -p $(DESTDIR)$(PREFIX)/share/man/man1; \
 	    $(B)/trawl $$c --man >$(DESTDIR)$(PREFIX)/share/man/man1/trawl-$$c.1; \
 	done

@@ -43,6 +43,11 @@ const struct args_about args_commands[ARGS_COMMANDS] = {
      "or the path of a shared object made with trawl_job.h; what stands behind -- is for its "
      "functions. Without --master it starts a master and --workers task workers of its own and "
      "waits for the end. list, status and cancel ask a running master."},
+    {ARGS_SEARCH, "search", "DIR WORD...", 2, 65, "pages of a crawl that have these words",
+     "Pages that have all these words in title, URL or text, the best first. A WORD with spaces in "
+     "it "
+     "is a phrase. DIR is a crawl whose index was made with \"trawl job run index --input DIR\", "
+     "or the --output of that job. Case and accents make no difference."},
 };
 
 const struct args_about *args_about(enum args_command command) {
@@ -210,6 +215,7 @@ static bool init(struct args *a, enum args_command command) {
     a->job.sort_bytes = 64 << 20;
     a->job.timeout_ms = 60000;
     a->job.attempts = 50;
+    a->limit = 10;
     return options_init(&a->crawl) && (a->user_agent = strdup(a->crawl.user_agent)) != NULL &&
            (a->dir = strdup("./trawl-crawl")) != NULL &&
            (a->listen = strdup("tcp://127.0.0.1:7700")) != NULL &&

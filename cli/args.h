@@ -27,6 +27,7 @@ enum args_command {
     ARGS_VERIFY = 1 << 6,
     ARGS_WHY = 1 << 7,
     ARGS_JOB = 1 << 8,
+    ARGS_SEARCH = 1 << 9,
 };
 
 enum args_format { FORMAT_JSONL, FORMAT_CSV, FORMAT_CDXJ, FORMAT_LINKS };
@@ -45,6 +46,7 @@ struct args {
     char *serve;                          /* NULL: not given */
     uint32_t connect_timeout_ms;
     bool quiet, verbose, json;
+    uint32_t limit; /* results of a search */
     enum log_format log_format;
     enum args_format format;
     bool help, man;
@@ -75,7 +77,7 @@ struct args_about {
     size_t words_min, words_max;
     const char *brief, *what;
 };
-enum { ARGS_COMMANDS = 9 };
+enum { ARGS_COMMANDS = 10 };
 extern const struct args_about args_commands[ARGS_COMMANDS];
 const struct args_about *args_about(enum args_command command);
 

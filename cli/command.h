@@ -11,6 +11,7 @@ int command_status(const struct args *a);
 int command_ctl(const struct args *a);
 int command_export(const struct args *a);
 int command_job(const struct args *a);
+int command_search(const struct args *a);
 int command_verify(const struct args *a);
 int command_why(const struct args *a); /* 0: the URL is known, 1: it is not, or something failed */
 

@@ -29,6 +29,8 @@ static int run(struct args *a) {
         return command_why(a);
     case ARGS_JOB:
         return command_job(a);
+    case ARGS_SEARCH:
+        return command_search(a);
     }
     return 2;
 }
@@ -59,7 +61,7 @@ static int no_command(const char *name) {
     }
     error_set(&err, 0,
               "%.60s: no such command; there are crawl, master, worker, status, ctl, "
-              "export, verify, why and job",
+              "export, verify, why, job and search",
               name);
     return command_fail(2, &err);
 }

@@ -12,7 +12,7 @@ enum {
     CRAWLING = ARGS_CRAWL | ARGS_MASTER,
     RUNNING = CRAWLING | ARGS_WORKER,
     ASKING = ARGS_STATUS | ARGS_CTL | ARGS_WHY | ARGS_JOB,
-    ALL = 0x1ff,
+    ALL = 0x3ff,
     DAY_MS = 24 * 3600 * 1000,
 };
 
@@ -140,7 +140,10 @@ const struct optdef optdefs[] = {
     {"connect-timeout", "T", "30s",
      "how long the first contact with the master may take; 0: for ever", OPTDEF_DURATION32,
      ARGS_WORKER, AT(connect_timeout_ms), .max = DAY_MS},
-    {"json", NULL, NULL, "as JSON", OPTDEF_FLAG, ARGS_STATUS | ARGS_WHY | ARGS_JOB, AT(json)},
+    {"json", NULL, NULL, "as JSON", OPTDEF_FLAG, ARGS_STATUS | ARGS_WHY | ARGS_JOB | ARGS_SEARCH,
+     AT(json)},
+    {"limit", "N", "10", "how many pages to show, the best first", OPTDEF_UINT32, ARGS_SEARCH,
+     AT(limit), .min = 1, .max = 10000},
     {"input", "DIR|FILE", "none",
      "a crawl's directory, a directory of files, an archive or a file; repeatable", OPTDEF_LIST,
      ARGS_JOB, AT(job.inputs)},

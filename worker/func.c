@@ -11,6 +11,7 @@ const struct func_builtin func_builtins[] = {
     {"indexer", "the files that each word stands in: WORD NUMBER FILE,FILE", &func_indexer},
     {"links", "who links to each URL of a crawl, and how: TARGET TAB SOURCE TAB ANCHOR",
      &func_links},
+    {"index", "a full-text index of the pages, for `trawl search`", &func_index},
 };
 const size_t func_builtin_count = sizeof func_builtins / sizeof func_builtins[0];
 

@@ -34,4 +34,8 @@ extern const struct trawl_job func_grep;
 
 extern const struct trawl_job func_links;
 
+/* ---- func_index.c ------------------------------------------------------------------------------------- */
+
+extern const struct trawl_job func_index;
+
 #endif

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "shared/io.h"
@@ -77,9 +78,12 @@ const char *job_output_path(struct job_output *o) {
 /* The function's own file: it wrote and closed it, and did not think of a crash of the machine. */
 static bool sync_path(struct job_output *o, struct error *err) {
     int fd = open(o->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    bool ok = fd >= 0 && fdatasync(fd) == 0;
+    struct stat st;
+    bool ok = fd >= 0 && fdatasync(fd) == 0 && fstat(fd, &st) == 0;
 
-    if (!ok)
+    if (ok)
+        o->bytes = (uint64_t)st.st_size;
+    else
         error_set(err, errno, "%s", o->path);
     if (fd >= 0)
         close(fd);

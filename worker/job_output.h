@@ -30,7 +30,7 @@ struct job_output {
     const char *dir;
     char *buffer;
     size_t used;
-    uint64_t bytes; /* written so far */
+    uint64_t bytes; /* written so far; after a commit those of the file */
 };
 
 enum job_output_result { JOB_OUTPUT_DONE, JOB_OUTPUT_DONE_BEFORE, JOB_OUTPUT_FAILED };

@@ -60,6 +60,14 @@ static unsigned api_partition(const struct trawl_task *t) {
     return t->spec->kind == TRAWL__TASK_KIND__REDUCE ? t->spec->number : 0;
 }
 
+static unsigned api_partitions(const struct trawl_task *t) {
+    return t->spec->job->reduces;
+}
+
+static bool api_reduces(const struct trawl_task *t) {
+    return t->spec->kind == TRAWL__TASK_KIND__REDUCE;
+}
+
 const struct trawl_api task_api = {.size = sizeof task_api,
                                    .emit = api_emit,
                                    .next = api_next,
@@ -68,7 +76,9 @@ const struct trawl_api task_api = {.size = sizeof task_api,
                                    .progress = api_progress,
                                    .fail = api_fail,
                                    .output_path = api_output_path,
-                                   .partition = api_partition};
+                                   .partition = api_partition,
+                                   .partitions = api_partitions,
+                                   .reduces = api_reduces};
 
 void task_count(struct trawl_task *t, const char *name, int64_t n) {
     struct task_counter *c = t->counters, *end = c + t->counter_count;

@@ -85,6 +85,8 @@ struct trawl_api {
     const char *(*output_path)(struct trawl_task *);
     unsigned (*partition)(
         const struct trawl_task *); /* number of the reduce task; 0 of a map task */
+    unsigned (*partitions)(const struct trawl_task *); /* how many reduce tasks the job has */
+    bool (*reduces)(const struct trawl_task *); /* is it a reduce task? for open() and end() */
 };
 
 struct trawl_job {
