@@ -1,7 +1,7 @@
 /*
  * cmd_verify: `trawl verify DIR [WORKER-DIR...]`: promise 2, audited. Every committed record must be in a sealed
- * segment, once, at its place, for its URL, with its digest; no sealed segment may hold any other. Read with
- * warc_read, which shares no code with the writer.
+ * segment, once, at its place, for its URL, with its digest; no sealed segment may hold any other; what a revisit record
+ * refers to must be there. Read with warc_read, which shares no code with the writer.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,10 +34,21 @@ struct file {
     bool sealed, seen;
 };
 
+/* The record of a revisit, and what it refers to: URL and date as one number. */
+struct reference {
+    char *path;
+    uint64_t offset, to;
+};
+
 struct audit {
     struct file *files;
     size_t count;
     uint64_t records, problems;
+    uint64_t *payloads; /* records with a payload, as reference.to */
+    size_t payload_count, payload_size;
+    struct reference *references;
+    size_t reference_count, reference_size;
+    bool out_of_memory;
 };
 
 static void problem(struct audit *v, const char *file, uint64_t offset, const char *what) {
@@ -149,6 +160,72 @@ static void check_expected(struct audit *v, const char *path, const struct warc_
         problem(v, path, record->offset, "another payload digest than was committed");
 }
 
+/* ---- what refers to what ---------------------------------------------------------------------------------------- */
+
+/* Room for one more; NULL: no memory. */
+static void *grown(struct audit *v, void *items, size_t count, size_t *size, size_t item) {
+    if (count < *size)
+        return items;
+    size_t more = *size == 0 ? 256 : *size * 2;
+    void *larger = realloc(items, more * item);
+    if (larger == NULL)
+        v->out_of_memory = true;
+    else
+        *size = more;
+    return larger;
+}
+
+static uint64_t capture_of(const char *url, const char *date) {
+    return XXH3_64bits(url, strlen(url)) ^ XXH3_64bits_withSeed(date, strlen(date), 1);
+}
+
+static void note_payload(struct audit *v, const struct warc_read *r) {
+    const char *url = warc_read_field(r, "WARC-Target-URI"),
+               *date = warc_read_field(r, "WARC-Date");
+    uint64_t *all = grown(v, v->payloads, v->payload_count, &v->payload_size, sizeof *all);
+
+    if (all == NULL || url == NULL || date == NULL)
+        return;
+    v->payloads = all;
+    v->payloads[v->payload_count++] = capture_of(url, date);
+}
+
+static void note_reference(struct audit *v, const char *path, const struct warc_read *r,
+                           uint64_t offset) {
+    const char *url = warc_read_field(r, "WARC-Refers-To-Target-URI");
+    const char *date = warc_read_field(r, "WARC-Refers-To-Date");
+    struct reference *all =
+        grown(v, v->references, v->reference_count, &v->reference_size, sizeof *all);
+    char *copy = strdup(path);
+
+    if (url == NULL || date == NULL)
+        problem(v, path, offset, "a revisit record that refers to none");
+    v->references = all != NULL ? all : v->references;
+    if (all == NULL || copy == NULL || url == NULL || date == NULL) {
+        v->out_of_memory = v->out_of_memory || copy == NULL;
+        free(copy);
+        return;
+    }
+    all[v->reference_count++] = (struct reference){copy, offset, capture_of(url, date)};
+}
+
+static int by_number(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static void check_references(struct audit *v) {
+    if (v->payload_count > 0)
+        qsort(v->payloads, v->payload_count, sizeof *v->payloads, by_number);
+    for (size_t i = 0; i < v->reference_count; i++) {
+        const struct reference *ref = &v->references[i];
+        if (v->payload_count == 0 || bsearch(&ref->to, v->payloads, v->payload_count,
+                                             sizeof *v->payloads, by_number) == NULL)
+            problem(v, ref->path, ref->offset, "it refers to a record that is not there");
+    }
+}
+
 static void check_record(struct audit *v, const char *path, struct file *f, struct warc_read *r,
                          const struct warc_read_record *record) {
     struct warc_read_report report = {0};
@@ -160,6 +237,10 @@ static void check_record(struct audit *v, const char *path, struct file *f, stru
         check_expected(v, path, r, record, e);
     else if (capture)
         problem(v, path, record->offset, "a record that was not committed");
+    if (strcmp(record->type, "response") == 0)
+        note_payload(v, r);
+    else if (strcmp(record->type, "revisit") == 0)
+        note_reference(v, path, r, record->offset);
     (void)warc_read_check(r, &report);
     for (unsigned bit = 0; bit < 32; bit++)
         if ((report.problems & (1u << bit)) != 0)
@@ -248,6 +329,10 @@ static void audit_free(struct audit *v) {
         free(v->files[i].records);
     }
     free(v->files);
+    for (size_t i = 0; i < v->reference_count; i++)
+        free(v->references[i].path);
+    free(v->references);
+    free(v->payloads);
 }
 
 int command_verify(const struct args *a) {
@@ -262,6 +347,12 @@ int command_verify(const struct args *a) {
     for (size_t i = 0; i < a->words.count; i++)
         check_archive(&v, a->words.items[i]);
     check_missing(&v);
+    check_references(&v);
+    if (v.out_of_memory) {
+        error_set(&err, ENOMEM, "verify");
+        command_fail(1, &err);
+        goto out;
+    }
     printf("%llu committed records in %zu segments, %llu problems\n", (unsigned long long)v.records,
            v.count, (unsigned long long)v.problems);
     code = v.problems == 0 ? 0 : 1;

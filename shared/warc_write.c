@@ -129,6 +129,10 @@ static void base32(const uint8_t *in, char *out) {
     }
 }
 
+bool warc_write_digest(const void *bytes, size_t len, uint8_t digest[WARC_WRITE_DIGEST_BYTES]) {
+    return EVP_Digest(bytes, len, digest, NULL, EVP_sha1(), NULL) == 1;
+}
+
 void warc_write_digest_text(const uint8_t digest[WARC_WRITE_DIGEST_BYTES],
                             char text[WARC_WRITE_DIGEST_TEXT_SIZE]) {
     memcpy(text, "sha1:", 5);
@@ -518,9 +522,10 @@ static enum warc_write_result describe(struct warc_write *w, const struct warc_w
 
     if (!begin_fields(w, types[r->type], r->date_ms, place))
         return WARC_WRITE_NO_RANDOM;
-    if (!digest_block(w, b, !is_revisit, digest, place->payload_digest))
+    bool is_known = is_revisit || r->payload_digest != NULL;
+    if (!digest_block(w, b, !is_known, digest, place->payload_digest))
         return WARC_WRITE_NO_MEMORY;
-    if (is_revisit && r->payload_digest != NULL)
+    if (r->payload_digest != NULL)
         memcpy(place->payload_digest, r->payload_digest, sizeof place->payload_digest);
 
     add_field(w, "WARC-Target-URI", r->uri, r->uri_len);

@@ -111,10 +111,13 @@ struct warc_write_record {
     const uint8_t
         *concurrent_to; /* WARC_WRITE_ID_BYTES of a record of the same exchange, or NULL */
 
+    /* WARC_WRITE_DIGEST_BYTES: of a revisit what was found unchanged, NULL only with NOT_MODIFIED; of others
+     * warc_write_digest() of the body if that is known already, else NULL. */
+    const uint8_t *payload_digest;
+
     /* Revisits only. */
     enum warc_write_profile profile;
-    const uint8_t *payload_digest; /* WARC_WRITE_DIGEST_BYTES; NULL only with NOT_MODIFIED */
-    const char *refers_to_uri;     /* of the record that holds the payload; NULL: not said */
+    const char *refers_to_uri; /* of the record that holds the payload; NULL: not said */
     size_t refers_to_uri_len;
     int64_t refers_to_date_ms;   /* goes with refers_to_uri */
     const uint8_t *refers_to_id; /* WARC_WRITE_ID_BYTES, or NULL */
@@ -153,6 +156,8 @@ bool warc_write_info_field(struct buf *fields, const char *name, const char *val
 enum warc_write_result warc_write_record(struct warc_write *w, const struct warc_write_record *r,
                                          struct warc_write_place *place);
 
+/* SHA-1. False: no memory. */
+bool warc_write_digest(const void *bytes, size_t len, uint8_t digest[WARC_WRITE_DIGEST_BYTES]);
 /* "sha1:BASE32", as in WARC-Payload-Digest. */
 void warc_write_digest_text(const uint8_t digest[WARC_WRITE_DIGEST_BYTES],
                             char text[WARC_WRITE_DIGEST_TEXT_SIZE]);

@@ -30,6 +30,8 @@ struct agent *agent_new(const struct agent_config *config) {
     a->loop = config->loop;
     a->loops = config->loops;
     a->transfers_max = config->transfers_max;
+    a->committed = config->committed;
+    a->committed_arg = config->committed_arg;
     a->exchange_link_bytes =
         config->exchange_link_bytes > 0 ? config->exchange_link_bytes : LIMIT_EXCHANGE_LINK_BYTES;
     a->exchange_links = config->exchange_links > 0 ? config->exchange_links : LIMIT_EXCHANGE_LINKS;

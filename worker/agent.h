@@ -45,6 +45,11 @@
 struct agent;
 struct visit; /* opaque; valid until agent_poll() gave AGENT_FORGET for it */
 
+/* The master has acknowledged the outcome whose record that is. Called in agent_reply(); of a record committed unheard
+ * (the answer was lost in a restart of the master) there is no word. */
+typedef void agent_committed(void *arg, const char *segment, uint64_t offset,
+                             const unsigned char digest[20]);
+
 struct agent_config {
     const char *worker;         /* name */
     unsigned char instance[16]; /* of the worker's directory */
@@ -56,6 +61,8 @@ struct agent_config {
         exchange_links; /* how many; 0: LIMIT_EXCHANGE_LINKS, which is no more than a page may have */
     const char
         *product_token; /* for robots.txt; NULL: from the user agent that the master states */
+    agent_committed *committed; /* NULL: nobody wants to know */
+    void *committed_arg;
 };
 
 /* NULL: no memory. */

@@ -143,6 +143,7 @@ static void add_outcomes(struct builder *b, struct visit *v, Trawl__VisitReport 
         if (r->robots.len > 0)
             r->outcome.robots = wire_unpack(&b->a->message, &trawl__robots_report__descriptor,
                                             r->robots.data, r->robots.len);
+        r->place = m->n_outcomes;
         m->outcomes[m->n_outcomes++] = &r->outcome;
     }
 }
@@ -239,11 +240,25 @@ bool agent_report_build(struct agent *a, int64_t now_ms, Trawl__Exchange *x) {
 
 /* ---- the answer ------------------------------------------------------------------------------------------------------- */
 
-static void drop_sent(struct agent *a, struct visit *v) {
+static bool is_refused(const Trawl__VisitReply *reply, const struct visit_result *r) {
+    for (size_t i = 0; i < reply->n_refused; i++)
+        if (reply->refused[i] == r->place)
+            return true;
+    return reply->lost;
+}
+
+static void tell_committed(const struct agent *a, const struct visit_result *r) {
+    if (a->committed != NULL && r->segment != NULL && r->outcome.digest.len == 20)
+        a->committed(a->committed_arg, r->segment->name, r->outcome.offset, r->outcome.digest.data);
+}
+
+static void drop_sent(struct agent *a, struct visit *v, const Trawl__VisitReply *reply) {
     struct visit_result **at = &v->results;
 
     while (*at != NULL) {
         drop_part(a, *at);
+        if ((*at)->sent && !is_refused(reply, *at))
+            tell_committed(a, *at);
         if ((*at)->sent)
             agent_drop_result(a, v, at);
         else
@@ -275,7 +290,7 @@ static void take_more(struct agent *a, int64_t now_ms, struct visit *v,
 static void take_visit(struct agent *a, int64_t now_ms, struct visit *v,
                        const Trawl__VisitReply *r) {
     v->in_exchange = false;
-    drop_sent(a, v);
+    drop_sent(a, v, r);
     if (v->robots_report_sent) {
         v->robots_report_sent = false;
         buf_reset(&v->robots_report);

@@ -39,6 +39,8 @@ struct agent {
     uint64_t incarnation;
     uint32_t loop, loops, transfers_max;
     size_t exchange_link_bytes, exchange_links;
+    agent_committed *committed;
+    void *committed_arg;
 
     enum agent_state state;
     Trawl__Phase phase;

@@ -9,8 +9,10 @@
 
 #include "shared/limits.h"
 #include "shared/log.h"
+#include "shared/warc_write.h"
 #include "worker/fence.h"
 #include "worker/offload.h"
+#include "worker/payloads.h"
 
 enum {
     SEAL_PAUSE_MS = 1000,
@@ -49,6 +51,7 @@ struct seal_job {
 struct archive {
     struct archive_config config;
     struct offload *syncer, *sealer;
+    struct payloads *payloads;
     struct held *held; /* the current one first, if there is one */
     bool has_current, new_file;
     uint32_t serial;
@@ -65,7 +68,10 @@ struct archive *archive_new(const struct archive_config *config, struct error *e
         return NULL;
     }
     a->config = *config;
-    a->syncer = offload_new("trawl-sync", err);
+    if ((a->payloads = payloads_new()) == NULL)
+        error_set(err, ENOMEM, "archive");
+    else
+        a->syncer = offload_new("trawl-sync", err);
     if (a->syncer != NULL)
         a->sealer = offload_new("trawl-seal", err);
     if (a->sealer == NULL) {
@@ -102,6 +108,7 @@ void archive_free(struct archive *a) {
         a->held = h->next;
         held_free(h);
     }
+    payloads_free(a->payloads);
     free(a->crawl);
     free(a->user_agent);
     free(a);
@@ -172,9 +179,9 @@ static enum segment_result open_next(struct archive *a, uint64_t session, struct
     return SEGMENT_OK;
 }
 
-enum segment_result archive_append(struct archive *a, uint64_t session,
-                                   const struct segment_response *r, struct segment_place *place,
-                                   const char **name, struct error *err) {
+static enum segment_result append(struct archive *a, uint64_t session,
+                                  const struct segment_response *r, struct segment_place *place,
+                                  const char **name, struct error *err) {
     enum segment_result result = SEGMENT_OK;
 
     if (a->has_current &&
@@ -189,6 +196,52 @@ enum segment_result archive_append(struct archive *a, uint64_t session,
     a->held->dirty = true;
     *name = segment_name(a->held->segment);
     return SEGMENT_OK;
+}
+
+/* Looked up before it is written, and noted afterwards: its digest is made once. */
+static enum segment_result append_payload(struct archive *a, uint64_t session,
+                                          struct segment_response r, struct segment_place *place,
+                                          const char **name, struct error *err) {
+    unsigned char digest[20];
+    const struct payload *known;
+
+    payloads_session(a->payloads, session);
+    if (!warc_write_digest(r.body, r.body_len, digest))
+        return append(a, session, &r, place, name, err);
+    r.digest = digest;
+    known = payloads_find(a->payloads, digest);
+    if (known != NULL) {
+        r.revisit = &(struct segment_revisit){.url = known->url,
+                                              .url_len = known->url_len,
+                                              .at_unix_ms = known->at_unix_ms,
+                                              .digest = digest,
+                                              .record_id = known->record_id};
+        return append(a, session, &r, place, name, err);
+    }
+    enum segment_result result = append(a, session, &r, place, name, err);
+    if (result != SEGMENT_OK)
+        return result;
+    struct payload written = {.offset = place->offset,
+                              .at_unix_ms = (int64_t)r.at_unix_ms,
+                              .url = (char *)r.url,
+                              .url_len = r.url_len};
+    memcpy(written.digest, digest, sizeof written.digest);
+    memcpy(written.record_id, place->record_id, sizeof written.record_id);
+    payloads_note(a->payloads, *name, &written);
+    return SEGMENT_OK;
+}
+
+enum segment_result archive_append(struct archive *a, uint64_t session,
+                                   const struct segment_response *r, struct segment_place *place,
+                                   const char **name, struct error *err) {
+    if (r->revisit != NULL || r->cut || r->body_len < PAYLOAD_BYTES_MIN)
+        return append(a, session, r, place, name, err);
+    return append_payload(a, session, *r, place, name, err);
+}
+
+void archive_committed(struct archive *a, const char *name, uint64_t offset,
+                       const unsigned char digest[20]) {
+    payloads_committed(a->payloads, name, offset, digest);
 }
 
 /* ---- syncing ------------------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /*
  * archive: the segments of one fetch loop: the one being written, those that wait to be sealed, and the threads
- * that sync and seal so that the loop does not wait for the disk.
+ * that sync and seal so that the loop does not wait for the disk. A payload that is in them already becomes a revisit
+ * record (payloads.h).
  *
  * Segments are called NAME-SESSION-SERIAL: the worker's name, the session (12 digits) and a number that grows.
  *
@@ -49,10 +50,13 @@ bool archive_set_options(struct archive *a, const char *crawl, const char *user_
                          uint64_t segment_bytes, int level);
 
 /* Into the current segment, or a new one when that is full or of another session. `name` belongs to the archive
- * until the segment is sealed. SEGMENT_AGAIN: see segment.h. */
+ * until the segment is sealed. SEGMENT_AGAIN: see segment.h. `r` may have a revisit, but no digest. */
 enum segment_result archive_append(struct archive *a, uint64_t session,
                                    const struct segment_response *r, struct segment_place *place,
                                    const char **name, struct error *err);
+/* The master has acknowledged the record there. */
+void archive_committed(struct archive *a, const char *name, uint64_t offset,
+                       const unsigned char digest[20]);
 void archive_rotate(struct archive *a); /* no current segment: nothing happens */
 void archive_sync(struct archive *a, uint64_t mark);
 /* Tries until it succeeds, or for good reasons fails (`failed`). */

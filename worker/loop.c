@@ -197,6 +197,11 @@ static void on_synced(void *arg, uint64_t mark) {
     agent_synced(((struct loop *)arg)->agent, fence_now_ms(), mark);
 }
 
+static void on_committed(void *arg, const char *segment, uint64_t offset,
+                         const unsigned char digest[20]) {
+    archive_committed(((struct loop *)arg)->archive, segment, offset, digest);
+}
+
 static void on_sealed(void *arg, const char *name) {
     agent_sealed(((struct loop *)arg)->agent, fence_now_ms(), name);
 }
@@ -347,6 +352,8 @@ static bool set_up_agent(struct loop *l) {
         .loop = l->config.loop,
         .loops = l->config.loops,
         .transfers_max = l->config.transfers,
+        .committed = on_committed,
+        .committed_arg = l,
     };
 
     memcpy(config.instance, l->config.instance, sizeof config.instance);

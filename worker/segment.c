@@ -179,6 +179,18 @@ out:
 
 /* ---- appending ----------------------------------------------------------------------------------- */
 
+static void make_revisit(struct warc_write_record *record, const struct segment_revisit *v) {
+    record->type = WARC_WRITE_REVISIT;
+    record->body_count = 0;
+    record->truncated = WARC_WRITE_WHOLE;
+    record->profile = v->not_modified ? WARC_WRITE_NOT_MODIFIED : WARC_WRITE_IDENTICAL_PAYLOAD;
+    record->payload_digest = v->digest;
+    record->refers_to_uri = v->url;
+    record->refers_to_uri_len = v->url_len;
+    record->refers_to_date_ms = v->at_unix_ms;
+    record->refers_to_id = v->record_id;
+}
+
 enum segment_result segment_append(struct segment *s, const struct segment_response *r,
                                    struct segment_place *place, struct error *err) {
     char ip[INET6_ADDRSTRLEN];
@@ -198,13 +210,17 @@ enum segment_result segment_append(struct segment *s, const struct segment_respo
         .body = &(struct warc_write_piece){r->body, r->body_len},
         .body_count = 1,
         .truncated = r->cut ? WARC_WRITE_TRUNCATED_LENGTH : WARC_WRITE_WHOLE,
+        .payload_digest = r->digest,
     };
+    if (r->revisit != NULL)
+        make_revisit(&record, r->revisit);
     enum segment_result result = settle(s, warc_write_record(s->writer, &record, &at), err);
     if (result != SEGMENT_OK)
         return result;
     place->offset = at.offset;
     place->length = at.length;
     memcpy(place->digest, at.payload_digest, sizeof place->digest);
+    memcpy(place->record_id, at.record_id, sizeof place->record_id);
     return SEGMENT_OK;
 }
 

@@ -31,6 +31,16 @@ struct segment_config {
     int level; /* of compression */
 };
 
+/* What is found unchanged: the record that has the payload (WARC 1.1 section 6.7). */
+struct segment_revisit {
+    bool not_modified; /* the server said so; else its payload is identical */
+    const char *url;
+    size_t url_len;
+    int64_t at_unix_ms;
+    const unsigned char *digest;    /* of the payload; NULL: not known, if the server said so */
+    const unsigned char *record_id; /* NULL: not known */
+};
+
 /* What a server answered, as received. */
 struct segment_response {
     const char *url;
@@ -42,12 +52,15 @@ struct segment_response {
     size_t head_len;
     const char *body;
     size_t body_len;
-    bool cut; /* at the limit on bodies */
+    bool cut;                              /* at the limit on bodies */
+    const unsigned char *digest;           /* SHA-1 of the body if it is known already, or NULL */
+    const struct segment_revisit *revisit; /* the body is not written, but where it is; or NULL */
 };
 
 struct segment_place {
     uint64_t offset, length;  /* of the record's gzip member */
-    unsigned char digest[20]; /* SHA-1 of the body */
+    unsigned char digest[20]; /* SHA-1 of the payload */
+    unsigned char record_id[16];
 };
 
 enum segment_result {

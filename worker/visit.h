@@ -57,7 +57,8 @@ struct visit_result {
     uint64_t mark; /* durable once a sync of this mark is done; 0: nothing written */
     struct agent_segment *segment; /* where its record is, or NULL */
     struct buf robots; /* packed RobotsReport of another origin's robots.txt; empty: none */
-    bool sent;         /* in the exchange under way */
+    bool sent;         /* in the exchange under way, */
+    size_t place;      /* as this outcome of the visit's report */
     size_t part;       /* links of it that are in the exchange under way ahead of it; 0: none */
     size_t link_bytes; /* of those not yet acknowledged */
     struct visit_result *next;

@@ -57,7 +57,7 @@ def responses(name):
     for data in members(name):
         head = data.split(b"\r\n\r\n", 1)[0].decode("utf-8", "surrogateescape")
         field = dict(line.split(": ", 1) for line in head.split("\r\n")[1:])
-        if field.get("WARC-Type") != "response" or field["WARC-Target-URI"].endswith("/robots.txt"):
+        if field.get("WARC-Type") not in ("response", "revisit") or field["WARC-Target-URI"].endswith("/robots.txt"):
             continue
         date = datetime.datetime.fromisoformat(field["WARC-Date"].replace("Z", "+00:00"))
         yield Record(field["WARC-Record-ID"], field["WARC-Target-URI"], date.timestamp() * 1000)
