@@ -146,6 +146,11 @@ test: ## install what is missing, build, run every test
 corpora: all unit ## known-answer corpora: cases, passed, and each miss with its reason
 	B=$(B) scripts/corpora.sh
 
+gumbo: ## compare links with gumbo's, on each page of three documentation trees
+	scripts/deps.sh build test bench
+	$(MAKE) $(B)/tests/test_gumbo
+	TRAWL_GUMBO_FULL=1 $(B)/tests/test_gumbo
+
 lint: ## formatting, layers, banned functions, static analysis
 	scripts/deps.sh build lint
 	scripts/lint.sh
@@ -169,4 +174,4 @@ help: ## this list
 clean: ## remove every build directory
 	rm -rf build build-*
 
-.PHONY: all libraries unit sim mutants fuzz fuzzers FORCE deps demo test corpora lint bench install help clean
+.PHONY: all libraries unit sim mutants fuzz fuzzers FORCE deps demo test corpora gumbo lint bench install help clean

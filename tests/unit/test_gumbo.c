@@ -252,8 +252,11 @@ static void test_same_links(void **state) {
     run.every = full ? 1 : SAMPLE;
     set_init(&run.ours);
     set_init(&run.gumbos);
-    for (size_t i = 0; i < (full ? sizeof roots / sizeof roots[0] : 1); i++)
+    for (size_t i = 0; i < (full ? sizeof roots / sizeof roots[0] : 1); i++) {
+        size_t before = run.compared;
         nftw(roots[i], visit, 32, 0);
+        printf("gumbo: %s: %zu pages\n", roots[i], run.compared - before);
+    }
     free(run.ours.items);
     free(run.gumbos.items);
     printf("gumbo: %zu pages, %zu links, %zu pages differ\n", run.compared, run.links,
