@@ -54,6 +54,9 @@ check "a changing robots.txt was asked for once" test "$changing" = 1
 # The others never noticed.
 check "the good origins: every URL was requested, and nothing else" check_log "$T/web.log" \
     --expected "$T/site/expected.tsv" --refetch-max 0 --max-inflight 1
+# Alone they take their pages times the delay, half a second.
+took=$(awk 'NR == 1 { from = $1 } { to = $1 } END { print to - from }' <(cut -f1 "$T/web.log" | sort -n))
+check "... as soon as if they were alone (in $took s)" holds "$took < 5 * $SCALE"
 python3 "$HOSTILE/check.py" split --origins "$T/server/origins.tsv" --export "$T/export.jsonl" \
     --expected "$T/site/expected.tsv" >"$T/expected.tsv"
 check "one record a URL, for warcio too" check_warc --archive "$T/worker1/archive" --archive "$T/worker2/archive" \
