@@ -38,6 +38,7 @@ struct job_run {
     char function[PATH_MAX]; /* a built-in one's name, or an absolute path */
     char output[PATH_MAX], scratch[PATH_MAX + 16];
     struct job_plan plan;
+    bool outcomes; /* the job reads what became of URLs, not pages */
     struct options options;
     struct master *master; /* NULL: another's */
     struct spawn *spawn;   /* NULL: no workers of our own */
@@ -86,14 +87,17 @@ static bool find_function(struct job_run *j, struct error *err) {
     const struct trawl_job *job = func_load(j->function, err);
     if (job == NULL)
         return false;
+    j->outcomes = job->input == TRAWL_INPUT_OUTCOMES;
     if (job->input == TRAWL_INPUT_LINES && j->plan.kind != TRAWL__INPUT_KIND__LINES)
         error_set(err, 0, "%.200s reads plain files; accepted are files that are no archives",
                   j->name);
     else if (job->input == TRAWL_INPUT_PAGES && j->plan.kind != TRAWL__INPUT_KIND__PAGES)
         error_set(err, 0, "%.200s reads pages; accepted is the directory of a crawl", j->name);
-    else if (job->input == TRAWL_INPUT_OUTCOMES)
-        error_set(err, 0, "%.200s reads outcomes of URLs, which this version cannot give it",
-                  j->name);
+    else if (j->outcomes && j->plan.kind != TRAWL__INPUT_KIND__PAGES)
+        error_set(
+            err, 0,
+            "%.200s reads what became of a crawl's URLs; accepted is the directory of a crawl",
+            j->name);
     else
         return true;
     return false;
@@ -170,6 +174,14 @@ static bool make_output(struct job_run *j, struct error *err) {
     snprintf(j->output, sizeof j->output, "%s", real);
     snprintf(j->scratch, sizeof j->scratch, "%s/.trawl-job", real);
     return true;
+}
+
+static bool write_outcomes(struct job_run *j, struct error *err) {
+    char path[PATH_MAX + 64];
+
+    (void)mkdir(j->scratch, 0777);
+    snprintf(path, sizeof path, "%s/outcomes", j->scratch);
+    return job_plan_outcomes(&j->plan, path, err);
 }
 
 /* ---- a master and workers of our own ---------------------------------------------------------------------------- */
@@ -421,7 +433,7 @@ static int run(const struct args *a) {
                   "accepted is: trawl job run NAME [options] [FILE...], or --map CMD and "
                   "--reduce CMD in place of NAME");
     else if (plan(j, &err) && find_function(j, &err) && make_output(j, &err))
-        code = begin(j, &err) ? follow(j, &err) : 1;
+        code = (!j->outcomes || write_outcomes(j, &err)) && begin(j, &err) ? follow(j, &err) : 1;
     job_show_end_line(&j->show);
     if (code != 0)
         command_fail(code, &err);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/optdef.h"
+#include "worker/func.h"
 
 void help_overview(FILE *to) {
     fprintf(to, "usage: trawl COMMAND [options] ...\n\ncommands:\n");
@@ -13,6 +14,12 @@ void help_overview(FILE *to) {
 
 static bool is_shown(const struct optdef *d, enum args_command command) {
     return (d->commands & (int)command) != 0 && d->help != NULL;
+}
+
+static void built_in_jobs(FILE *to) {
+    fprintf(to, "\nbuilt-in jobs:\n");
+    for (size_t i = 0; i < func_builtin_count; i++)
+        fprintf(to, "  %-10s %s\n", func_builtins[i].name, func_builtins[i].what);
 }
 
 void help_command(enum args_command command, FILE *to) {
@@ -32,6 +39,8 @@ void help_command(enum args_command command, FILE *to) {
             fprintf(to, " [%s]", d->fallback);
         fputc('\n', to);
     }
+    if (command == ARGS_JOB)
+        built_in_jobs(to);
     fprintf(to, "\nDurations: 500ms, 10s, 5m, 2h. Sizes: 64KiB, 10MiB, 1GiB.\n");
 }
 
@@ -88,6 +97,13 @@ void help_command_man(enum args_command command, FILE *to) {
             roff(to, d->fallback);
             fputc(')', to);
         }
+        fputc('\n', to);
+    }
+    if (command == ARGS_JOB)
+        fprintf(to, ".SH BUILT-IN JOBS\n");
+    for (size_t i = 0; command == ARGS_JOB && i < func_builtin_count; i++) {
+        fprintf(to, ".TP\n.B %s\n", func_builtins[i].name);
+        roff(to, func_builtins[i].what);
         fputc('\n', to);
     }
     fprintf(to, ".PP\nDurations: 500ms, 10s, 5m, 2h. Sizes: 64KiB, 10MiB, 1GiB.\n");

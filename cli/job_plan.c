@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cli/export.h"
+
 void job_plan_init(struct job_plan *p, uint64_t split_bytes) {
     *p = (struct job_plan){.split_bytes = split_bytes};
     splits_init(&p->found);
@@ -13,6 +15,7 @@ void job_plan_init(struct job_plan *p, uint64_t split_bytes) {
 
 void job_plan_release(struct job_plan *p) {
     splits_release(&p->found);
+    string_list_release(&p->inputs);
 }
 
 static bool is_crawl(const char *path) {
@@ -41,6 +44,10 @@ bool job_plan_add(struct job_plan *p, const char *path, struct error *err) {
         error_set(err, 0, "%.300s: crawls and plain files do not go together in one job", path);
         return false;
     }
+    if (!string_list_add(&p->inputs, path)) {
+        error_set(err, ENOMEM, "%.300s", path);
+        return false;
+    }
     p->has_kind = true;
     p->kind = kind;
     if (crawl ? !splits_add_crawl(&p->found, path, step(p, SPLITS_PAGES_BYTES), err)
@@ -51,6 +58,24 @@ bool job_plan_add(struct job_plan *p, const char *path, struct error *err) {
     error_set(err, 0, crawl ? "%.300s/archive has no sealed segment" : "%.300s has no file in it",
               path);
     return false;
+}
+
+bool job_plan_outcomes(struct job_plan *p, const char *path, struct error *err) {
+    FILE *f = fopen(path, "we");
+
+    for (size_t i = 0; f != NULL && i < p->inputs.count; i++)
+        if (!export_write(p->inputs.items[i], FORMAT_JSONL, f, err)) {
+            fclose(f);
+            return false;
+        }
+    if (f == NULL || fclose(f) != 0) {
+        error_set(err, errno, "cannot write %.300s", path);
+        return false;
+    }
+    uint64_t split_bytes = p->split_bytes;
+    job_plan_release(p);
+    job_plan_init(p, split_bytes);
+    return job_plan_add(p, path, err);
 }
 
 Trawl__Split **job_plan_splits(const struct job_plan *p, struct arena *arena) {

@@ -119,7 +119,7 @@ struct page {
     uint64_t wanted_elements;           /* 1 << enum html_element_id */
     struct link_list raw;               /* as written, before <base> is known */
     struct buf base_href, canonical_href;
-    uint32_t *resolved;                 /* raw's index -> links'; of anchors */
+    uint32_t *resolved; /* raw's index -> links'; of anchors */
     size_t resolved_size;
     bool has_base, has_canonical, charset_certain, is_xml, failed;
     bool in_style;  /* its text is wanted */

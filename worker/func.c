@@ -9,6 +9,8 @@ const struct func_builtin func_builtins[] = {
     {"wordcount", "how often each word stands there: WORD COUNT", &func_wordcount},
     {"grep", "the lines that match the pattern behind --: NAME TAB LINE", &func_grep},
     {"indexer", "the files that each word stands in: WORD NUMBER FILE,FILE", &func_indexer},
+    {"hosts", "pages, errors, bytes and times by origin: ten columns (docs/mapreduce.md)",
+     &func_hosts},
     {"links", "who links to each URL of a crawl, and how: TARGET TAB SOURCE TAB ANCHOR",
      &func_links},
     {"index", "a full-text index of the pages, for `trawl search`", &func_index},

@@ -30,6 +30,10 @@ extern const struct trawl_job func_wordcount, func_indexer;
 
 extern const struct trawl_job func_grep;
 
+/* ---- func_hosts.c ------------------------------------------------------------------------------------- */
+
+extern const struct trawl_job func_hosts;
+
 /* ---- func_links.c ------------------------------------------------------------------------------------- */
 
 extern const struct trawl_job func_links;

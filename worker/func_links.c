@@ -71,7 +71,7 @@ static void forget_anchors(struct links *l, struct trawl_task *t, size_t count) 
         l->has_anchor = more;
         l->anchors_size = count;
     }
-    if (count > 0)
+    if (l->has_anchor != NULL)
         memset(l->has_anchor, 0, count * sizeof *l->has_anchor);
 }
 

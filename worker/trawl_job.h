@@ -38,7 +38,7 @@ enum trawl_input {
     TRAWL_INPUT_ANY,      /* pages of a crawl, or lines of files, as the user says */
     TRAWL_INPUT_PAGES,    /* a crawl's archived responses */
     TRAWL_INPUT_LINES,    /* of plain files */
-    TRAWL_INPUT_OUTCOMES, /* a crawl's URLs, each a line as of `trawl export --format jsonl` */
+    TRAWL_INPUT_OUTCOMES, /* a crawl's URLs, each a line (LINES) as of `trawl export --format jsonl` */
 };
 
 /* One record of the input; valid until map() returns. Strings end in NUL and are never NULL. Everything
