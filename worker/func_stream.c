@@ -15,6 +15,7 @@
 #include "shared/buf.h"
 #include "shared/charset.h"
 #include "shared/json_out.h"
+#include "worker/task_culprit.h"
 
 enum {
     ARGUMENTS_MAX = 64,
@@ -27,7 +28,9 @@ enum {
 struct stream {
     const struct trawl_api *api;
     bool reduces; /* output is written as it is, not emitted */
-    bool running;
+    bool started;
+    bool on_trial; /* of task_culprit.h: nothing it writes counts, and it may die */
+    bool died;     /* on trial */
     pid_t pid;
     int in, out; /* the command's; -1: closed */
     struct buf to, line, text;
@@ -37,15 +40,23 @@ struct stream {
 
 static const Trawl__JobSpec *job_spec; /* of this process */
 
+static void trial_begin(void *state, struct trawl_task *t);
+static bool trial_end(void *state, struct trawl_task *t);
+static const struct task_trial trial = {trial_begin, trial_end};
+
 static const char *command_of(const struct stream *s) {
     return s->reduces ? job_spec->reduce_command[0] : job_spec->map_command[0];
+}
+
+static void describe(const struct stream *s, const char *what, char *why, size_t size) {
+    snprintf(why, size, "%s command %.200s: %s", s->reduces ? "reduce" : "map", command_of(s),
+             what);
 }
 
 static _Noreturn void fail(struct stream *s, struct trawl_task *t, const char *what) {
     char why[512];
 
-    snprintf(why, sizeof why, "%s command %.200s: %s", s->reduces ? "reduce" : "map", command_of(s),
-             what);
+    describe(s, what, why, sizeof why);
     s->api->fail(t, why);
     abort();
 }
@@ -118,7 +129,7 @@ static void start(struct stream *s, struct trawl_task *t) {
     }
     s->in = in[1];
     s->out = out[0];
-    s->running = true;
+    s->started = true;
     if (fcntl(s->in, F_SETFL, O_NONBLOCK) != 0 || fcntl(s->out, F_SETFL, O_NONBLOCK) != 0)
         fail(s, t, "no pipes");
 }
@@ -144,6 +155,8 @@ static void take_line(struct stream *s, struct trawl_task *t) {
 }
 
 static void take(struct stream *s, struct trawl_task *t, const char *p, size_t n) {
+    if (s->on_trial)
+        return;
     if (s->reduces) {
         s->api->write(t, p, n);
         return;
@@ -162,7 +175,7 @@ static void take(struct stream *s, struct trawl_task *t, const char *p, size_t n
     }
 }
 
-/* ---- to and fro -------------------------------------------------------------------------------------------- */
+/* ---- its end ----------------------------------------------------------------------------------------------- */
 
 static void drop_input(struct stream *s) {
     if (s->in >= 0)
@@ -171,6 +184,28 @@ static void drop_input(struct stream *s) {
     buf_reset(&s->to);
     s->sent = 0;
 }
+
+static void wait_end(struct stream *s, struct trawl_task *t) {
+    char what[64], why[512];
+    int status;
+
+    while (waitpid(s->pid, &status, 0) < 0)
+        if (errno != EINTR)
+            fail_errno(s, t);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return;
+    s->died = true;
+    if (s->on_trial)
+        return;
+    if (WIFSIGNALED(status))
+        snprintf(what, sizeof what, "killed by signal %d", WTERMSIG(status));
+    else
+        snprintf(what, sizeof what, "exited with code %d", WEXITSTATUS(status));
+    describe(s, what, why, sizeof why);
+    task_culprit(t, &trial, why);
+}
+
+/* ---- to and fro -------------------------------------------------------------------------------------------- */
 
 static void send_some(struct stream *s, struct trawl_task *t) {
     ssize_t n = write(s->in, s->to.data + s->sent, s->to.len - s->sent);
@@ -198,6 +233,8 @@ static void receive_some(struct stream *s, struct trawl_task *t) {
     } else if (n == 0) {
         close(s->out);
         s->out = -1;
+        drop_input(s); /* there is nothing more that it could say */
+        wait_end(s, t);
     } else if (errno != EAGAIN && errno != EINTR) {
         fail_errno(s, t);
     }
@@ -215,34 +252,40 @@ static void pump(struct stream *s, struct trawl_task *t) {
     }
     if (fds[0].revents != 0)
         receive_some(s, t);
-    if (fds[1].revents != 0)
+    if (fds[1].revents != 0 && s->in >= 0)
         send_some(s, t);
 }
 
 static void give(struct stream *s, struct trawl_task *t) {
     if (s->to.failed)
         fail(s, t, "a record is too large to be handed over");
-    if (s->in < 0)
-        buf_reset(&s->to);
-    while (s->out >= 0 && s->to.len - s->sent > FULL_BYTES)
+    while (s->in >= 0 && s->to.len - s->sent > FULL_BYTES)
         pump(s, t);
 }
 
-static void wait_end(struct stream *s, struct trawl_task *t) {
-    char what[64];
-    int status;
+static void finish(struct stream *s, struct trawl_task *t) {
+    while (s->in >= 0 && s->to.len > 0)
+        pump(s, t);
+    drop_input(s);
+    while (s->out >= 0)
+        pump(s, t);
+}
 
-    while (waitpid(s->pid, &status, 0) < 0)
-        if (errno != EINTR)
-            fail_errno(s, t);
-    s->running = false;
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-        return;
-    if (WIFSIGNALED(status))
-        snprintf(what, sizeof what, "killed by signal %d", WTERMSIG(status));
-    else
-        snprintf(what, sizeof what, "exited with code %d", WEXITSTATUS(status));
-    fail(s, t, what);
+/* ---- which record it dies of --------------------------------------------------------------------------------- */
+
+static void trial_begin(void *state, struct trawl_task *t) {
+    struct stream *s = state;
+
+    s->on_trial = true;
+    s->died = false;
+    start(s, t);
+}
+
+static bool trial_end(void *state, struct trawl_task *t) {
+    struct stream *s = state;
+
+    finish(s, t);
+    return s->died;
 }
 
 /* ---- functions --------------------------------------------------------------------------------------------- */
@@ -318,8 +361,10 @@ static void append_page(struct stream *s, const struct trawl_record *r) {
 static void stream_map(void *state, struct trawl_task *t, const struct trawl_record *r) {
     struct stream *s = state;
 
-    if (!s->running)
+    if (!s->started)
         start(s, t);
+    if (s->in < 0) /* it has seen enough */
+        return;
     if (r->of == TRAWL_INPUT_PAGES) {
         append_page(s, r);
     } else {
@@ -336,9 +381,9 @@ static void stream_reduce(void *state, struct trawl_task *t, const void *key, si
     size_t len;
 
     s->reduces = true;
-    if (!s->running)
+    if (!s->started)
         start(s, t);
-    while (s->api->next(values, &value, &len)) {
+    while (s->in >= 0 && s->api->next(values, &value, &len)) {
         buf_append(&s->to, key, key_len);
         buf_append_char(&s->to, '\t');
         buf_append(&s->to, value, len);
@@ -350,16 +395,11 @@ static void stream_reduce(void *state, struct trawl_task *t, const void *key, si
 static void stream_end(void *state, struct trawl_task *t) {
     struct stream *s = state;
 
-    if (!s->running)
+    if (!s->started)
         return;
-    while (s->out >= 0 && s->to.len > 0)
-        pump(s, t);
-    drop_input(s);
-    while (s->out >= 0)
-        pump(s, t);
+    finish(s, t);
     if (s->line.len > 0)
         take_line(s, t);
-    wait_end(s, t);
 }
 
 static void stream_close(void *state) {

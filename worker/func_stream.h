@@ -6,8 +6,8 @@
  *
  * In keys and values that come from lines there is no TAB and no LF to begin with. A line of output without a TAB is a
  * key with an empty value; an empty line is nothing. Words of a command are split at white space; with `shell` it is
- * run by sh -c. A command that ends early with code 0 is fine: it has seen enough. Any other code, or a signal, fails
- * the attempt.
+ * run by sh -c. A command that ends early with code 0, or closes its output, is fine: it has seen enough. Any other code, or a
+ * signal, ends the attempt; if that is the doing of a record (task_culprit.h), it is counted to the record as a crash is.
  *
  * One job a process; one owner, the task's thread.
  */

@@ -32,19 +32,45 @@ static void begin_sort(struct trawl_task *t) {
         task_fail(t, &err);
 }
 
-static void map_record(struct trawl_task *t, const struct trawl_record *r) {
+static void name_record(struct trawl_task *t, const struct trawl_record *r) {
     bool is_line = r->of == TRAWL_INPUT_LINES;
 
+    if (!is_line)
+        task_progress_name(t->progress, r->name, strlen(r->name));
+    task_progress_begin(t->progress, r->number, is_line ? r->number : UINT64_MAX);
+}
+
+static void map_record(struct trawl_task *t, const struct trawl_record *r) {
     if (task_is_skipped(t, r->number)) {
         task_count(t, "records skipped", 1);
         return;
     }
-    if (!is_line)
-        task_progress_name(t->progress, r->name, strlen(r->name));
-    task_progress_begin(t->progress, r->number, is_line ? r->number : UINT64_MAX);
+    t->given++;
+    name_record(t, r);
     t->job->map(t->state, t, r);
     task_progress_end(t->progress);
     t->records_in++;
+}
+
+static void map_again(struct trawl_task *t, uint64_t from, uint64_t to, bool give) {
+    struct trawl_record r;
+    struct error err = {0};
+    struct job_input *in = job_input_new(t->spec->split, &err);
+    enum job_input_result why = in != NULL ? JOB_INPUT_RECORD : JOB_INPUT_FAILED;
+
+    for (uint64_t i = 0; i < to && why == JOB_INPUT_RECORD;) {
+        why = job_input_next(in, &r, &err);
+        task_progress_tick(t->progress);
+        if (why != JOB_INPUT_RECORD || task_is_skipped(t, r.number) || i++ < from)
+            continue;
+        if (give)
+            t->job->map(t->state, t, &r);
+        else
+            name_record(t, &r);
+    }
+    if (why == JOB_INPUT_FAILED)
+        task_fail(t, &err);
+    job_input_free(in);
 }
 
 static void map_split(struct trawl_task *t) {
@@ -96,6 +122,7 @@ static void end_sort(struct trawl_task *t) {
 }
 
 void task_map(struct trawl_task *t) {
+    t->again = map_again;
     begin_sort(t);
     map_split(t);
     if (t->job->end != NULL)

@@ -52,6 +52,12 @@ static void shrink(struct trawl_task *t, struct task_fetch *f) {
     t->spills = how.serial;
 }
 
+static void name_key(struct trawl_task *t, const unsigned char *key, size_t key_len,
+                     uint64_t number) {
+    task_progress_name(t->progress, key, key_len);
+    task_progress_begin(t->progress, number, UINT64_MAX);
+}
+
 static void reduce_key(struct trawl_task *t, const unsigned char *key, size_t key_len,
                        struct trawl_values *values) {
     uint64_t number = job_hash(key, key_len);
@@ -60,29 +66,65 @@ static void reduce_key(struct trawl_task *t, const unsigned char *key, size_t ke
         task_count(t, "records skipped", 1);
         return;
     }
-    task_progress_name(t->progress, key, key_len);
-    task_progress_begin(t->progress, number, UINT64_MAX);
+    t->given++;
+    name_key(t, key, key_len, number);
     t->job->reduce(t->state, t, key, key_len, values);
     task_progress_end(t->progress);
     t->records_out++;
 }
 
-static void reduce_runs(struct trawl_task *t, const struct job_runs *runs) {
+static void begin_merge(struct trawl_task *t) {
+    uint32_t source;
+    struct error err = {0};
+
+    job_merge_free(t->merge);
+    t->merge = job_merge_new(t->runs->items, t->runs->count, &source, &err);
+    if (t->merge == NULL)
+        fail_of(t, source, &err);
+}
+
+static void end_merge(struct trawl_task *t) {
+    uint32_t source;
+    struct error err = {0};
+
+    if (job_merge_failed(t->merge, &source, &err))
+        fail_of(t, source, &err);
+    job_merge_free(t->merge);
+    t->merge = NULL;
+}
+
+static void reduce_runs(struct trawl_task *t) {
     const unsigned char *key;
     struct trawl_values *values;
-    uint32_t source, partition;
+    uint32_t partition;
     size_t key_len;
-    struct error err = {0};
-    struct job_merge *m = job_merge_new(runs->items, runs->count, &source, &err);
 
-    if (m == NULL)
-        fail_of(t, source, &err);
+    begin_merge(t);
     task_progress_phase(t->progress, TASK_PHASE_REDUCE);
-    while (job_merge_key(m, &partition, &key, &key_len, &values))
+    while (job_merge_key(t->merge, &partition, &key, &key_len, &values))
         reduce_key(t, key, key_len, values);
-    if (job_merge_failed(m, &source, &err))
-        fail_of(t, source, &err);
-    job_merge_free(m);
+    end_merge(t);
+}
+
+/* The merge that it was called in is over: the memory is enough for one. */
+static void reduce_again(struct trawl_task *t, uint64_t from, uint64_t to, bool give) {
+    const unsigned char *key;
+    struct trawl_values *values;
+    uint32_t partition;
+    size_t key_len;
+
+    begin_merge(t);
+    for (uint64_t i = 0; i < to && job_merge_key(t->merge, &partition, &key, &key_len, &values);) {
+        uint64_t number = job_hash(key, key_len);
+        task_progress_tick(t->progress);
+        if (task_is_skipped(t, number) || i++ < from)
+            continue;
+        if (give)
+            t->job->reduce(t->state, t, key, key_len, values);
+        else
+            name_key(t, key, key_len, number);
+    }
+    end_merge(t);
 }
 
 static void commit(struct trawl_task *t) {
@@ -112,7 +154,9 @@ void task_reduce(struct trawl_task *t) {
     fetch(t, &f);
     count_input(t, &f);
     shrink(t, &f);
-    reduce_runs(t, &f.runs);
+    t->runs = &f.runs;
+    t->again = reduce_again;
+    reduce_runs(t);
     if (t->job->end != NULL)
         t->job->end(t->state, t);
     commit(t);

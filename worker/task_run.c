@@ -47,6 +47,11 @@ static void fill(const struct trawl_task *t, Trawl__TaskResult *r) {
     r->wall_us = now_us() - t->started_us;
     r->gone = t->gone;
     r->n_gone = t->gone_count;
+    if (r->end == TRAWL__TASK_END__CRASHED) {
+        r->record = t->crash_record;
+        r->record_name =
+            (ProtobufCBinaryData){.data = (uint8_t *)t->crash_name, .len = t->crash_name_len};
+    }
     if (r->end == TRAWL__TASK_END__DONE && t->partition_bytes != NULL) {
         r->partition_bytes = t->partition_bytes;
         r->n_partition_bytes = t->spec->job->reduces;

@@ -9,7 +9,8 @@
  *     reads the pipe to its end, and waits for the child.
  * The child's standard output goes where its standard error goes: a function may print.
  *
- * Exit code 0 and a TaskResult in the pipe: that is the attempt's end, DONE, TASK_FAILED or INPUT_GONE. Anything
+ * Exit code 0 and a TaskResult in the pipe: that is the attempt's end, DONE, TASK_FAILED, INPUT_GONE, or CRASHED when a
+ * command died of a record (task_culprit.h). Anything
  * else is for the parent to judge: a signal while task_progress_record() says true is CRASHED with that record;
  * another signal or exit code is TASK_FAILED.
  *

@@ -41,6 +41,15 @@ struct trawl_task {
     size_t counter_count;
     uint64_t *skip; /* sorted */
     size_t skip_count;
+    /* For task_culprit.h: records that the function was given (of a reduce task: keys); and the records [from, to) of them once more,
+     * to the function, or only their names to `progress`. */
+    uint64_t given;
+    void (*again)(struct trawl_task *t, uint64_t from, uint64_t to, bool give);
+    const struct job_runs *runs; /* of a reduce task: what `merge` reads */
+    struct job_merge *merge;
+    uint64_t crash_record; /* of CRASHED */
+    char crash_name[TASK_PROGRESS_NAME_BYTES];
+    size_t crash_name_len;
     uint64_t records_in, bytes_in, records_out, bytes_out, spills, started_us;
     uint64_t *partition_bytes; /* of a map task that is done */
     uint32_t *gone;            /* numbers of map tasks */

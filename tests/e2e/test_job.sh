@@ -144,6 +144,36 @@ job broken --map 'false' --reduce cat --workers 2 --task-attempts 2 --output "$T
 check "a command that fails: the job fails" exits broken 60 1
 check "... and says which, and how" grep -q 'map command false: exited with code 1' "$T/broken.err"
 
+# ---- a record that a command dies of ----------------------------------------------------------------------------------
+# skipped NAME: the names that the job gives.
+skipped() {
+    sed -n '/^  skipped/,/^  [a-z]/s/^ \{12\}//p' "$T/$1.out"
+}
+say() {
+    local name=$1
+    shift
+    start "$name" "$TRAWL" job run --quiet --workers 2 --output "$T/$name.d" "$@"
+}
+sed -e '300s/^/poisonword /' -e '1500s/^/poisonword /' "$T/text/text3" >"$T/text4"
+named=$(for n in 300 1500; do echo "text4:$(head -n $((n - 1)) "$T/text4" | wc -c)"; done)
+grep -v poisonword "$T/text4" | tr -s ' ' '\n' | LC_ALL=C sort | uniq -c | awk '{ print $2, $1 }' >"$T/counted"
+say died --shell --map "perl -ne 'kill 11, \$\$ if /poison/; print \"\$_\\t1\\n\" for split'" \
+    --reduce "cut -f1 | uniq -c | awk '{ print \$2, \$1 }'" "$T/text4"
+check "a map command that dies of a signal on two records: the job ends" exits died 60 0
+check "... they are named, and only they" test "$(skipped died)" = "$named"
+check "... all others count" same "$T/died.d" "$T/counted"
+say exited --shell --map "tr -s ' ' '\\n' | sed 's/\$/\\t1/'" --reduce "awk '\$1 == \"poisonword\" { exit 3 } { n[\$1]++ } END { for (w in n) print w, n[w] }'" \
+    "$T/text4"
+check "a reduce command that exits on a key: the job ends" exits exited 60 0
+check "... the key is named" test "$(skipped exited)" = poisonword
+check "... all others count" same "$T/exited.d" <(tr -s ' ' '\n' <"$T/text4" | grep -v poisonword | LC_ALL=C sort | uniq -c | awk '{ print $2, $1 }')
+say later --shell --map "awk 'NR == 1 && /poison/ { exit 3 } /poison/ && ++seen == 2 { exit 3 } { print NR }'" --reduce cat "$T/text4"
+check "a command that dies of the second of two records: the job ends" exits later 60 0
+check "... the second is named" test "$(skipped later)" = "$(tail -n 1 <<<"$named")"
+job once --shell --map "mkdir '$T/flag' 2>/dev/null && exit 3; cat" --reduce cat --workers 1 --output "$T/once.d" "$T/text4"
+check "a death that does not come again: the job ends" exits once 60 0
+check "... it is no record's doing" test "$(figure "$T/once.out" maps failures) $(figure "$T/once.out" skipped)" = "1 0"
+
 # ---- lines that match ---------------------------------------------------------------------------------------------------
 job grep grep --workers 2 --output "$T/grep.d" "$T"/text/* -- '\bab[a-d]{2}\b'
 check "grep ends" exits grep 60 0
