@@ -147,7 +147,7 @@ static void count_input(struct trawl_task *t, const struct task_fetch *f) {
 }
 
 void task_reduce(struct trawl_task *t) {
-    struct task_fetch f;
+    static struct task_fetch f; /* the process is for one task; `runs` stays behind this */
 
     begin_output(t);
     task_fetch_init(&f, t->spec, t->scratch_fd, t->progress);
