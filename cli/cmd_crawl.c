@@ -17,6 +17,7 @@
 #include "cli/seeds.h"
 #include "cli/spawn.h"
 #include "master/master.h"
+#include "shared/cost.h"
 #include "shared/log.h"
 #include "shared/parse.h"
 
@@ -210,6 +211,7 @@ static bool in_trouble(struct crawl *c, struct error *err) {
 static void show(struct crawl *c) {
     struct core_stats s;
 
+    cost_settle();
     if (!server_stats(c->server, &s))
         return;
     if (s.commits != c->commits || s.pending == 0 || s.in_flight == 0) {
@@ -298,6 +300,7 @@ static void tell_unsealed(void *arg, const char *segment, const char *worker) {
 
 static int end(struct crawl *c, struct error *err) {
     struct core_stats s = {0};
+    struct core_cost cost = {0};
     char why[SERVER_WHY_BYTES];
 
     if (c->spawn != NULL && !finish_workers(c) && c->interrupts > 1)
@@ -305,12 +308,13 @@ static int end(struct crawl *c, struct error *err) {
     progress_end(&c->progress);
     server_unsealed(c->server, tell_unsealed, NULL);
     (void)server_stats(c->server, &s);
+    (void)server_cost(c->server, &cost);
     server_why(c->server, why);
     master_close(c->master);
     c->master = NULL;
     if (!export_index(c->a->dir, err))
         return 1;
-    progress_summary(&c->progress, &s, why, c->a->dir, c->spawn != NULL);
+    progress_summary(&c->progress, &s, &cost, why, c->a->dir, c->spawn != NULL);
     return 0;
 }
 
@@ -327,6 +331,7 @@ int command_crawl(struct args *a) {
     struct error err = {0};
     int code = check_listen(a, &err);
 
+    (void)cost_begin(COST_OTHER);
     if (code == 0)
         code = gather_seeds(a, &err);
     if (code != 0)

@@ -101,7 +101,7 @@ static void print_status(const json_t *root) {
 
 /* In ASCII, whatever it holds. */
 static bool print_json(const json_t *root) {
-    char *dump = json_dumps(root, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+    char *dump = json_dumps(root, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6));
     bool ok = dump != NULL && puts(dump) >= 0;
 
     free(dump);

@@ -96,8 +96,35 @@ void progress_end(struct progress *p) {
     p->dirty = false;
 }
 
-void progress_summary(const struct progress *p, const struct core_stats *s, const char *why,
-                      const char *dir, bool local) {
+static double us_a_page(const struct core_cost *cost, enum cost_stage stage) {
+    return (double)cost->sums.us[stage] / (double)cost->pages;
+}
+
+/* The dearest stages first, what is not worth a tenth of a microsecond not at all. */
+static void print_cost(const struct core_cost *cost) {
+    enum { A_LINE = 6 };
+    enum cost_stage order[COST_STAGES];
+    unsigned count = 0;
+
+    if (cost->pages == 0)
+        return;
+    for (unsigned i = 0; i < COST_STAGES; i++) {
+        unsigned at = count;
+        if (us_a_page(cost, (enum cost_stage)i) < 0.05)
+            continue;
+        for (count++; at > 0 && cost->sums.us[order[at - 1]] < cost->sums.us[i]; at--)
+            order[at] = order[at - 1];
+        order[at] = (enum cost_stage)i;
+    }
+    printf("  CPU       %.1f us a page:", (double)cost_total_us(&cost->sums) / (double)cost->pages);
+    for (unsigned i = 0; i < count; i++)
+        printf("%s %s %.1f%s", i > 0 && i % A_LINE == 0 ? "\n           " : "",
+               cost_stage_name(order[i]), us_a_page(cost, order[i]), i + 1 < count ? "," : "");
+    putchar('\n');
+}
+
+void progress_summary(const struct progress *p, const struct core_stats *s,
+                      const struct core_cost *cost, const char *why, const char *dir, bool local) {
     int64_t ms = clock_ms() - p->started_ms;
     uint64_t done = pages(s) - p->first_pages;
     char elapsed[32], size[32];
@@ -111,6 +138,7 @@ void progress_summary(const struct progress *p, const struct core_stats *s, cons
            (unsigned long long)s->redirected, (unsigned long long)s->excluded,
            (unsigned long long)s->failed, (unsigned long long)s->pending);
     printf("  rate      %.1f pages/s\n", ms > 0 ? (double)done * 1000 / (double)ms : 0.0);
+    print_cost(cost);
     printf("  bodies    %s\n", size);
     printf("  origins   %llu\n", (unsigned long long)s->origins);
     printf("  workers   %llu lost, %llu tasks reassigned\n", (unsigned long long)s->workers_lost,

@@ -27,7 +27,7 @@ void progress_show(struct progress *p, const struct core_stats *s);
 /* Ends the live line. */
 void progress_end(struct progress *p);
 /* `why`: what ended the crawl. `local`: the workers' archive is in `dir` too. */
-void progress_summary(const struct progress *p, const struct core_stats *s, const char *why,
-                      const char *dir, bool local);
+void progress_summary(const struct progress *p, const struct core_stats *s,
+                      const struct core_cost *cost, const char *why, const char *dir, bool local);
 
 #endif

@@ -3,6 +3,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "shared/cost.h"
+
 struct waiting {
     void *call;
     struct buf reply;
@@ -58,6 +60,9 @@ static bool make_durable(struct committer *c) {
 static void *run(void *arg) {
     struct committer *c = arg;
 
+    (void)cost_begin(COST_COMMIT);
+    cost_enter(
+        COST_IDLE); /* most of it is waiting for the disk: what it uses beside sending is the sync */
     pthread_mutex_lock(&c->lock);
     for (;;) {
         while (!c->ending && (c->paused || c->first == NULL))
@@ -70,7 +75,10 @@ static void *run(void *arg) {
         pthread_mutex_unlock(&c->lock);
 
         bool durable = make_durable(c);
+        cost_enter(COST_RPC);
         answer_all(c, list, durable);
+        cost_enter(COST_IDLE);
+        cost_settle();
         if (!durable)
             c->config.failed(c->config.arg);
 
@@ -80,6 +88,7 @@ static void *run(void *arg) {
         pthread_cond_broadcast(&c->changed);
     }
     pthread_mutex_unlock(&c->lock);
+    cost_end();
     return NULL;
 }
 

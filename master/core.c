@@ -281,6 +281,7 @@ static void handle_session(struct core *c, struct now now, struct session *s,
         exchange_handle(c, now, s, r->exchange, reply);
         break;
     default:
+        meter_told(c, s->worker, r->leave->cost_us, r->leave->n_cost_us);
         session_end(c, now, s, SESSION_LEFT);
         core_check_end(c, now);
         break;

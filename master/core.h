@@ -36,6 +36,7 @@
 
 #include "master/store.h"
 #include "proto/wire.h"
+#include "shared/cost.h"
 #include "shared/error.h"
 #include "shared/options.h"
 
@@ -106,6 +107,16 @@ struct core_stats {
     uint64_t segments_unsealed;
 };
 void core_stats(const struct core *c, struct core_stats *s);
+
+/* What the crawl cost since this master started, in CPU time of all processes: what workers used before they joined is
+ * not in it. They tell with each heartbeat, and when they leave. */
+struct core_cost {
+    uint64_t pages; /* outcomes taken: what the sums are to be divided by */
+    struct cost_sums sums;
+};
+/* The master's own sums, for core_cost() and core_status_json() to add. */
+void core_note_cost(struct core *c, const struct cost_sums *own);
+void core_cost(const struct core *c, struct core_cost *cost);
 /* The whole status as JSON (INTERFACE: `trawl status --json`). */
 bool core_status_json(const struct core *c, struct now now, struct buf *out);
 /* Calls `line` for each name of a segment that is not sealed, with its worker. */

@@ -80,6 +80,8 @@ struct core {
     uint64_t leased_pages;
     uint64_t bytes, commits, retries, refused;
     uint64_t workers_lost, tasks_reassigned, out_of_scope;
+    struct cost_sums cost;     /* of workers, as they told */
+    struct cost_sums own_cost; /* of this process, as the shell said */
 
     struct {
         struct template_table *templates; /* NULL: no --max-per-template */
@@ -228,6 +230,12 @@ void session_end(struct core *c, struct now now, struct session *s, enum session
 /* Takes a visit back: its URLs return to the queue, the origin rests for its delay. */
 void session_take_back(struct core *c, struct now now, struct lease *l, int64_t last_request_ms);
 void session_expire(struct core *c, struct now now);
+
+/* ---- meter.c ---------------------------------------------------------------------------------------- */
+
+/* Another process of the worker joins. */
+void meter_worker_starts(struct worker *w);
+void meter_told(struct core *c, struct worker *w, const uint64_t *us, size_t count);
 
 /* ---- exchange.c --------------------------------------------------------------------------------------- */
 

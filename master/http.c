@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shared/cost.h"
 #include "shared/parse.h"
 
 enum { PAGE_BYTES = 4 << 20, REQUEST_BYTES = 16 << 10, BACKLOG = 64 };
@@ -27,6 +28,7 @@ struct http {
     int64_t taken_ms; /* when what follows was taken; monotonic; 0: never */
     bool there;       /* there was a core to ask */
     struct core_stats stats;
+    struct core_cost cost;
     struct buf json;
 };
 
@@ -46,8 +48,8 @@ static void refresh(struct http *h) {
         return;
     h->taken_ms = now;
     buf_reset(&h->json);
-    h->there = server_stats(h->server, &h->stats) && server_status_json(h->server, &h->json) &&
-               !h->json.failed;
+    h->there = server_stats(h->server, &h->stats) && server_cost(h->server, &h->cost) &&
+               server_status_json(h->server, &h->json) && !h->json.failed;
 }
 
 /* A family of metrics begins. */
@@ -77,8 +79,19 @@ static void url_states(struct buf *out, const struct core_stats *s) {
                    (unsigned long long)rows[i].count);
 }
 
-static void write_metrics(struct buf *out, const struct core_stats *s) {
+static void costs(struct buf *out, const struct core_cost *cost) {
+    metric(out, "pages_total", "counter", cost->pages, "Outcomes taken, since the master started.");
+    family(out, "cpu_seconds_total", "counter",
+           "CPU time of master and workers by stage, for the pages of pages_total.");
+    for (unsigned i = 0; i < COST_STAGES; i++)
+        buf_printf(out, "trawl_cpu_seconds_total{stage=\"%s\"} %.6f\n",
+                   cost_stage_name((enum cost_stage)i), (double)cost->sums.us[i] / 1e6);
+}
+
+static void write_metrics(struct buf *out, const struct core_stats *s,
+                          const struct core_cost *cost) {
     url_states(out, s);
+    costs(out, cost);
     metric(out, "urls_in_flight", "gauge", s->in_flight, "Pending URLs that are leased.");
     metric(out, "body_bytes_total", "counter", s->bytes,
            "Body bytes of committed responses, over all runs.");
@@ -250,7 +263,7 @@ static enum MHD_Result answer_path(struct http *h, struct MHD_Connection *connec
         if (path[1] == '\0') {
             write_page(&page, h->json.data);
         } else {
-            write_metrics(&page, &h->stats);
+            write_metrics(&page, &h->stats, &h->cost);
             type = "text/plain; version=0.0.4; charset=utf-8";
         }
         result = page.failed ? MHD_NO : answer(connection, MHD_HTTP_OK, type, page.data, page.len);
@@ -271,6 +284,7 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
     (void)upload;
     (void)upload_len;
     (void)state;
+    (void)cost_begin(COST_OTHER);
     if (host == NULL || !host_allowed(h, host))
         return refuse(connection, MHD_HTTP_FORBIDDEN, "the Host is not one of this master's\n");
     if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)

@@ -22,6 +22,7 @@
 
 #include "master/host.h"
 #include "shared/buf.h"
+#include "shared/cost.h"
 #include "shared/heap.h"
 #include "shared/limits.h"
 #include "shared/map.h"
@@ -64,6 +65,8 @@ struct worker {
     size_t leases;     /* visits of all of them */
     bool draining;
     uint64_t fetched;
+    bool cost_based; /* what it cost before is in cost_told: meter.c */
+    struct cost_sums cost_told;
     struct session *tasker; /* takes tasks, and serves what its map tasks made; NULL: none */
     struct worker *next;
 };

@@ -11,6 +11,7 @@
 #include "master/dir_lock.h"
 #include "master/http.h"
 #include "master/store_rocks.h"
+#include "shared/cost.h"
 #include "shared/parse.h"
 
 /* Replies that wait for a sync hold their context: as many as there may be sessions at work at once. */
@@ -71,6 +72,8 @@ struct master *master_open(const char *dir, struct error *err) {
         return NULL;
     }
     m->lock_fd = -1;
+    cost_init(COST_RPC); /* nng's threads */
+    cost_name("rocksdb", COST_COMMIT);
     if (!make_dirs(dir, err) || (m->lock_fd = dir_lock_own(dir, err)) < 0)
         goto fail;
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {

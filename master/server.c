@@ -10,10 +10,11 @@
 
 #include "master/commit.h"
 #include "proto/rpc.h"
+#include "shared/cost.h"
 #include "shared/limits.h"
 #include "shared/log.h"
 
-enum { MEND_PAUSE_MS = 1000 };
+enum { MEND_PAUSE_MS = 1000, COST_AGE_MS = 50 };
 
 struct server {
     const struct options *options;
@@ -130,12 +131,20 @@ static enum asked ask_core(struct server *s, const Trawl__Request *request, stru
 
 static void answer(struct server *s, const Trawl__Request *request, struct rpc_call *call,
                    const char *peer) {
+    struct cost_sums own;
     struct buf reply;
 
     buf_init(&reply, LIMIT_WIRE_BYTES);
+    if (request->body_case == TRAWL__REQUEST__BODY_STATUS)
+        cost_read(&own, COST_AGE_MS);
+    cost_enter(COST_IDLE);
     pthread_mutex_lock(&s->lock);
+    cost_enter(COST_COMMIT);
+    if (request->body_case == TRAWL__REQUEST__BODY_STATUS && s->core != NULL)
+        core_note_cost(s->core, &own);
     enum asked asked = ask_core(s, request, call, peer, &reply);
     pthread_mutex_unlock(&s->lock);
+    cost_enter(COST_RPC);
     switch (asked) {
     case ASKED_BUSY:
         send_busy(s, call);
@@ -157,6 +166,8 @@ static void handle(void *arg, struct rpc_call *call, const void *bytes, size_t l
     struct server *s = arg;
     struct arena arena;
 
+    (void)cost_begin(COST_RPC);
+    cost_enter(COST_RPC);
     arena_init(&arena, LIMIT_ARENA_BYTES);
     Trawl__Request *request = wire_request_unpack(&arena, bytes, len);
     if (request == NULL)
@@ -164,6 +175,8 @@ static void handle(void *arg, struct rpc_call *call, const void *bytes, size_t l
     else
         answer(s, request, call, peer);
     arena_release(&arena);
+    cost_enter(COST_IDLE);
+    cost_settle();
 }
 
 /* ---- the ticker ------------------------------------------------------------------------------------------ */
@@ -220,6 +233,7 @@ static void tick(struct server *s) {
     struct now at = now();
 
     core_tick(s->core, at);
+    cost_settle();
     if (core_failed(s->core, &s->trouble)) {
         break_down(s);
         return;
@@ -235,6 +249,7 @@ static void tick(struct server *s) {
 static void *ticker(void *arg) {
     struct server *s = arg;
 
+    (void)cost_begin(COST_COMMIT);
     pthread_mutex_lock(&s->lock);
     while (!s->ending) {
         if (s->core != NULL && !s->broken) {
@@ -246,6 +261,7 @@ static void *ticker(void *arg) {
             rest(s, MEND_PAUSE_MS);
     }
     pthread_mutex_unlock(&s->lock);
+    cost_end();
     return NULL;
 }
 
@@ -384,10 +400,30 @@ bool server_stats(struct server *s, struct core_stats *stats) {
     return there;
 }
 
+bool server_cost(struct server *s, struct core_cost *cost) {
+    struct cost_sums own;
+    bool there;
+
+    cost_settle();
+    cost_read(&own, COST_AGE_MS);
+    pthread_mutex_lock(&s->lock);
+    there = s->core != NULL;
+    if (there) {
+        core_note_cost(s->core, &own);
+        core_cost(s->core, cost);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return there;
+}
+
 bool server_status_json(struct server *s, struct buf *out) {
+    struct cost_sums own;
     bool ok;
 
+    cost_read(&own, COST_AGE_MS);
     pthread_mutex_lock(&s->lock);
+    if (s->core != NULL)
+        core_note_cost(s->core, &own);
     ok = s->core != NULL && core_status_json(s->core, now(), out);
     pthread_mutex_unlock(&s->lock);
     return ok;

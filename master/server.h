@@ -49,6 +49,8 @@ bool server_wait(struct server *s, unsigned timeout_ms);
 bool server_troubled(struct server *s, struct error *err);
 /* False while the core is being made anew. */
 bool server_stats(struct server *s, struct core_stats *stats);
+/* The same; what this process used is read. */
+bool server_cost(struct server *s, struct core_cost *cost);
 bool server_status_json(struct server *s, struct buf *out);
 /* Why the crawl ends or ended; empty while it runs. */
 enum { SERVER_WHY_BYTES = 64 };

@@ -203,6 +203,7 @@ void session_register(struct core *c, struct now now, const Trawl__Register *r, 
     if (r->incarnation > w->incarnation) {
         supersede(c, now, w);
         w->draining = false;
+        meter_worker_starts(w);
     } else {
         s = session_of_loop(c, w, r->loop);
         if (s != NULL && r->serial > s->serial) {
@@ -249,6 +250,7 @@ void session_heartbeat(struct core *c, struct now now, struct session *s, const 
     lease_session_renew(s, now.mono_ms);
     s->transfers = h->transfers;
     s->bytes_in = h->bytes_in;
+    meter_told(c, s->worker, h->cost_us, h->n_cost_us);
     m->phase = core_phase_for(c, s);
     reply->body_case = TRAWL__REPLY__BODY_HEARTBEAT;
     reply->heartbeat = m;

@@ -69,6 +69,29 @@ static const char *state_name(enum core_state state) {
     }
 }
 
+/* Sums in microseconds, and the same a page. */
+static json_t *cost_json(const struct core *c) {
+    json_t *sums = json_object(), *shares = json_object();
+    struct core_cost cost;
+    bool ok = sums != NULL && shares != NULL;
+
+    core_cost(c, &cost);
+    for (unsigned i = 0; i < COST_STAGES && ok; i++) {
+        const char *name = cost_stage_name((enum cost_stage)i);
+        ok = json_object_set_new(sums, name, number(cost.sums.us[i])) == 0 &&
+             (cost.pages == 0 ||
+              json_object_set_new(shares, name,
+                                  json_real((double)cost.sums.us[i] / (double)cost.pages)) == 0);
+    }
+    if (ok)
+        return json_pack("{s:o s:o s:o s:o}", "pages", number(cost.pages), "cpu_us",
+                         number(cost_total_us(&cost.sums)), "stages_us", sums, "stages_us_a_page",
+                         shares);
+    json_decref(sums);
+    json_decref(shares);
+    return NULL;
+}
+
 static json_t *urls_json(const struct core_stats *s) {
     return json_pack("{s:o s:o s:o s:o s:o s:o s:o}", "known", number(s->known), "pending",
                      number(s->pending), "in_flight", number(s->in_flight), "fetched",
@@ -245,7 +268,7 @@ bool core_status_json(const struct core *c, struct now now, struct buf *out) {
 
     core_stats(c, &s);
     json_t *root = json_pack(
-        "{s:s s:s? s:I s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o}",
+        "{s:s s:s? s:I s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o}",
         "state", state_name(c->state), "why", c->why, "running_ms",
         (json_int_t)(now.mono_ms - c->started_ms), "term", number(c->term), "urls", urls_json(&s),
         "traps", traps_json(c), "bytes", number(s.bytes), "retries", number(s.retries), "refused",
@@ -253,10 +276,10 @@ bool core_status_json(const struct core *c, struct now now, struct buf *out) {
         "leases", number(s.leases), "transfers", number(s.transfers), "workers_lost",
         number(s.workers_lost), "tasks_reassigned", number(s.tasks_reassigned), "segments_unsealed",
         number(s.segments_unsealed), "workers", workers_json(c, now), "busiest",
-        origins_json(c, now), "parked", parked_json(c), "jobs", jobs_json(c));
+        origins_json(c, now), "parked", parked_json(c), "jobs", jobs_json(c), "cost", cost_json(c));
     if (root == NULL)
         return false;
-    char *text = json_dumps(root, JSON_COMPACT);
+    char *text = json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(6));
     if (text != NULL)
         ok = buf_append_str(out, text);
     free(text);

@@ -1,5 +1,6 @@
 #include "shared/warc_write.h"
 
+#include "shared/cost.h"
 #include "shared/limits.h"
 
 #include <libdeflate.h>
@@ -318,6 +319,7 @@ static void add_revisit(struct warc_write *w, const struct warc_write_record *r)
 
 static bool digest_block(struct warc_write *w, const struct block *b, bool with_payload,
                          uint8_t *block, uint8_t *payload) {
+    enum cost_stage was = cost_enter(COST_DIGEST);
     bool ok = EVP_DigestInit_ex2(w->block_sha1, w->sha1, NULL) == 1 &&
               EVP_DigestUpdate(w->block_sha1, b->head, b->head_len) == 1 &&
               (!with_payload || EVP_DigestInit_ex2(w->payload_sha1, w->sha1, NULL) == 1);
@@ -327,8 +329,10 @@ static bool digest_block(struct warc_write *w, const struct block *b, bool with_
         if (ok && with_payload)
             ok = EVP_DigestUpdate(w->payload_sha1, b->body[i].bytes, b->body[i].len) == 1;
     }
-    return ok && EVP_DigestFinal_ex(w->block_sha1, block, NULL) == 1 &&
-           (!with_payload || EVP_DigestFinal_ex(w->payload_sha1, payload, NULL) == 1);
+    ok = ok && EVP_DigestFinal_ex(w->block_sha1, block, NULL) == 1 &&
+         (!with_payload || EVP_DigestFinal_ex(w->payload_sha1, payload, NULL) == 1);
+    cost_enter(was);
+    return ok;
 }
 
 /* The HTTP header block. */
@@ -397,7 +401,11 @@ static enum warc_write_result regular_head(struct warc_write *w,
 
 static enum warc_write_result put(struct warc_write *w, const void *bytes, size_t len,
                                   struct warc_write_place *place) {
-    if (!w->sink.write(w->sink.arg, bytes, len))
+    enum cost_stage was = cost_enter(COST_WRITE);
+    bool written = w->sink.write(w->sink.arg, bytes, len);
+
+    cost_enter(was);
+    if (!written)
         return WARC_WRITE_SINK;
     place->length += len;
     return WARC_WRITE_OK;
@@ -478,8 +486,10 @@ static enum warc_write_result pack(struct warc_write *w, const struct block *b,
                                    struct warc_write_place *place) {
     if (w->fields.failed)
         return WARC_WRITE_NO_MEMORY;
+    enum cost_stage was = cost_enter(COST_COMPRESS);
     enum warc_write_result result =
         b->len + 4 <= WARC_WRITE_WHOLE_BYTES ? pack_whole(w, b, place) : pack_stream(w, b, place);
+    cost_enter(was);
     if (result == WARC_WRITE_OK)
         w->offset += place->length;
     return result;

@@ -120,6 +120,10 @@ void agent_note_traffic(struct agent *a, uint32_t transfers, uint64_t bytes_in) 
     a->note_bytes = bytes_in;
 }
 
+void agent_note_cost(struct agent *a, const struct cost_sums *sums) {
+    a->note_cost = *sums;
+}
+
 size_t agent_visits(const struct agent *a) {
     return a->visit_count;
 }

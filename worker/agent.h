@@ -37,6 +37,7 @@
 #include <stdint.h>
 
 #include "proto/wire.h"
+#include "shared/cost.h"
 #include "shared/error.h"
 #include "shared/robots.h"
 #include "shared/url.h"
@@ -209,6 +210,8 @@ void agent_segment_closed(struct agent *a, const char *name);
 
 /* For heartbeats and status. */
 void agent_note_traffic(struct agent *a, uint32_t transfers, uint64_t bytes_in);
+/* What the process has cost since it started: goes with heartbeats, and when the loop leaves. */
+void agent_note_cost(struct agent *a, const struct cost_sums *sums);
 /* Idle and nothing to come: used by the shell to know that it may rest. */
 size_t agent_visits(const struct agent *a);
 /* Session number, 0 before registration: part of segment names. */

@@ -56,6 +56,8 @@ static bool make_leave(struct agent *a, int64_t now_ms) {
     Trawl__Leave m = TRAWL__LEAVE__INIT;
 
     request_init(a, &r, TRAWL__REQUEST__BODY_LEAVE);
+    m.cost_us = a->note_cost.us;
+    m.n_cost_us = COST_STAGES;
     r.leave = &m;
     return request_ready(a, AGENT_CALL, &r, now_ms);
 }
@@ -127,6 +129,8 @@ bool agent_make_beat(struct agent *a, int64_t now_ms) {
     }
     m.transfers = a->note_transfers;
     m.bytes_in = a->note_bytes;
+    m.cost_us = a->note_cost.us;
+    m.n_cost_us = COST_STAGES;
     request_init(a, &r, TRAWL__REQUEST__BODY_HEARTBEAT);
     r.heartbeat = &m;
     bool made = request_ready(a, AGENT_BEAT, &r, now_ms);
@@ -209,7 +213,8 @@ static void take_register(struct agent *a, int64_t now_ms, const Trawl__Reply *r
     a->term = reply->term;
     a->number = 0;
     a->state = AGENT_STATE_JOINED;
-    a->next_beat_ms = now_ms + a->heartbeat_ms;
+    a->next_beat_ms =
+        now_ms; /* so that the master knows at once what this process has cost before */
     a->next_poll_ms = now_ms;
 }
 

@@ -84,6 +84,7 @@ struct agent {
 
     uint32_t note_transfers;
     uint64_t note_bytes;
+    struct cost_sums note_cost;
     bool out_of_memory; /* void: A8 */
 };
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "shared/content.h"
+#include "shared/cost.h"
 #include "shared/limits.h"
 #include "shared/mimetype.h"
 #include "shared/options.h"
@@ -149,9 +150,11 @@ static bool decode(struct harvest *h, struct transfer *t, size_t max, const char
     *body = raw;
     *len = raw_len;
     if (h->codings.len > 0) {
+        enum cost_stage was = cost_enter(COST_DECODE);
         result = h->codings.failed ? CONTENT_UNSUPPORTED
                                    : content_decode(h->codings.data, h->codings.len, raw, raw_len,
                                                     &h->decoded, NULL);
+        cost_enter(was);
         if (result != CONTENT_OK)
             *remark = content_remark(result);
         if (result == CONTENT_UNSUPPORTED)

@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "shared/cost.h"
 #include "shared/log.h"
 #include "worker/fence.h"
 #include "worker/loop_state.h"
@@ -21,13 +22,29 @@ enum {
     BEAT_TIMEOUT_MIN_MS = 500,
     BEAT_TIMEOUT_MAX_MS = 5000,
     SEAL_TIMEOUT_MS = 5000,
-    SILENT_BEATS = 3,             /* without an answer, until the connection is made anew */
-    BODY_BYTES_MAX = 64 << 20,    /* memory for bodies, of all loops together; */
-    BODY_BYTES_LOOP_MIN = 4 << 20 /* but at least so much for each */
+    SILENT_BEATS = 3,              /* without an answer, until the connection is made anew */
+    BODY_BYTES_MAX = 64 << 20,     /* memory for bodies, of all loops together; */
+    BODY_BYTES_LOOP_MIN = 4 << 20, /* but at least so much for each */
+    COST_AGE_MS = 50,              /* of what heartbeats tell of it */
 };
 
 /* What stands in the event data, above the descriptor. */
 enum tag { TAG_CONTROL = 1, TAG_LINES, TAG_ARCHIVE, TAG_DNS, TAG_TRANSFERS };
+
+static enum cost_stage stage_of(enum tag tag) {
+    switch (tag) {
+    case TAG_LINES:
+        return COST_RPC;
+    case TAG_ARCHIVE:
+        return COST_WRITE;
+    case TAG_DNS:
+        return COST_DNS;
+    case TAG_TRANSFERS:
+        return COST_TRANSFER;
+    default:
+        return COST_OTHER;
+    }
+}
 
 void loop_fail(struct loop *l, const char *text) {
     if (!l->failed)
@@ -58,11 +75,14 @@ static void start_fetches(struct loop *l) {
     int64_t now_ms = fence_now_ms();
 
     while (agent_next_fetch(l->agent, now_ms, &f)) {
+        enum cost_stage was = cost_enter(COST_TRANSFER);
         struct loop_visit *v = loop_visit_get(l, f.visit);
         if (v != NULL)
             sockets_renew(l->sockets, &v->target.sockets, f.deadline_ms);
-        if (v == NULL || !loop_visit_aim(v) ||
-            transfer_start(l->transfers, &f, &v->target, fence_now_ms()) == NULL)
+        bool started = v != NULL && loop_visit_aim(v) &&
+                       transfer_start(l->transfers, &f, &v->target, fence_now_ms()) != NULL;
+        cost_enter(was);
+        if (!started)
             start_failed(l, &f, now_ms);
     }
 }
@@ -108,9 +128,11 @@ static void take_options(struct loop *l, const Trawl__Options *o) {
 
 static void send_request(struct loop *l, const struct agent_effect *e, int64_t now_ms) {
     unsigned timeout_ms = e->line == AGENT_BEAT ? l->beat_timeout_ms : CALL_TIMEOUT_MS;
+    enum cost_stage was = cost_enter(COST_RPC);
 
     if (!rpc_lines_send(l->lines, (unsigned)e->line, e->request->data, e->request->len, timeout_ms))
         agent_no_reply(l->agent, now_ms, e->line);
+    cost_enter(was);
 }
 
 static void close_visit(struct loop *l, struct visit *visit, int64_t now_ms) {
@@ -164,12 +186,32 @@ static void take_effect(struct loop *l, const struct agent_effect *e, int64_t no
     }
 }
 
+static void note_cost(struct loop *l, int64_t now_ms) {
+    struct cost_sums sums;
+
+    if (now_ms < l->cost_next_ms)
+        return;
+    l->cost_next_ms = now_ms + COST_AGE_MS;
+    cost_settle();
+    cost_read(&sums, COST_AGE_MS);
+    agent_note_cost(l->agent, &sums);
+}
+
+static bool next_effect(struct loop *l, int64_t now_ms, struct agent_effect *e) {
+    enum cost_stage was = cost_enter(COST_RPC);
+    bool there = !l->over && agent_poll(l->agent, now_ms, e);
+
+    cost_enter(was);
+    return there;
+}
+
 static void take_effects(struct loop *l) {
     struct agent_effect e;
     int64_t now_ms = fence_now_ms();
 
     agent_note_traffic(l->agent, transfers_running(l->transfers), transfers_bytes_in(l->transfers));
-    while (!l->over && agent_poll(l->agent, now_ms, &e))
+    note_cost(l, now_ms);
+    while (next_effect(l, now_ms, &e))
         take_effect(l, &e, now_ms);
 }
 
@@ -186,7 +228,10 @@ static void on_answered(void *arg, struct transfer *t, int64_t now_ms) {
 }
 
 static void on_finished(void *arg, struct transfer *t) {
+    enum cost_stage was = cost_enter(COST_OTHER);
+
     loop_finish(arg, t);
+    cost_enter(was);
 }
 
 static void on_segment_closed(void *arg, const char *name) {
@@ -251,8 +296,10 @@ static void take_control(struct loop *l) {
 
 static void take_event(struct loop *l, const struct epoll_event *ev) {
     int fd = (int)(uint32_t)ev->data.u64;
+    enum tag tag = (enum tag)(ev->data.u64 >> 32);
+    enum cost_stage was = cost_enter(stage_of(tag));
 
-    switch ((enum tag)(ev->data.u64 >> 32)) {
+    switch (tag) {
     case TAG_CONTROL:
         take_control(l);
         break;
@@ -269,14 +316,18 @@ static void take_event(struct loop *l, const struct epoll_event *ev) {
         transfers_socket_event(l->transfers, fd, ev->events);
         break;
     }
+    cost_enter(was);
 }
 
 static void take_ticks(struct loop *l) {
     int64_t now_ms = fence_now_ms();
+    enum cost_stage was = cost_enter(COST_TRANSFER);
 
     transfers_tick(l->transfers, now_ms);
-    archive_tick(l->archive, now_ms);
+    cost_enter(COST_DNS);
     dns_tick(l->dns);
+    cost_enter(was);
+    archive_tick(l->archive, now_ms);
     loop_finish_retry(l, now_ms);
 }
 
@@ -323,7 +374,10 @@ static void run(struct loop *l) {
         take_ticks(l);
         if (l->over)
             break;
-        int n = epoll_wait(l->epoll_fd, events, EVENTS, wait_ms(l));
+        int timeout_ms = wait_ms(l);
+        cost_enter(COST_IDLE);
+        int n = epoll_wait(l->epoll_fd, events, EVENTS, timeout_ms);
+        cost_enter(COST_OTHER);
         take_effects(l);
         take_events(l, events, n);
     }
@@ -441,11 +495,13 @@ static void *loop_main(void *arg) {
     struct loop *l = arg;
     uint64_t one = 1;
 
+    (void)cost_begin(COST_OTHER);
     if (set_up(l))
         run(l);
     else
         l->failed = true;
     tear_down(l);
+    cost_end();
     atomic_store(&l->state, l->failed ? LOOP_FAILED : LOOP_ENDED);
     while (write(l->config.done_fd, &one, sizeof one) < 0 && errno == EINTR)
         ;

@@ -2,6 +2,7 @@
  * not taken yet what it was told. */
 #include <errno.h>
 
+#include "shared/cost.h"
 #include "shared/log.h"
 #include "worker/fence.h"
 #include "worker/loop_state.h"
@@ -83,8 +84,11 @@ static bool finish_page(struct loop *l, struct transfer *t) {
         enum segment_result result = store(l, t, &o, &place);
         if (result == SEGMENT_AGAIN || result == SEGMENT_FAILED)
             return false;
-        if (result == SEGMENT_OK)
+        if (result == SEGMENT_OK) {
+            enum cost_stage was = cost_enter(COST_PARSE);
             harvest_links(l->harvest, t, &o);
+            cost_enter(was);
+        }
     }
     agent_fetched(l->agent, fence_now_ms(), t->fetch, &o);
     transfer_release(t);

@@ -55,7 +55,8 @@ struct loop {
     struct loop_visit *visits;
     uint32_t beat_timeout_ms;
     unsigned silent_beats;
-    unsigned turn; /* where in a batch of events the next turn of transfers begins */
+    int64_t cost_next_ms; /* when the agent is told of it again */
+    unsigned turn;        /* where in a batch of events the next turn of transfers begins */
     bool draining, over, failed;
     struct error err;
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/cost.h"
 #include "worker/fence.h"
 #include "worker/loop_state.h"
 
@@ -126,7 +127,9 @@ void loop_visit_resolve(struct loop *l, struct visit *visit, int64_t now_ms) {
         return;
     }
     v->query.done = on_resolved;
+    enum cost_stage was = cost_enter(COST_DNS);
     dns_lookup(l->dns, &v->query, v->host, v->host_len, now_ms);
+    cost_enter(was);
 }
 
 bool loop_visit_aim(struct loop_visit *v) {

@@ -12,6 +12,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "shared/cost.h"
+
 struct job_list {
     struct offload_job *first, **end;
 };
@@ -47,6 +49,7 @@ static void *thread_main(void *arg) {
     struct offload_job *job;
     uint64_t one = 1;
 
+    (void)cost_begin(COST_WRITE);
     pthread_mutex_lock(&o->lock);
     while (!o->stopping) {
         job = list_take(&o->waiting);
@@ -56,12 +59,14 @@ static void *thread_main(void *arg) {
         }
         pthread_mutex_unlock(&o->lock);
         job->run(job);
+        cost_settle();
         pthread_mutex_lock(&o->lock);
         list_add(&o->done, job);
         while (write(o->fd, &one, sizeof one) < 0 && errno == EINTR)
             ;
     }
     pthread_mutex_unlock(&o->lock);
+    cost_end();
     return NULL;
 }
 

@@ -1,5 +1,6 @@
 /*
- * offload: one thread that does, in order, what a fetch loop must not wait for: fdatasync, sealing.
+ * offload: one thread that does, in order, what a fetch loop must not wait for: fdatasync, sealing. Its CPU time
+ * counts as COST_WRITE (shared/cost.h).
  *
  *     struct my_job { struct offload_job job; ... };        // job first
  *     offload_submit(o, &my->job);                          // job->run is called in the thread

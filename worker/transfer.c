@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <sys/epoll.h>
 #include <time.h>
 
+#include "shared/cost.h"
 #include "shared/limits.h"
 #include "shared/sitemap.h"
 #include "worker/fence.h"
@@ -187,6 +189,20 @@ static int on_timer(CURLM *multi, long timeout_ms, void *arg) {
     (void)multi;
     ts->timer_ms = timeout_ms < 0 ? INT64_MAX : fence_now_ms() + timeout_ms;
     return 0;
+}
+
+/* OpenSSL tells of each step of its state machine before it takes it, and when it gives it up to wait. */
+static void on_handshake(const SSL *ssl, int where, int ret) {
+    (void)ssl;
+    (void)ret;
+    cost_enter(where & (SSL_CB_EXIT | SSL_CB_HANDSHAKE_DONE) ? COST_TRANSFER : COST_TLS);
+}
+
+static CURLcode on_ssl_context(CURL *easy, void *context, void *arg) {
+    (void)easy;
+    (void)arg;
+    SSL_CTX_set_info_callback(context, on_handshake);
+    return CURLE_OK;
 }
 
 /* ---- why it failed ------------------------------------------------------------------------------- */
@@ -526,6 +542,7 @@ static bool set_constants(struct transfer *t) {
            curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, t) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, on_close) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, t->all) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_SSL_CTX_FUNCTION, on_ssl_context) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_ready) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_PREREQDATA, t) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header) == CURLE_OK &&

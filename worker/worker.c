@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "proto/rpc.h"
+#include "shared/cost.h"
 #include "shared/limits.h"
 #include "shared/log.h"
 #include "worker/fence.h"
@@ -78,6 +79,7 @@ static void await(struct worker *w, int timeout_ms) {
     struct pollfd p = {.fd = w->wake_fd, .events = POLLIN};
     uint64_t count;
 
+    cost_settle();
     (void)poll(&p, 1, timeout_ms);
     (void)!read(w->wake_fd, &count, sizeof count);
     if (stop_signal_count() > 0 && !w->stopping)
@@ -255,7 +257,8 @@ int worker_run(const struct worker_config *config, struct error *err) {
     };
 
     home_init(&w.home);
-
+    cost_init(COST_RPC); /* nng's threads */
+    (void)cost_begin(COST_OTHER);
     w.err->text[0] = '\0';
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK ||
         ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS) {
@@ -266,5 +269,6 @@ int worker_run(const struct worker_config *config, struct error *err) {
     close_all(&w);
     ares_library_cleanup();
     curl_global_cleanup();
+    cost_end();
     return ok ? 0 : 1;
 }

@@ -44,6 +44,15 @@ check "status --json is JSON" is_json
 check "the status page answers" curl -fsS -m 5 -o "$T/page.html" "http://$http/"
 check "... and the metrics" curl -fsS -m 5 -o "$T/metrics.txt" "http://$http/metrics"
 
+costs() {
+    is_json && python3 -c "import json, sys
+c = json.load(open('$T/status.json'))['cost']
+s = c['stages_us']
+sys.exit(not (c['pages'] > 0 and abs(sum(s.values()) - c['cpu_us']) == 0 and all(s[k] > 0 for k in ('transfer', 'parse',
+    'compress', 'write', 'rpc', 'commit'))))"
+}
+check "what the pages cost, by stage" wait_until 10 costs
+
 check "ctl pause" "$TRAWL" ctl pause --master "$listen"
 settled() {             # no request for a second
     local n
@@ -66,7 +75,7 @@ check "--keep: the master stays up" running master
 check "ctl stop" "$TRAWL" ctl stop --master "$listen"
 check "... the master exits 0" exits master 20 0
 check "... the worker exits 0" exits w1 20 0
-check "a summary on standard output" grep -qE '[0-9]' "$T/master.out"
+check "a summary on standard output" grep -qE 'CPU +[0-9.]+ us a page: [a-z]+ [0-9]' "$T/master.out"
 check "robots.txt once, the user agent as told" check_log "$T/web.log" --robots-max 1 --refetch-max 0 --agent 'lamp/1.0'
 complete "the crawl" "$T/expected.tsv" "$T/crawl" "$T/worker/archive" "$T/web.log"
 

@@ -91,7 +91,8 @@ struct sim_worker {
     int64_t clock_offset_ms, clock_drift; /* drift in parts per thousand */
     struct sim_loop loops[LOOPS];
     struct sim_segment *disk;
-    size_t sealing; /* segments being sealed now */
+    size_t sealing;        /* segments being sealed now */
+    struct cost_sums cost; /* of this process */
 };
 
 enum event_kind {
@@ -153,6 +154,8 @@ struct world {
     bool syncing, ended, jumped;
     /* What was acknowledged to a worker, by fingerprint: must be in the store for ever after. */
     struct map acknowledged;
+    /* What all workers used; and before this master was. */
+    struct cost_sums cost, cost_before;
 };
 
 static const char *const fault_names[FAULTS] = {
@@ -336,6 +339,7 @@ static void master_start(struct world *w) {
     if (!core_seed(w->core, master_now(w), seed, n, &err))
         note(w, "seed: %s", err.text);
     note(w, "master starts");
+    w->cost_before = w->cost;
     check_acknowledged(w);
     struct event *e = schedule(w, 10, EVENT_MASTER_TICK);
     e->incarnation = w->master_incarnation;
@@ -791,6 +795,10 @@ static void finish_fetch(struct world *w, struct sim_loop *l, struct sim_transfe
     int64_t now = worker_now(w, l->worker);
     struct agent_outcome o = {.started_ms = t->started_ms, .duration_ms = t->answer.duration_ms};
 
+    l->worker->cost.us[COST_TRANSFER] += 100;
+    l->worker->cost.us[COST_PARSE] += 10 + t->page;
+    w->cost.us[COST_TRANSFER] += 100;
+    w->cost.us[COST_PARSE] += 10 + t->page;
     if (t->visit == NULL)
         return;
     t->visit->busy--;
@@ -931,6 +939,7 @@ static void run_loop(struct world *w, struct sim_loop *l) {
         return;
     while (more && w->result->why[0] == '\0') {
         more = false;
+        agent_note_cost(l->agent, &l->worker->cost);
         while (!l->left && agent_poll(l->agent, now, &e)) {
             obey(w, l, &e);
             more = true;
@@ -971,6 +980,7 @@ static void loop_start(struct world *w, struct sim_worker *s, uint32_t number) {
 static void worker_start(struct world *w, struct sim_worker *s) {
     s->incarnation++;
     s->alive = true;
+    s->cost = (struct cost_sums){0};
     s->paused_until_ms = 0;
     s->clock_offset_ms = rng_below(&w->rng, 1000000);
     s->clock_drift = (int64_t)rng_below(&w->rng, 21) - 10;
@@ -1388,6 +1398,20 @@ static void check_figures(struct world *w) {
         fail(w, "the figures of the master are not those of the store");
 }
 
+/* No CPU time is counted twice, whatever is told again, late or to another master; and all of it without faults. */
+static void check_cost(struct world *w) {
+    struct core_cost cost;
+
+    core_cost(w->core, &cost);
+    for (unsigned i = 0; i < COST_STAGES; i++) {
+        uint64_t used = w->cost.us[i] - w->cost_before.us[i], told = cost.sums.us[i];
+        if (told > used || (w->options->calm && told != used))
+            fail(w, "the master counts %llu us of %s, the workers used %llu",
+                 (unsigned long long)told, cost_stage_name((enum cost_stage)i),
+                 (unsigned long long)used);
+    }
+}
+
 static void check_end(struct world *w) {
     memset(found, 0, sizeof found);
     memset(recorded, 0, sizeof recorded);
@@ -1395,6 +1419,7 @@ static void check_end(struct world *w) {
     check_complete(w);
     check_archive(w);
     check_figures(w);
+    check_cost(w);
     if (w->options->calm)
         check_calm(w);
 }

@@ -66,6 +66,20 @@ static void answer(struct rig *r, enum agent_line line, Trawl__Reply *reply) {
     agent_reply(r->agent, r->now_ms, line, r->bytes.data, r->bytes.len);
 }
 
+/* The heartbeat that it sends as soon as it has joined, with what it has used before. */
+static void take_first_beat(struct rig *r) {
+    Trawl__Reply reply = TRAWL__REPLY__INIT;
+    Trawl__HeartbeatReply body = TRAWL__HEARTBEAT_REPLY__INIT;
+    const Trawl__Request *q = asks(r, AGENT_BEAT);
+
+    assert_int_equal(q->heartbeat->n_cost_us, COST_STAGES);
+    assert_int_equal(q->heartbeat->cost_us[COST_PARSE], 77);
+    reply.term = 1;
+    reply.body_case = TRAWL__REPLY__BODY_HEARTBEAT;
+    reply.heartbeat = &body;
+    answer(r, AGENT_BEAT, &reply);
+}
+
 static void let_register(struct rig *r) {
     Trawl__Reply reply = TRAWL__REPLY__INIT;
     Trawl__RegisterReply body = TRAWL__REGISTER_REPLY__INIT;
@@ -83,7 +97,9 @@ static void let_register(struct rig *r) {
     reply.term = 1;
     reply.body_case = TRAWL__REPLY__BODY_REGISTER;
     reply.register_ = &body;
+    agent_note_cost(r->agent, &(struct cost_sums){.us = {[COST_PARSE] = 77}});
     answer(r, AGENT_CALL, &reply);
+    take_first_beat(r);
 }
 
 /* A visit whose connections are booked at an address already. */

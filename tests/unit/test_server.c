@@ -243,9 +243,12 @@ static void test_page(void **state) {
     assert_true(says(&answer, "<td>w1</td>"));
     get(h, "GET", "/status.json", "localhost", &answer);
     assert_true(says(&answer, "application/json") && says(&answer, "\"state\":\"running\""));
+    assert_true(says(&answer, "\"stages_us\":{\"dns\":0,"));
     get(h, "GET", "/metrics", "127.0.0.1", &answer);
     assert_true(says(&answer, "\ntrawl_urls{state=\"pending\"} 1\n"));
     assert_true(says(&answer, "\ntrawl_workers 1\n"));
+    assert_true(says(&answer, "\ntrawl_cpu_seconds_total{stage=\"parse\"} 0.000000\n"));
+    assert_true(says(&answer, "\ntrawl_cpu_seconds_total{stage=\"commit\"} "));
     get(h, "HEAD", "/metrics", "[::1]:80", &answer);
     assert_true(says(&answer, "HTTP/1.1 200") && !says(&answer, "trawl_urls"));
     get(h, "GET", "/else", "localhost", &answer);
