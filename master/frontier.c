@@ -62,8 +62,8 @@ static struct queue_place place_of(uint32_t depth, uint64_t seq) {
 
 /* What lies before the cursor would not be found again. */
 static void rewind_to(struct origin *o, struct queue_place place) {
-    if (queue_place_compare(place, o->cursor) < 0)
-        o->cursor = place;
+    if (queue_place_compare(place, host_cursor(o)) < 0)
+        host_set_cursor(o, place);
     o->exhausted = false;
 }
 
@@ -311,7 +311,7 @@ size_t frontier_take(struct core *c, struct lease *l, size_t max) {
         max = (size_t)room;
     if (max == 0 || o->queued <= o->leased || o->exhausted)
         return 0;
-    struct record_key prefix = record_queue_of(o->id), from = record_queued(o->id, o->cursor);
+    struct record_key prefix = record_queue_of(o->id), from = record_queued(o->id, host_cursor(o));
     struct store_iter *iter =
         store_iter_open(c->store, prefix.bytes, prefix.len, from.bytes, from.len);
     if (iter == NULL) {
@@ -346,7 +346,7 @@ size_t frontier_take(struct core *c, struct lease *l, size_t max) {
                 break;
             taken += take_entry(c, l, q, place);
         }
-        o->cursor = (struct queue_place){.depth = place.depth, .seq = place.seq + 1};
+        host_set_cursor(o, (struct queue_place){.depth = place.depth, .seq = place.seq + 1});
     }
     store_iter_close(iter);
     return taken;

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -14,7 +15,6 @@ void host_table_init(struct host_table *t, struct host_rules rules) {
 }
 
 static void origin_free(struct origin *o) {
-    free(o->name);
     free(o->robots);
     free(o->reason);
     free(o);
@@ -89,7 +89,7 @@ static bool id_room(struct host_table *t, uint32_t id) {
 }
 
 struct origin *host_add(struct host_table *t, uint32_t id, const char *name, size_t len) {
-    struct origin *o = calloc(1, sizeof *o);
+    struct origin *o = calloc(1, offsetof(struct origin, name) + len + 1);
     uint64_t hash = name_hash(name, len);
 
     if (o == NULL || !id_room(t, id))
@@ -97,13 +97,9 @@ struct origin *host_add(struct host_table *t, uint32_t id, const char *name, siz
     assert(t->by_id[id - 1] == NULL);
     o->id = id;
     o->depth = UINT32_MAX;
-    o->name = malloc(len + 1);
-    if (o->name == NULL)
-        goto fail;
     memcpy(o->name, name, len);
-    o->name[len] = '\0';
-    o->name_len = len;
-    o->address_len = literal_address(o->name, o->address);
+    o->name_len = (uint32_t)len;
+    o->address_len = (uint8_t)literal_address(o->name, o->address);
     o->same_hash = map_get(&t->by_name, hash);
     if (!map_put(&t->by_name, hash, o))
         goto fail;
@@ -130,7 +126,7 @@ bool host_set_robots(struct origin *o, const void *rules, size_t len, uint32_t c
         memcpy(copy, rules, len);
     free(o->robots);
     o->robots = copy;
-    o->robots_len = len;
+    o->robots_len = (uint32_t)len;
     o->crawl_delay_ms = crawl_delay_ms;
     o->robots_status = status;
     o->robots_until_unix_ms = until_unix_ms;
@@ -194,7 +190,6 @@ static bool host_place(struct host_table *t, struct origin *o, enum host_place p
     case HOST_WAITING:
         left = o->waits_for;
         list_take(&left->first, &left->last, o);
-        o->waits_for = NULL;
         t->waiting_count--;
         break;
     }
@@ -207,6 +202,7 @@ static bool host_place(struct host_table *t, struct origin *o, enum host_place p
         t->ready_count++;
         break;
     case HOST_COOLING:
+        o->cooling.place = 0;
         if (!heap_set(&t->cooling, &o->cooling, until_ms))
             return false;
         break;
@@ -350,7 +346,7 @@ bool host_book_address(struct host_table *t, struct origin *o, const void *addre
     if (a == NULL)
         return false;
     memcpy(o->address, address, len);
-    o->address_len = len;
+    o->address_len = (uint8_t)len;
     if (!force && a->connections + connections > t->rules.ip_connections) {
         address_drop_if_idle(t, a);
         return false;

@@ -36,48 +36,64 @@ enum host_robots {
     HOST_ROBOTS_ELSEWHERE, /* redirected to another origin, whose queue holds the request */
 };
 
+/* There may be millions of them, so each byte counts. Numbers of URLs have 32 bits: the fingerprints of 2^32 would
+ * take 30 GB. */
 struct origin {
     uint32_t id;
-    char *name; /* scheme://host[:port], NUL-terminated */
-    size_t name_len;
-
     uint32_t depth; /* the least of its pages; UINT32_MAX: none is known */
 
-    uint64_t queued;  /* in the crawldb's queue, leased or not */
-    uint64_t leased;  /* of these: in a lease */
-    uint64_t fetched; /* pages, over all runs */
-    uint64_t done, errors, bytes;
-    struct queue_place cursor; /* all that is queued before it is leased */
-    bool exhausted;            /* a limit keeps what is behind the cursor from being granted */
+    uint32_t queued;  /* in the crawldb's queue, leased or not */
+    uint32_t leased;  /* of these: in a lease */
+    uint32_t fetched; /* pages, over all runs */
+    uint32_t done, errors;
+    uint32_t leases, connections;
+    uint64_t bytes;
+    uint64_t cursor_seq; /* the cursor: all that is queued before it is leased */
 
-    enum host_robots robots_state;
     unsigned char *robots; /* robots_encode(); owned */
-    size_t robots_len;
+    uint32_t robots_len;
     uint32_t crawl_delay_ms;
     uint32_t robots_status;
-    uint32_t robots_hops; /* redirects to other origins followed so far */
     int64_t robots_until_unix_ms;
 
     int64_t free_at_ms;
-    uint32_t leases, connections;
-    uint32_t culprits;       /* URLs that failed because they took their workers along */
-    uint32_t failures;       /* rests in a row with no success in between */
     uint64_t judged_attempt; /* the last visit whose trouble was counted in `failures` */
     int64_t rest_until_ms;   /* it asked for a rest, or is failing; in the past: it does not rest */
     int64_t rest_until_unix_ms;
     uint32_t rest_ms;    /* how long that rest is */
+    uint32_t culprits;   /* URLs that failed because they took their workers along */
+    uint32_t failures;   /* rests in a row with no success in between */
     Trawl__State parked; /* EXCLUDED or FAILED once given up; else PENDING */
     char *reason;        /* why; owned */
 
     unsigned char address[16]; /* last known */
-    size_t address_len;
+    uint8_t address_len;
+    uint8_t cursor_depth;
+    bool exhausted;      /* a limit keeps what is behind the cursor from being granted */
+    uint8_t robots_hops; /* redirects to other origins followed so far */
+    enum host_robots robots_state : 8;
+    enum host_place place : 8;
 
-    enum host_place place;
-    struct origin *prev, *next; /* in the ready list, or among an address's waiters */
-    struct heap_item cooling;
-    struct host_address *waits_for;
+    union {
+        struct {                        /* READY or WAITING */
+            struct origin *prev, *next; /* in the ready list, or among an address's waiters */
+            struct host_address *waits_for;
+        };
+        struct heap_item cooling; /* COOLING */
+    };
     struct origin *same_hash; /* next with the same name hash */
+    uint32_t name_len;
+    char name[]; /* scheme://host[:port], NUL-terminated */
 };
+
+static inline struct queue_place host_cursor(const struct origin *o) {
+    return (struct queue_place){.depth = o->cursor_depth, .seq = o->cursor_seq};
+}
+
+static inline void host_set_cursor(struct origin *o, struct queue_place place) {
+    o->cursor_depth = place.depth;
+    o->cursor_seq = place.seq;
+}
 
 struct host_address {
     unsigned char bytes[16];
