@@ -299,7 +299,7 @@ static bool attend_visit(struct agent *a, struct visit *v, int64_t now_ms, struc
     return emit(e, AGENT_CLOSE, v);
 }
 
-static bool fence(struct agent *a, int64_t now_ms) {
+void agent_fence(struct agent *a, int64_t now_ms) {
     struct heap_item *it;
 
 #ifdef MUTANT_NO_LEASE_CHECK
@@ -313,7 +313,6 @@ static bool fence(struct agent *a, int64_t now_ms) {
         agent_schedule(a, v);
         agent_attend(a, v);
     }
-    return a->attention_first != NULL;
 }
 
 void agent_closed(struct agent *a, int64_t now_ms, struct visit *v) {
@@ -440,7 +439,7 @@ static bool poll_line(struct agent *a, int64_t now_ms, enum agent_line line,
 static bool poll_visits(struct agent *a, int64_t now_ms, struct agent_effect *e) {
     struct visit *v;
 
-    (void)fence(a, now_ms);
+    agent_fence(a, now_ms);
     while ((v = take_attention(a)) != NULL)
         if (attend_visit(a, v, now_ms, e))
             return true;

@@ -311,6 +311,7 @@ void agent_take_reply(struct agent *a, int64_t now_ms, enum agent_line line,
 
 void agent_reply(struct agent *a, int64_t now_ms, enum agent_line line, const void *bytes,
                  size_t len) {
+    agent_fence(a, now_ms);
     if (a->lines[line].state != LINE_UNDER_WAY)
         return;
     arena_reset(&a->inbound);

@@ -410,11 +410,23 @@ static void finished(struct agent *a, struct visit *v) {
     agent_schedule(a, v);
 }
 
+/* A fetch that broke after the lease had ended was cut off by this worker (worker/fence.h), which tells nothing of the
+ * server: all that is under way is given back as if it had not begun. */
+static bool cut_off(struct agent *a, struct visit *v, const struct agent_outcome *o,
+                    int64_t now_ms) {
+    agent_fence(a, now_ms);
+    if (!v->fenced || o->failure != AGENT_NETWORK)
+        return false;
+    agent_void_fetches(a, v, now_ms);
+    finished(a, v);
+    return true;
+}
+
 void agent_fetched(struct agent *a, int64_t now_ms, uint64_t fetch, const struct agent_outcome *o) {
     struct agent_fetch_state *f = map_get(&a->fetches, fetch);
     char reason[32];
 
-    if (f == NULL || f->url == NULL)
+    if (f == NULL || f->url == NULL || cut_off(a, f->visit, o, now_ms))
         return;
     struct visit *v = f->visit;
     struct visit_url *u = f->url;
@@ -584,7 +596,7 @@ void agent_fetched_robots(struct agent *a, int64_t now_ms, uint64_t fetch,
                           const struct agent_outcome *o, const void *body, size_t len) {
     struct agent_fetch_state *f = map_get(&a->fetches, fetch);
 
-    if (f == NULL)
+    if (f == NULL || cut_off(a, f->visit, o, now_ms))
         return;
     struct visit *v = f->visit;
     struct visit_url *u = f->url;

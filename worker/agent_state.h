@@ -102,6 +102,8 @@ void agent_attend(struct agent *a, struct visit *v);
 void agent_schedule(struct agent *a, struct visit *v);
 /* Takes the visit's deadline over into the heap. */
 void agent_set_deadline(struct agent *a, struct visit *v, int64_t deadline_ms);
+/* Visits whose deadline has passed are over, whatever is heard of them now: their sockets are shut already. */
+void agent_fence(struct agent *a, int64_t now_ms);
 void agent_add_visit(struct agent *a, struct visit *v);
 /* The master has taken it back, or the session is gone. */
 void agent_lose(struct agent *a, struct visit *v);
