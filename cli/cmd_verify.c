@@ -1,7 +1,7 @@
 /*
  * cmd_verify: `trawl verify DIR [WORKER-DIR...]`: promise 2, audited. Every committed record must be in a sealed
  * segment, once, at its place, for its URL, with its digest; no sealed segment may hold any other; what a revisit record
- * refers to must be there. Read with warc_read, which shares no code with the writer.
+ * of the last round refers to must be there. Read with warc_read, which shares no code with the writer.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +24,7 @@ enum { TOLD_MAX = 20 };
 struct expected {
     uint64_t offset, length, url_hash;
     unsigned char digest[WARC_WRITE_DIGEST_BYTES];
-    bool found;
+    bool found, earlier; /* of an earlier round */
 };
 
 struct file {
@@ -85,7 +85,7 @@ static struct file *find_file(const struct audit *v, const char *name) {
     return NULL;
 }
 
-static bool expect(struct audit *v, const struct row *row) {
+static bool expect(struct audit *v, const struct row *row, bool earlier) {
     struct file *f = find_file(v, row->segment);
 
     if (f == NULL)
@@ -101,7 +101,8 @@ static bool expect(struct audit *v, const struct row *row) {
     struct expected *e = &f->records[f->count++];
     *e = (struct expected){.offset = row->offset,
                            .length = row->length,
-                           .url_hash = XXH3_64bits(row->url, row->url_len)};
+                           .url_hash = XXH3_64bits(row->url, row->url_len),
+                           .earlier = earlier};
     if (row->done->digest.len == sizeof e->digest)
         memcpy(e->digest, row->done->digest.data, sizeof e->digest);
     v->records++;
@@ -114,17 +115,28 @@ static int by_offset(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+/* All that must be in the archive: of the last round, then of those before. */
+static bool next(struct rows *r, bool *earlier, struct row *row) {
+    if (rows_next(r, row))
+        return true;
+    if (*earlier)
+        return false;
+    *earlier = true;
+    rows_earlier(r);
+    return rows_next(r, row);
+}
+
 static bool load(struct audit *v, const char *dir, struct error *err) {
     struct rows *r = rows_open(dir, err);
     struct row row;
-    bool ok;
+    bool ok, earlier = false;
 
     if (r == NULL)
         return false;
     ok = load_files(v, r);
-    while (ok && rows_next(r, &row)) {
+    while (ok && next(r, &earlier, &row)) {
         if (row.segment != NULL)
-            ok = expect(v, &row);
+            ok = expect(v, &row, earlier);
         else if (row.state == TRAWL__STATE__FETCHED || row.state == TRAWL__STATE__REDIRECTED)
             problem(v, row.url, 0, "fetched, and no record of it");
     }
@@ -239,7 +251,7 @@ static void check_record(struct audit *v, const char *path, struct file *f, stru
         problem(v, path, record->offset, "a record that was not committed");
     if (strcmp(record->type, "response") == 0)
         note_payload(v, r);
-    else if (strcmp(record->type, "revisit") == 0)
+    else if (strcmp(record->type, "revisit") == 0 && (e == NULL || !e->earlier))
         note_reference(v, path, r, record->offset);
     (void)warc_read_check(r, &report);
     for (unsigned bit = 0; bit < 32; bit++)

@@ -161,7 +161,7 @@ static bool cdxj_line(struct buf *line, const struct row *row) {
     const struct cdxj_record record = {.url = row->url,
                                        .url_len = row->url_len,
                                        .date_ms = (int64_t)d->fetched_at_ms,
-                                       .mime = mime,
+                                       .mime = d->revisit ? "warc/revisit" : mime,
                                        .status = (int)d->status,
                                        .digest = format_digest(d->digest, digest),
                                        .length = row->length,
@@ -199,13 +199,24 @@ static bool format_line(enum args_format format, struct buf *line, const struct 
     }
 }
 
+/* The index is of all that is in the archive, the other formats are of the last round. */
+static bool next(struct rows *r, enum args_format format, bool *earlier, struct row *row) {
+    if (rows_next(r, row))
+        return true;
+    if (format != FORMAT_CDXJ || *earlier)
+        return false;
+    *earlier = true;
+    rows_earlier(r);
+    return rows_next(r, row);
+}
+
 static bool write_rows(struct rows *r, enum args_format format, FILE *to, struct error *err) {
     struct buf line;
     struct row row;
-    bool ok = header(format, to);
+    bool ok = header(format, to), earlier = false;
 
     buf_init(&line, LINE_BYTES);
-    while (ok && rows_next(r, &row)) {
+    while (ok && next(r, format, &earlier, &row)) {
         buf_reset(&line);
         ok = format_line(format, &line, &row);
         if (!ok)

@@ -92,6 +92,10 @@ const struct optdef optdefs[] = {
     {"contact", "URL", "none",
      "where the owner of a server finds out about you; joins the user agent", OPTDEF_TEXT, CRAWLING,
      AT(contact), .saved = true},
+    {"recrawl", NULL, NULL,
+     "crawl again all that a finished crawl in --dir knows, asking servers only for what has "
+     "changed; amid that, resume",
+     OPTDEF_FLAG, CRAWLING, AT(crawl.recrawl)},
     {"robots", "obey|ignore", "obey", "robots.txt; ignore is for one's own sites", OPTDEF_EITHER,
      CRAWLING, AT(crawl.robots_ignore), .saved = true, .choices = obediences},
     {"allow-net", "CIDR", "none",

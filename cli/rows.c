@@ -23,7 +23,7 @@ struct segment_info {
 struct rows {
     struct store *store;
     struct store_iter *iter;
-    bool pending; /* walking the queue; before that, what is done */
+    enum { STAGE_DONE, STAGE_PENDING, STAGE_EARLIER } stage; /* what `iter` walks */
     int lock_fd;
     struct map origins; /* names by id */
     struct map segments;
@@ -271,7 +271,9 @@ static bool done_row(struct rows *r, struct row *row) {
     const void *key = store_iter_key(r->iter, &len);
     Trawl__DoneUrl *d = unpack(r, &r->arena, r->iter, &trawl__done_url__descriptor);
 
-    if (d == NULL || !record_parse_number8(key, len, 'u', &row->fp) ||
+    if (d == NULL ||
+        !(r->stage == STAGE_EARLIER ? record_parse_earlier(key, len, &row->fp)
+                                    : record_parse_number8(key, len, 'u', &row->fp)) ||
         !make_url(r, &r->url, d->origin, d->path))
         return false;
     row->done = d;
@@ -313,12 +315,18 @@ static bool pending_row(struct rows *r, struct row *row, bool *skip) {
 static bool go_on(struct rows *r) {
     if (r->iter != NULL && store_iter_valid(r->iter))
         return true;
-    if (r->pending || r->iter == NULL)
+    if (r->stage != STAGE_DONE || r->iter == NULL)
         return false;
     (void)store_iter_close(r->iter);
-    r->pending = true;
+    r->stage = STAGE_PENDING;
     r->iter = walk(r, 'q');
     return r->iter != NULL && store_iter_valid(r->iter);
+}
+
+void rows_earlier(struct rows *r) {
+    (void)store_iter_close(r->iter);
+    r->stage = STAGE_EARLIER;
+    r->iter = walk(r, 'h');
 }
 
 bool rows_next(struct rows *r, struct row *row) {
@@ -327,7 +335,7 @@ bool rows_next(struct rows *r, struct row *row) {
     while (skip && go_on(r)) {
         *row = (struct row){.fp = 0};
         skip = false;
-        if (!(r->pending ? pending_row(r, row, &skip) : done_row(r, row))) {
+        if (!(r->stage == STAGE_PENDING ? pending_row(r, row, &skip) : done_row(r, row))) {
             if (r->failure.text[0] == '\0')
                 error_set(&r->failure, 0, "a record of the crawldb cannot be read");
             return false;

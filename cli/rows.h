@@ -51,6 +51,9 @@ bool rows_close(struct rows *r, struct error *err);
 size_t rows_segment_count(const struct rows *r);
 struct rows_segment rows_segment_at(const struct rows *r, size_t index);
 
+/* Goes on with what earlier rounds of the crawl left in the archive (--recrawl): rows with a record each. */
+void rows_earlier(struct rows *r);
+
 const char *rows_state_name(Trawl__State state);
 
 #endif

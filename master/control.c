@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "master/core_state.h"
+#include "master/recrawl.h"
 
 static void refuse(struct core *c, Trawl__Reply *reply, const char *what, const char *name) {
     reply->code = TRAWL__CODE__REFUSED;
@@ -76,7 +77,8 @@ static size_t forget_segment(struct core *c, struct now now, struct segment *s) 
             core_fail(c, "a committed record of the crawldb cannot be read");
             break;
         }
-        count += frontier_refetch(c, now, value.fp);
+        count += frontier_refetch(c, now, value.fp, s->id);
+        recrawl_forget(c, value.fp, s->id);
         core_delete(c, record_committed(id, offset));
     }
     store_iter_close(iter);

@@ -175,8 +175,9 @@ void frontier_park(struct core *c, struct now now, struct origin *o, Trawl__Stat
 void frontier_purge_later(struct core *c, const struct origin *o);
 /* Some of the queues of parked origins; true while there is more to do. */
 bool frontier_purge(struct core *c, struct now now, size_t max);
-/* Puts a done URL back into the queue (its record is gone). */
-bool frontier_refetch(struct core *c, struct now now, uint64_t fp);
+/* Puts a done URL back into the queue if its record, or the payload that this refers to, is in the segment, which is
+ * gone. */
+bool frontier_refetch(struct core *c, struct now now, uint64_t fp, uint32_t segment);
 /* The visit's robots report, or one for an origin whose robots.txt lay elsewhere. */
 void frontier_robots(struct core *c, struct now now, struct origin *o,
                      const Trawl__RobotsReport *r);
@@ -295,6 +296,8 @@ void segments_release(struct core *c);
 
 /* Widens the scope by a canonical seed and keeps it for later runs. */
 void load_add_seed(struct core *c, const struct url *seed);
+/* A number under 'M'; 0: it is not there. */
+uint64_t load_number(struct core *c, const char *name);
 bool load_crawl(struct core *c, struct now now, const unsigned char random16[16]);
 void control_handle(struct core *c, struct now now, const Trawl__Control *v, Trawl__Reply *reply);
 

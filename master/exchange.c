@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "master/core_state.h"
+#include "master/recrawl.h"
 #include "master/trial.h"
 #include "shared/limits.h"
 
@@ -41,6 +42,12 @@ static bool is_success(const Trawl__Outcome *o) {
     return o->status > 0 && o->status < 500 && o->status != 429;
 }
 
+/* Not modified, and what it was is forgotten meanwhile. */
+static bool payload_gone(struct core *c, const struct lease_item *it, const Trawl__Outcome *o) {
+    return o->state == TRAWL__STATE__FETCHED && o->status == 304 &&
+           !recrawl_stands(c, lease_item_capture(it), it->capture_len);
+}
+
 /* False: refused. */
 static bool take_outcome(struct core *c, struct now now, struct lease *l, const Trawl__Exchange *x,
                          struct segment **segments, Trawl__Outcome *o) {
@@ -64,6 +71,10 @@ static bool take_outcome(struct core *c, struct now now, struct lease *l, const 
 #endif
     if (is_success(o))
         frontier_reached(c, l->origin);
+    if (payload_gone(c, it, o)) {
+        frontier_give_back(c, it);
+        return false;
+    }
     switch (o->state) {
     case TRAWL__STATE__UNTRIED:
         frontier_give_back(c, it);
@@ -179,6 +190,7 @@ static Trawl__Item *item_message(struct core *c, const struct lease_item *it) {
     m->robots = it->robots_for != 0;
     m->sitemap = it->sitemap != 0;
     m->path = arena_bytes(&c->arena, it->path, it->path_len);
+    m->capture = arena_bytes(&c->arena, lease_item_capture(it), it->capture_len);
     return m;
 }
 

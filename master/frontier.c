@@ -7,6 +7,7 @@
 
 #include "master/core_state.h"
 #include "master/fingerprint.h"
+#include "master/recrawl.h"
 #include "master/trial.h"
 #include "master/tries.h"
 #include "shared/domain.h"
@@ -257,8 +258,11 @@ static uint64_t host_page_room(const struct core *c, const struct origin *o) {
     return used >= max ? 0 : max - used;
 }
 
-static struct lease_item *item_from(const Trawl__QueuedUrl *q, struct queue_place place) {
-    struct lease_item *it = lease_item_new((const char *)q->path.data, q->path.len);
+static struct lease_item *item_from(struct core *c, const Trawl__QueuedUrl *q,
+                                    struct queue_place place) {
+    ProtobufCBinaryData capture = recrawl_capture(c, q);
+    struct lease_item *it =
+        lease_item_new((const char *)q->path.data, q->path.len, capture.data, capture.len);
 
     if (it == NULL)
         return NULL;
@@ -278,7 +282,7 @@ static struct lease_item *item_from(const Trawl__QueuedUrl *q, struct queue_plac
 /* Puts the queue entry into the lease. False: the core has failed. */
 static bool take_entry(struct core *c, struct lease *l, const Trawl__QueuedUrl *q,
                        struct queue_place place) {
-    struct lease_item *it = item_from(q, place);
+    struct lease_item *it = item_from(c, q, place);
 
     if (it == NULL || !lease_reserve(&c->leases, l)) {
         free(it);
@@ -388,6 +392,7 @@ static Trawl__QueuedUrl entry_of(const struct lease_item *it, struct tries tries
     q.tries = tries.items;
     q.n_tries = tries.count;
     q.losses = it->losses;
+    q.capture = (ProtobufCBinaryData){it->capture_len, (uint8_t *)lease_item_capture(it)};
     return q;
 }
 
@@ -459,6 +464,10 @@ static void put_outcome(struct core *c, const struct lease_item *it, const struc
     d.redirect_to = out->redirect_to;
     d.tries = tries.items;
     d.n_tries = tries.count;
+    d.etag = out->etag;
+    d.last_modified = out->last_modified;
+    d.revisit = out->revisit;
+    recrawl_unmodified(c, &d, lease_item_capture(it), it->capture_len);
     if (segment != NULL) {
         d.segment = segment->id;
         d.offset = out->offset;
@@ -825,7 +834,7 @@ void frontier_unreachable(struct core *c, struct now now, struct origin *o, uint
 
 /* ---- back into the queue ----------------------------------------------------------------------------------- */
 
-bool frontier_refetch(struct core *c, struct now now, uint64_t fp) {
+bool frontier_refetch(struct core *c, struct now now, uint64_t fp, uint32_t segment) {
     struct record_key key = record_done(fp);
     Trawl__QueuedUrl q = TRAWL__QUEUED_URL__INIT;
 
@@ -836,7 +845,7 @@ bool frontier_refetch(struct core *c, struct now now, uint64_t fp) {
     Trawl__DoneUrl *d =
         wire_unpack(&c->record, &trawl__done_url__descriptor, c->value.data, c->value.len);
     struct origin *o = d == NULL ? NULL : host_by_id(&c->hosts, d->origin);
-    if (o == NULL)
+    if (o == NULL || (d->segment != segment && d->payload_segment != segment))
         return false;
     core_delete(c, key);
     c->by_state[d->state]--;

@@ -264,14 +264,22 @@ bool lease_reserve(struct lease_table *t, struct lease *l) {
     return map_reserve(&t->in_flight);
 }
 
-struct lease_item *lease_item_new(const char *path, size_t len) {
-    struct lease_item *it = calloc(1, sizeof *it + len + 1);
+struct lease_item *lease_item_new(const char *path, size_t len, const void *capture,
+                                  size_t capture_len) {
+    struct lease_item *it = calloc(1, sizeof *it + len + capture_len + 1);
 
     if (it == NULL)
         return NULL;
     memcpy(it->path, path, len);
     it->path_len = (uint32_t)len;
+    if (capture_len > 0)
+        memcpy(it->path + len, capture, capture_len);
+    it->capture_len = (uint32_t)capture_len;
     return it;
+}
+
+const void *lease_item_capture(const struct lease_item *it) {
+    return it->path + it->path_len;
 }
 
 void lease_add_item(struct lease_table *t, struct lease *l, struct lease_item *it) {

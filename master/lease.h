@@ -36,8 +36,8 @@ struct lease_item {
     bool seed;
     struct lease *lease;
     size_t index; /* in lease->items */
-    uint32_t path_len;
-    char path[];
+    uint32_t path_len, capture_len;
+    char path[]; /* and behind it a Capture, packed: see recrawl.h */
 };
 
 struct lease {
@@ -144,7 +144,9 @@ void lease_free(struct lease_table *t, struct lease *l);
 
 /* Makes room for one more item; false: no memory. After it lease_add_item() cannot fail. */
 bool lease_reserve(struct lease_table *t, struct lease *l);
-struct lease_item *lease_item_new(const char *path, size_t len); /* NULL: no memory */
+struct lease_item *lease_item_new(const char *path, size_t len, const void *capture,
+                                  size_t capture_len); /* NULL: no memory */
+const void *lease_item_capture(const struct lease_item *it);
 /* Takes `it` over. */
 void lease_add_item(struct lease_table *t, struct lease *l, struct lease_item *it);
 struct lease_item *lease_item(const struct lease_table *t, uint64_t fp); /* NULL: in no lease */

@@ -5,6 +5,7 @@
 
 #include "master/core_state.h"
 #include "master/fingerprint.h"
+#include "master/recrawl.h"
 #include "shared/limits.h"
 
 /* Fingerprints gather and go into the set together: each is a cache miss, and so they overlap. */
@@ -214,7 +215,7 @@ static bool get_meta(struct core *c, const char *name, void *out, size_t len) {
     return true;
 }
 
-static uint64_t get_number(struct core *c, const char *name) {
+uint64_t load_number(struct core *c, const char *name) {
     unsigned char bytes[8] = {0};
     uint64_t n = 0;
 
@@ -226,7 +227,7 @@ static uint64_t get_number(struct core *c, const char *name) {
 
 static void load_counter(struct core *c, struct counter *counter, const char *name,
                          uint32_t block) {
-    uint64_t n = get_number(c, name);
+    uint64_t n = load_number(c, name);
 
     /* 0 stands for "none" in messages. */
     *counter = (struct counter){.name = name, .next = n == 0 ? 1 : n, .limit = n, .block = block};
@@ -270,7 +271,7 @@ static void place_origins(struct core *c, struct now now) {
 }
 
 static bool load_pages(struct core *c, struct now now) {
-    uint64_t known = get_number(c, "known"); /* as many as lately; and those since */
+    uint64_t known = load_number(c, "known"); /* as many as lately; and those since */
 
     if (known > 0 && !seen_reserve(c->seen, known + c->seqs.block))
         core_fail(c, "out of memory for the set of known URLs");
@@ -295,13 +296,15 @@ bool load_crawl(struct core *c, struct now now, const unsigned char random16[16]
     load_key(c, random16);
     snprintf(c->crawl, sizeof c->crawl, "%016llx",
              (unsigned long long)fingerprint(c->key, "crawl", 5));
-    c->term = get_number(c, "term") + 1;
+    c->term = load_number(c, "term") + 1;
     core_put_number(c, "term", c->term);
     load_counter(c, &c->seqs, "next_seq", MANY);
     load_counter(c, &c->attempts, "next_attempt", MANY);
     load_counter(c, &c->sessions, "next_session", MANY);
     load_counter(c, &c->job_numbers, "next_job", 1);
     c->next_segment = 1;
+    if (!c->options->jobs_only && !recrawl_prepare(c, c->options->recrawl))
+        return false;
     /* For jobs alone the pages stay on disk: what asks for them is refused. */
     if (!load_group(c, now, 'w', load_session) || (!c->options->jobs_only && !load_pages(c, now)) ||
         !load_jobs(c, now))

@@ -68,6 +68,17 @@ struct record_key record_done(uint64_t fp) {
     return number8('u', fp);
 }
 
+struct record_key record_earlier_of(uint64_t fp) {
+    return number8('h', fp);
+}
+
+struct record_key record_earlier(uint64_t fp, uint64_t fetched_at_ms) {
+    struct record_key k = record_earlier_of(fp);
+
+    put_number(&k, fetched_at_ms, 8);
+    return k;
+}
+
 struct record_key record_segment(uint32_t segment) {
     return number4('s', segment);
 }
@@ -128,6 +139,15 @@ bool record_parse_queued(const void *key, size_t len, uint32_t *origin, struct q
         return false;
     *origin = (uint32_t)get_number(p + 1, 4);
     *place = (struct queue_place){.depth = p[5], .seq = get_number(p + 6, 8)};
+    return true;
+}
+
+bool record_parse_earlier(const void *key, size_t len, uint64_t *fp) {
+    const unsigned char *p = key;
+
+    if (len != 17 || p[0] != 'h')
+        return false;
+    *fp = get_number(p + 1, 8);
     return true;
 }
 

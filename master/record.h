@@ -7,6 +7,7 @@
  *   'o' origin:4                   StoredOrigin
  *   'q' origin:4 depth:1 seq:8     QueuedUrl: known, not done; sorted by depth, then by discovery
  *   'u' fingerprint:8              DoneUrl: in its terminal state
+ *   'h' fingerprint:8 time:8       DoneUrl: of an earlier round, with a record; by its fetched_at_ms
  *   's' segment:4                  StoredSegment
  *   'g' segment:4 offset:8         a committed record: its length and fingerprint, 8 bytes each
  *   'w' session:8                  StoredSession: alive, or not known to have left
@@ -41,6 +42,8 @@ struct record_key record_origin(uint32_t origin);
 struct record_key record_queued(uint32_t origin, struct queue_place place);
 struct record_key record_queue_of(uint32_t origin); /* prefix of all of an origin's queue */
 struct record_key record_done(uint64_t fp);
+struct record_key record_earlier(uint64_t fp, uint64_t fetched_at_ms);
+struct record_key record_earlier_of(uint64_t fp); /* prefix */
 struct record_key record_segment(uint32_t segment);
 struct record_key record_committed(uint32_t segment, uint64_t offset);
 struct record_key record_committed_of(uint32_t segment); /* prefix */
@@ -54,6 +57,7 @@ struct record_key record_group(char group);      /* prefix of a whole group */
 bool record_parse_number4(const void *key, size_t len, char group, uint32_t *number);
 bool record_parse_number8(const void *key, size_t len, char group, uint64_t *number);
 bool record_parse_queued(const void *key, size_t len, uint32_t *origin, struct queue_place *place);
+bool record_parse_earlier(const void *key, size_t len, uint64_t *fp);
 bool record_parse_committed(const void *key, size_t len, uint32_t *segment, uint64_t *offset);
 bool record_parse_task(const void *key, size_t len, uint64_t *job, Trawl__TaskKind *kind,
                        uint32_t *number);

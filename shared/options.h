@@ -43,6 +43,8 @@ struct options {
     uint32_t host_connections;
     uint32_t ip_connections; /* never below host_connections unless given explicitly */
     char *user_agent;        /* whole header value */
+    bool
+        recrawl; /* of the start, not kept: a new round over all that is known, if nothing is pending */
     bool robots_ignore;
     uint32_t timeout_ms;
     uint64_t max_body_bytes;

@@ -137,6 +137,9 @@ struct agent_fetch {
     bool sitemap;    /* named as a sitemap: its links are the URLs in it */
     const char *url; /* absolute; owned by the agent, valid until the fetch is over */
     size_t url_len;
+    const void *
+        capture; /* a Capture of proto/trawl.proto, packed: the request is to be conditional; as `url` */
+    size_t capture_len;  /* 0: there is none */
     int64_t deadline_ms; /* of the visit's lease as of now: see agent_deadline_ms() */
 };
 
@@ -185,6 +188,11 @@ struct agent_outcome {
     /* The record, if one was written. */
     const char *segment; /* name; NULL: none */
     uint64_t offset, record_length;
+    bool revisit; /* the record is one */
+    bool
+        unmodified; /* a 304 to a conditional request, with a record that says where the payload is */
+    struct url_slice etag,
+        last_modified;             /* as received, of a record with a payload, or of that 304 */
     const char *remark;            /* on what was fetched ("links-limited"); or NULL */
     const struct url_slice *links; /* absolute, canonical, distinct */
     size_t link_count;

@@ -60,7 +60,7 @@ static struct visit_result *result_new(const struct visit *v, const struct visit
     size_t mime = o->mime == NULL ? 0 : strlen(o->mime);
     size_t size = sizeof(struct visit_result) + count * sizeof(ProtobufCBinaryData) + bytes +
                   strlen(verdict.reason) + 1 + mime + 20 + 16 + o->redirect_to_len +
-                  o->canonical.len;
+                  o->canonical.len + o->etag.len + o->last_modified.len;
     struct visit_result *r = calloc(1, size);
 
     if (r == NULL)
@@ -91,6 +91,9 @@ static struct visit_result *result_new(const struct visit *v, const struct visit
         links[i] = pack_bytes(&p, link.ptr, link.len);
     }
     out->canonical = pack_bytes(&p, o->canonical.ptr, linked ? o->canonical.len : 0);
+    out->etag = pack_bytes(&p, o->etag.ptr, o->etag.len);
+    out->last_modified = pack_bytes(&p, o->last_modified.ptr, o->last_modified.len);
+    out->revisit = o->revisit;
     out->offset = o->offset;
     out->record_length = o->record_length;
     r->seq = u->seq;
@@ -302,6 +305,8 @@ static bool start_page(struct agent *a, struct visit *v, int64_t now_ms, struct 
                               .sitemap = u->sitemap,
                               .url = u->text,
                               .url_len = u->len,
+                              .capture = u->text + u->len + 1,
+                              .capture_len = u->capture_len,
                               .deadline_ms = v->deadline_ms};
     started(a, v, now_ms);
     return true;
@@ -370,6 +375,8 @@ static struct verdict judge(const struct agent *a, const struct visit_url *u,
         return o->excluded == NULL
                    ? (struct verdict){TRAWL__STATE__FETCHED, o->remark == NULL ? "" : o->remark}
                    : (struct verdict){TRAWL__STATE__EXCLUDED, o->excluded};
+    if (o->unmodified && u->capture_len > 0)
+        return (struct verdict){TRAWL__STATE__FETCHED, ""};
     if (o->redirect)
         return (struct verdict){TRAWL__STATE__REDIRECTED, ""};
     snprintf(reason, 32, "http-%u", o->status);

@@ -12,6 +12,7 @@
 #include "shared/robots.h"
 #include "shared/robots_tag.h"
 #include "shared/url.h"
+#include "worker/conditional.h"
 #include "worker/sitemap_links.h"
 
 /* What stays allocated from page to page. */
@@ -95,6 +96,24 @@ static void find_target(struct harvest *h, const struct transfer *t, struct agen
     o->redirect_to_len = h->target.href_len;
 }
 
+static struct url_slice validator(const struct transfer *t, const char *name) {
+    const char *value;
+    size_t len;
+
+    if (!transfer_header(t, name, 0, &value, &len))
+        return (struct url_slice){"", 0};
+    return (struct url_slice){value, conditional_validator_len(value, len)};
+}
+
+/* What a later round can ask for changes with. */
+static void find_validators(const struct transfer *t, struct agent_outcome *o) {
+    o->unmodified = t->status == 304 && t->conditional != NULL;
+    if ((t->status != 200 || t->body.cut) && !o->unmodified)
+        return;
+    o->etag = validator(t, "etag");
+    o->last_modified = validator(t, "last-modified");
+}
+
 void harvest_outcome(struct harvest *h, const struct transfer *t, struct agent_outcome *o) {
     const char *value;
     size_t len;
@@ -115,6 +134,7 @@ void harvest_outcome(struct harvest *h, const struct transfer *t, struct agent_o
         mimetype_parse(&h->type, value, len) == MIMETYPE_OK)
         o->mime = mimetype_essence(&h->type);
     find_target(h, t, o);
+    find_validators(t, o);
 }
 
 /* ---- the page ------------------------------------------------------------------------------------ */

@@ -4,6 +4,7 @@
 
 #include "shared/cost.h"
 #include "shared/log.h"
+#include "worker/conditional.h"
 #include "worker/fence.h"
 #include "worker/loop_state.h"
 
@@ -45,9 +46,16 @@ static enum segment_result store(struct loop *l, struct transfer *t, struct agen
         .head_len = t->head.len,
         .cut = t->body.cut,
     };
+    struct segment_revisit unmodified = {
+        .not_modified = true, .url = t->url, .url_len = t->url_len};
     struct error err = {0};
     enum segment_result result = SEGMENT_AGAIN;
 
+    if (o->unmodified) {
+        unmodified.at_unix_ms = (int64_t)t->conditional->capture->at_ms;
+        unmodified.digest = t->conditional->capture->digest.data;
+        r.revisit = &unmodified;
+    }
     if (body_view(&t->body, &r.body, &r.body_len))
         result = archive_append(l->archive, agent_session(l->agent), &r, place, &o->segment, &err);
     else
@@ -57,6 +65,10 @@ static enum segment_result store(struct loop *l, struct transfer *t, struct agen
         o->digest = place->digest;
         o->offset = place->offset;
         o->record_length = place->length;
+        o->revisit = place->revisit;
+        /* The payload of an identical one lies elsewhere: a 304 would refer to what has none. */
+        if (place->revisit && !o->unmodified)
+            o->etag.len = o->last_modified.len = 0;
         break;
     case SEGMENT_INVALID:
         o->failure = AGENT_HOPELESS;

@@ -219,6 +219,7 @@ enum segment_result segment_append(struct segment *s, const struct segment_respo
         return result;
     place->offset = at.offset;
     place->length = at.length;
+    place->revisit = r->revisit != NULL;
     memcpy(place->digest, at.payload_digest, sizeof place->digest);
     memcpy(place->record_id, at.record_id, sizeof place->record_id);
     return SEGMENT_OK;

@@ -61,6 +61,7 @@ struct segment_place {
     uint64_t offset, length;  /* of the record's gzip member */
     unsigned char digest[20]; /* SHA-1 of the payload */
     unsigned char record_id[16];
+    bool revisit;
 };
 
 enum segment_result {

@@ -14,6 +14,7 @@
 #include "shared/cost.h"
 #include "shared/limits.h"
 #include "shared/sitemap.h"
+#include "worker/conditional.h"
 #include "worker/fence.h"
 
 enum {
@@ -537,7 +538,6 @@ static bool set_constants(struct transfer *t) {
            curl_easy_setopt(e, CURLOPT_HTTP_CONTENT_DECODING, 0L) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-           curl_easy_setopt(e, CURLOPT_HTTPHEADER, t->all->headers) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_open) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, t) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, on_close) == CURLE_OK &&
@@ -613,6 +613,9 @@ static bool begin(struct transfer *t, const char *path) {
            curl_easy_setopt(t->easy, CURLOPT_URL, t->target->base) == CURLE_OK &&
            curl_easy_setopt(t->easy, CURLOPT_REQUEST_TARGET, path) == CURLE_OK &&
            curl_easy_setopt(t->easy, CURLOPT_CONNECT_TO, t->target->connect_to) == CURLE_OK &&
+           curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER,
+                            t->conditional == NULL ? ts->headers : t->conditional->headers) ==
+               CURLE_OK &&
            curl_multi_add_handle(ts->multi, t->easy) == CURLM_OK;
 }
 
@@ -637,6 +640,7 @@ struct transfer *transfer_start(struct transfers *ts, const struct agent_fetch *
     t->sitemap = f->sitemap;
     t->url = f->url;
     t->url_len = f->url_len;
+    t->conditional = f->capture_len == 0 ? NULL : conditional_new(f->capture, f->capture_len);
     t->failure = AGENT_NO_FAILURE;
     t->reason[0] = '\0';
     t->status = t->retry_after_ms = t->duration_ms = 0;
@@ -686,6 +690,8 @@ void transfer_release(struct transfer *t) {
     if (t->head.size > HEAD_KEEP_BYTES)
         drop_head(t);
     body_reset(&t->body, 0);
+    conditional_free(t->conditional);
+    t->conditional = NULL;
     t->visit = NULL;
     t->shell = NULL;
     t->next_free = ts->free;
@@ -748,7 +754,7 @@ struct transfers *transfers_new(const struct transfers_config *config, struct er
     ts->timer_ms = INT64_MAX;
     ts->transfers = calloc(config->max, sizeof *ts->transfers);
     ts->multi = curl_multi_init();
-    ts->headers = curl_slist_append(NULL, "Accept-Encoding: gzip, br, zstd, deflate");
+    ts->headers = curl_slist_append(NULL, TRANSFER_ACCEPT_ENCODING);
     ts->timeout_ms = 30 * 1000;
     if (ts->transfers == NULL || ts->multi == NULL || ts->headers == NULL ||
         curl_multi_setopt(ts->multi, CURLMOPT_SOCKETFUNCTION, on_socket) != CURLM_OK ||

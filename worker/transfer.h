@@ -34,8 +34,11 @@
 #include "worker/headers.h"
 #include "worker/sockets.h"
 
+#define TRANSFER_ACCEPT_ENCODING "Accept-Encoding: gzip, br, zstd, deflate"
+
 struct transfers;
 struct transfer;
+struct conditional;
 struct curl_slist;
 
 struct transfers_config {
@@ -82,6 +85,7 @@ struct transfer {
     bool robots, sitemap;
     const char *url; /* the agent's */
     size_t url_len;
+    struct conditional *conditional; /* what the request asked; NULL: for the page as it is */
 
     /* When FINISHED. */
     enum agent_failure failure;

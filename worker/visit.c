@@ -74,7 +74,7 @@ bool visit_add(struct visit *v, const Trawl__Item *item) {
 
     if (item->path.len == 0 || item->path.data[0] != '/' || len > LIMIT_URL_BYTES)
         return false;
-    u = calloc(1, sizeof *u + len + 1);
+    u = calloc(1, sizeof *u + len + 1 + item->capture.len);
     if (u == NULL)
         return false;
     u->fp = item->fp;
@@ -87,6 +87,9 @@ bool visit_add(struct visit *v, const Trawl__Item *item) {
     u->len = len;
     memcpy(u->text, v->origin, v->origin_len);
     memcpy(u->text + v->origin_len, item->path.data, item->path.len);
+    if (item->capture.len > 0)
+        memcpy(u->text + len + 1, item->capture.data, item->capture.len);
+    u->capture_len = item->capture.len;
     visit_list_add(&v->queue, u);
     return true;
 }

@@ -43,8 +43,8 @@ struct visit_url {
     bool gone;                     /* not ours any more: its outcome is of no interest */
     struct visit_url *next, *prev; /* in visit->queue or visit->running */
     size_t path_at;                /* in text: where path and query begin */
-    size_t len;
-    char text[]; /* absolute URL */
+    size_t len, capture_len;
+    char text[]; /* absolute URL, NUL, and a Capture, packed */
 };
 
 struct agent_segment;
