@@ -21,6 +21,7 @@
 
 #include "cli/ask.h"
 #include "cli/command.h"
+#include "cli/job_chain.h"
 #include "cli/job_plan.h"
 #include "cli/job_show.h"
 #include "cli/spawn.h"
@@ -30,7 +31,7 @@
 #include "shared/log.h"
 #include "worker/func.h"
 
-enum { POLL_MS = 100, CALL_TIMEOUT_MS = 10000, LEAVE_MS = 30000 };
+enum { POLL_FIRST_MS = 10, POLL_MS = 100, CALL_TIMEOUT_MS = 10000, LEAVE_MS = 30000 };
 
 struct job_run {
     const struct args *a;
@@ -39,6 +40,10 @@ struct job_run {
     char output[PATH_MAX], scratch[PATH_MAX + 16];
     struct job_plan plan;
     bool outcomes; /* the job reads what became of URLs, not pages */
+    struct job_chain chain;
+    struct job_stage stage; /* at which it is */
+    unsigned stages;        /* that were begun */
+    char stage_output[PATH_MAX + 64];
     struct options options;
     struct master *master; /* NULL: another's */
     struct spawn *spawn;   /* NULL: no workers of our own */
@@ -262,6 +267,10 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
     return remove(path);
 }
 
+static void remove_all(const char *path) {
+    (void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
 static void end(struct job_run *j) {
     if (j->master != NULL)
         server_stop(master_server(j->master), "the job is over");
@@ -278,7 +287,7 @@ static void end(struct job_run *j) {
     master_close(j->master);
     log_close();
     if (j->scratch[0] != '\0')
-        (void)nftw(j->scratch, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+        remove_all(j->scratch);
 }
 
 /* ---- the job ------------------------------------------------------------------------------------------------------ */
@@ -327,12 +336,14 @@ static const Trawl__JobInfo *submit(struct job_run *j, struct error *err) {
     }
     short_name(j->name, name);
     spec.name = name;
-    spec.function = j->function;
-    spec.arguments = j->a->job.arguments.items;
-    spec.n_arguments = j->a->job.arguments.count;
-    spec.reduces = j->a->job.reduces > 0 ? j->a->job.reduces : worker_count(j->a);
+    spec.function = (char *)j->stage.function;
+    spec.arguments = (char **)j->stage.arguments;
+    spec.n_arguments = j->stage.argument_count;
+    spec.reduces = j->stage.one_reduce     ? 1
+                   : j->a->job.reduces > 0 ? j->a->job.reduces
+                                           : worker_count(j->a);
     spec.sort_bytes = j->a->job.sort_bytes;
-    spec.output = j->output;
+    spec.output = j->stage_output;
     spec.timeout_ms = j->a->job.timeout_ms;
     spec.attempts = j->a->job.attempts;
     spec.no_backup = j->a->job.no_backup;
@@ -374,24 +385,26 @@ static const Trawl__JobInfo *cancel(struct job_run *j, struct error *err) {
     return ask(j, &request, err);
 }
 
-/* A signal, if one came within POLL_MS; that a worker ended only wakes us up. */
-static bool interrupted(struct job_run *j) {
-    const struct timespec t = {.tv_nsec = POLL_MS * 1000000L};
+/* A signal, if one came within `ms`; that a worker ended only wakes us up. */
+static bool interrupted(struct job_run *j, int ms) {
+    const struct timespec t = {.tv_nsec = ms * 1000000L};
     int signal = sigtimedwait(&j->signals, NULL, &t);
 
     return signal > 0 && signal != SIGCHLD;
 }
 
-/* The exit code. */
-static int follow(struct job_run *j, struct error *err) {
+/* One job, to its end: `*info` is of one that is done. The exit code. */
+static int follow(struct job_run *j, const Trawl__JobInfo **done, struct error *err) {
     const Trawl__JobInfo *info = submit(j, err);
 
     if (info == NULL)
         return 1;
     j->job = info->job;
-    while (info->state == TRAWL__JOB_STATE__JOB_RUNNING) {
+    /* Many jobs of a chain are short. */
+    for (int ms = POLL_FIRST_MS; info->state == TRAWL__JOB_STATE__JOB_RUNNING;
+         ms = ms < POLL_MS / 2 ? 2 * ms : POLL_MS) {
         job_show(&j->show, info);
-        bool stop = interrupted(j);
+        bool stop = interrupted(j, ms);
         if (stop && ++j->interrupts > 1)
             return 130;
         if (j->spawn != NULL)
@@ -400,14 +413,52 @@ static int follow(struct job_run *j, struct error *err) {
         if (info == NULL)
             return 1;
     }
-    job_show_end_line(&j->show);
-    if (info->state == TRAWL__JOB_STATE__JOB_DONE) {
-        (j->a->json ? job_show_json : job_show_summary)(info, stdout);
+    *done = info;
+    if (info->state == TRAWL__JOB_STATE__JOB_DONE)
         return 0;
-    }
+    job_show_end_line(&j->show);
     error_set(err, 0, "job %.60s %s: %.300s", info->name,
               info->state == TRAWL__JOB_STATE__JOB_FAILED ? "failed" : "was cancelled", info->why);
     return j->interrupts > 0 ? 130 : 1;
+}
+
+/* The next job of the chain reads what the one before it wrote. */
+static bool prepare_stage(struct job_run *j, struct error *err) {
+    if (j->stages++ > 0) {
+        job_plan_release(&j->plan);
+        job_plan_init(&j->plan, 0);
+        if (!job_plan_add(&j->plan, j->stage_output, err))
+            return false;
+    }
+    if (j->stage.is_last) {
+        snprintf(j->stage_output, sizeof j->stage_output, "%s", j->output);
+        return true;
+    }
+    (void)mkdir(j->scratch, 0777);
+    snprintf(j->stage_output, sizeof j->stage_output, "%s/stage-%u", j->scratch, j->stages);
+    if (mkdir(j->stage_output, 0777) == 0)
+        return true;
+    error_set(err, errno, "cannot make %.300s", j->stage_output);
+    return false;
+}
+
+/* All jobs of the chain. What is between two of them goes when it has been read. The exit code. */
+static int follow_all(struct job_run *j, struct error *err) {
+    const Trawl__JobInfo *info = NULL;
+    char read[sizeof j->stage_output];
+    int code = 0;
+
+    while (code == 0 && job_chain_next(&j->chain, info, &j->stage, err)) {
+        snprintf(read, sizeof read, "%s", j->stage_output);
+        code = prepare_stage(j, err) ? follow(j, &info, err) : 1;
+        if (read[0] != '\0')
+            remove_all(read);
+    }
+    if (code != 0 || !j->chain.over)
+        return code != 0 ? code : 1;
+    job_show_end_line(&j->show);
+    (j->a->json ? job_show_json : job_show_summary)(info, stdout);
+    return 0;
 }
 
 static int run(const struct args *a) {
@@ -432,8 +483,11 @@ static int run(const struct args *a) {
         error_set(&err, 0,
                   "accepted is: trawl job run NAME [options] [FILE...], or --map CMD and "
                   "--reduce CMD in place of NAME");
-    else if (plan(j, &err) && find_function(j, &err) && make_output(j, &err))
-        code = (!j->outcomes || write_outcomes(j, &err)) && begin(j, &err) ? follow(j, &err) : 1;
+    else if (plan(j, &err) && find_function(j, &err) &&
+             job_chain_init(&j->chain, j->function, &a->job.arguments, &err) &&
+             make_output(j, &err))
+        code =
+            (!j->outcomes || write_outcomes(j, &err)) && begin(j, &err) ? follow_all(j, &err) : 1;
     job_show_end_line(&j->show);
     if (code != 0)
         command_fail(code, &err);

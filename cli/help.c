@@ -18,7 +18,7 @@ static bool is_shown(const struct optdef *d, enum args_command command) {
 
 static void built_in_jobs(FILE *to) {
     fprintf(to, "\nbuilt-in jobs:\n");
-    for (size_t i = 0; i < func_builtin_count; i++)
+    for (size_t i = 0; i < func_builtin_count && func_builtins[i].what != NULL; i++)
         fprintf(to, "  %-10s %s\n", func_builtins[i].name, func_builtins[i].what);
 }
 
@@ -101,7 +101,8 @@ void help_command_man(enum args_command command, FILE *to) {
     }
     if (command == ARGS_JOB)
         fprintf(to, ".SH BUILT-IN JOBS\n");
-    for (size_t i = 0; command == ARGS_JOB && i < func_builtin_count; i++) {
+    for (size_t i = 0;
+         command == ARGS_JOB && i < func_builtin_count && func_builtins[i].what != NULL; i++) {
         fprintf(to, ".TP\n.B %s\n", func_builtins[i].name);
         roff(to, func_builtins[i].what);
         fputc('\n', to);

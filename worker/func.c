@@ -13,7 +13,15 @@ const struct func_builtin func_builtins[] = {
      &func_hosts},
     {"links", "who links to each URL of a crawl, and how: TARGET TAB SOURCE TAB ANCHOR",
      &func_links},
+    {"pagerank",
+     "the rank of each page by the links to it: URL TAB RANK; -- [TOLERANCE [ITERATIONS]]",
+     &func_pagerank},
+    {"dups", "pages that are the same, or nearly: exact|near TAB GROUP TAB URL", &func_dups},
     {"index", "a full-text index of the pages, for `trawl search`", &func_index},
+    {"dups-groups", NULL, &func_dups_groups},
+    {"pagerank-graph", NULL, &func_pagerank_graph},
+    {"pagerank-step", NULL, &func_pagerank_step},
+    {"pagerank-end", NULL, &func_pagerank_end},
 };
 const size_t func_builtin_count = sizeof func_builtins / sizeof func_builtins[0];
 
@@ -24,7 +32,7 @@ static const struct trawl_job *built_in(const char *name, struct error *err) {
         if (strcmp(func_builtins[i].name, name) == 0)
             return func_builtins[i].job;
     buf_init(&known, 1024);
-    for (size_t i = 0; i < func_builtin_count; i++)
+    for (size_t i = 0; i < func_builtin_count && func_builtins[i].what != NULL; i++)
         buf_printf(&known, "%s%s", i == 0 ? "" : ", ", func_builtins[i].name);
     error_set(err, 0,
               "%.100s: no such job; there are %s, or the path of a shared object (./NAME.so)", name,

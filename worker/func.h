@@ -12,7 +12,8 @@
 #include "worker/trawl_job.h"
 
 struct func_builtin {
-    const char *name, *what; /* for help */
+    const char *name,
+        *what; /* for help; NULL: a part of another job (cli/job_chain.h); those come last */
     const struct trawl_job *job;
 };
 
@@ -30,6 +31,10 @@ extern const struct trawl_job func_wordcount, func_indexer;
 
 extern const struct trawl_job func_grep;
 
+/* ---- func_dups.c -------------------------------------------------------------------------------------- */
+
+extern const struct trawl_job func_dups, func_dups_groups;
+
 /* ---- func_hosts.c ------------------------------------------------------------------------------------- */
 
 extern const struct trawl_job func_hosts;
@@ -41,5 +46,10 @@ extern const struct trawl_job func_links;
 /* ---- func_index.c ------------------------------------------------------------------------------------- */
 
 extern const struct trawl_job func_index;
+
+/* ---- func_pagerank.c ---------------------------------------------------------------------------------- */
+
+extern const struct trawl_job func_pagerank, func_pagerank_graph, func_pagerank_step,
+    func_pagerank_end;
 
 #endif

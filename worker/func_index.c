@@ -18,6 +18,7 @@
 #include "shared/page_text.h"
 #include "worker/func.h"
 #include "worker/job_record.h"
+#include "worker/record_kind.h"
 #include "worker/search_index.h"
 
 enum {
@@ -54,17 +55,10 @@ static uint64_t get_number(const unsigned char *p, unsigned bytes) {
     return n;
 }
 
-static bool is_robots_txt(const char *url) {
-    const char *host = strstr(url, "://");
-    const char *path = host != NULL ? strchr(host + 3, '/') : NULL;
-
-    return path != NULL && strcmp(path, "/robots.txt") == 0;
-}
-
 static enum found what_is_there(const struct trawl_record *r) {
     bool is_resource = strcmp(r->record_type, "resource") == 0;
 
-    if (r->name[0] == '\0' || strlen(r->name) > URL_BYTES || is_robots_txt(r->name))
+    if (r->name[0] == '\0' || strlen(r->name) > URL_BYTES || record_kind_is_robots_txt(r->name))
         return FOUND_NOTHING;
     if (is_resource || (strcmp(r->record_type, "response") == 0 && r->status / 100 == 2))
         return page_text_is_text(r->mime) ? FOUND_PAGE : FOUND_GONE;

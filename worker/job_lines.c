@@ -188,7 +188,8 @@ static void give(struct job_lines *l, struct trawl_record *r, size_t taken, size
                                .record_type = "",
                                .mime = "",
                                .content_type = "",
-                               .head = ""};
+                               .head = "",
+                               .refers_to = ""};
     l->changed_at = l->at + len;
     l->changed = l->window[l->changed_at];
     l->window[l->changed_at] = '\0';

@@ -33,7 +33,7 @@ struct job_pages {
     bool over;
     struct warc_find find;
     struct warc_read *reader;
-    struct buf uri, head, type, payload, decoded;
+    struct buf uri, refers_to, head, type, payload, decoded;
     struct mimetype mime;
     const char *record_type;
 };
@@ -43,6 +43,7 @@ static void pages_free(struct job_input *in) {
 
     mimetype_release(&p->mime);
     buf_release(&p->uri);
+    buf_release(&p->refers_to);
     buf_release(&p->head);
     buf_release(&p->type);
     buf_release(&p->payload);
@@ -126,13 +127,13 @@ static bool set(struct buf *b, const char *text, size_t len) {
 }
 
 /* Some writers put the URI into angle brackets, as WARC 1.0 said. */
-static bool keep_uri(struct job_pages *p) {
-    const char *uri = warc_read_field(p->reader, "WARC-Target-URI");
+static bool keep_uri(struct job_pages *p, struct buf *to, const char *name) {
+    const char *uri = warc_read_field(p->reader, name);
     size_t len = uri != NULL ? strlen(uri) : 0;
 
     if (len > 1 && uri[0] == '<' && uri[len - 1] == '>')
-        return set(&p->uri, uri + 1, len - 2);
-    return set(&p->uri, uri != NULL ? uri : "", len);
+        return set(to, uri + 1, len - 2);
+    return set(to, uri != NULL ? uri : "", len);
 }
 
 static const char *kind_of(const char *type) {
@@ -221,9 +222,12 @@ static bool read_page(struct job_pages *p, const struct warc_read_record *record
     r->fetched_at_ms = date_ms(warc_read_field(p->reader, "WARC-Date"));
     /* Of a revisit it says that the payload is elsewhere. */
     r->cut = !is_revisit && warc_read_field(p->reader, "WARC-Truncated") != NULL;
-    if (!keep_uri(p) || (!is_http && !keep_type(p, r, type != NULL ? type : "")))
+    if (!keep_uri(p, &p->uri, "WARC-Target-URI") ||
+        !keep_uri(p, &p->refers_to, "WARC-Refers-To-Target-URI") ||
+        (!is_http && !keep_type(p, r, type != NULL ? type : "")))
         return false;
     r->name = p->uri.data;
+    r->refers_to = p->refers_to.data;
     if (is_http && record->content_length > 0) {
         enum warc_read_result why = warc_read_http(p->reader, &http);
         if (why == WARC_READ_NO_MEMORY || !set(&p->head, http.head, http.head_len))
@@ -310,6 +314,7 @@ struct job_input *job_pages_new(const char *path, uint64_t from, uint64_t to, st
     p->input = (struct job_input){.next = pages_next, .free = pages_free};
     p->to = to;
     buf_init(&p->uri, FIELD_BYTES);
+    buf_init(&p->refers_to, FIELD_BYTES);
     buf_init(&p->type, WARC_READ_HTTP_BYTES);
     buf_init(&p->head, WARC_READ_HTTP_BYTES);
     buf_init(&p->payload, LIMIT_DECODED_BYTES);

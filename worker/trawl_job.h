@@ -61,6 +61,7 @@ struct trawl_record {
     int64_t fetched_at_ms; /* Unix time */
     uint64_t stored;       /* bytes of the payload as received */
     bool cut;              /* the payload is not whole: --max-body, or it could not be decoded */
+    const char *refers_to; /* of a revisit: URL of the record that has the payload; "": not said */
 };
 
 /* What a function may ask of trawl. Every call is for the task it was given, in its thread. */

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The built-in jobs on crawls, against answers had by other means: links (the site was made so).
+# The built-in jobs on crawls, against answers had by other means: links, hosts, dups, pagerank.
 . "$(dirname "$0")/lib.sh"
 begin job_crawl
 need_trawl
@@ -17,7 +17,7 @@ check "the crawl ends" exits crawl 60 0
 run() {
     local name=$1
     shift
-    start "$name" "$TRAWL" job run "$@" --json --quiet --workers 2 --reduces 3 --output "$T/$name.d"
+    start "$name" "$TRAWL" job run --json --quiet --workers 2 --reduces 3 --output "$T/$name.d" --input "$T/crawl" "$@"
     check "$name ends" exits "$name" 60 0
     LC_ALL=C sort "$T/$name.d"/part-* >"$T/$name.txt"
 }
@@ -34,13 +34,13 @@ print(v)' "$T/$1.out" "${@:2}"
 }
 
 # ---- links ---------------------------------------------------------------------------------------------------
-run links links --input "$T/crawl"
+run links links
 check "... each link and anchor that the site was made with, and no other" diff "$T/links" "$T/links.txt"
 check "... sorted" sorted_parts "$T/links.d"
 check "... counted" test "$(figure links counters links)" = "$(wc -l <"$T/links")"
 
 # ---- hosts ---------------------------------------------------------------------------------------------------
-run hosts hosts --input "$T/crawl"
+run hosts hosts
 "$TRAWL" export "$T/crawl" --format jsonl | python3 -c '
 import json, math, sys, urllib.parse
 by = {}
@@ -60,6 +60,47 @@ for origin, rows in sorted(by.items()):
 check "... as the export says" diff "$T/hosts" "$T/hosts.txt"
 check "... of both origins, with what failed" test "$(awk -F'\t' '$4 >= 1' "$T/hosts.txt" | wc -l)" = 2
 
+# ---- pages that are alike -------------------------------------------------------------------------------------
+run dups dups
+python3 "$E2E/job_answers.py" dups "$base" "$T/site" | LC_ALL=C sort >"$T/dups"
+check "... what a comparison of all pairs finds" diff "$T/dups" "$T/dups.txt"
+check "... copies, copies of which one word is changed, and not those of which half is" test \
+    "$(grep -c '^exact.*-same' "$T/dups.txt") $(grep -c '^near.*-near' "$T/dups.txt") $(grep -c -- -far "$T/dups.txt")" = "8 13 0"
+check "... counted" test "$(figure dups counters exact-groups)" = "$(grep ^exact "$T/dups" | cut -f2 | sort -u | wc -l)"
+
+# ---- pagerank ------------------------------------------------------------------------------------------------
+run pagerank pagerank -- 1e-7
+"$TRAWL" export "$T/crawl" --format jsonl | python3 -c '
+import json, sys
+for line in sys.stdin:
+    row = json.loads(line)
+    if row["status"] and row["status"] < 400:
+        print(row["url"])' >"$T/nodes"
+# A copy that became a revisit record leads to what it is a copy of.
+find "$T/crawl/archive" -name '*.warc.gz' -exec zcat {} + | tr -d '\r' | awk -v RS= -v OFS='\t' '/^WARC\/1.1\nWARC-Type: revisit/ {
+    for (i = 1; i < NF; i++) { if ($i == "WARC-Target-URI:") url = $(i + 1); if ($i == "WARC-Refers-To-Target-URI:") to = $(i + 1) }
+    print to, url, "" }' >"$T/revisits"
+cat "$T/links" "$T/revisits" >"$T/edges"
+python3 "$E2E/job_answers.py" pagerank "$T/nodes" "$T/edges" >"$T/ranks"
+# close: the same URLs, ranks that differ by less than what a tolerance of 1e-7 leaves and add up to 1.
+close() {
+    python3 - "$@" <<'PY'
+import sys
+a, b = ([line.rstrip("\n").split("\t") for line in open(name, encoding="utf-8")] for name in sys.argv[1:])
+assert [x[0] for x in a] == [x[0] for x in b] and len(a) > 200, "other pages"
+worst = max(abs(float(x[1]) - float(y[1])) for x, y in zip(a, b))
+assert worst <= 6e-7, f"ranks differ by {worst}"
+assert abs(sum(float(y[1]) for y in b) - 1) < 1e-12
+assert len({y[1] for y in b}) > 100
+PY
+}
+check "... the ranks of a power iteration" close "$T/ranks" "$T/pagerank.txt"
+check "... in more than ten iterations" test "$(figure pagerank counters iterations)" -gt 10
+check "... nothing is left beside the output" test "$(find "$T/pagerank.d" -mindepth 1 | wc -l)" = 3
+start again "$TRAWL" job run pagerank --json --quiet --workers 1 --reduces 1 --output "$T/again.d" --input "$T/crawl" -- 1 2
+check "with one worker it ends" exits again 60 0
+check "... after as many iterations as it may take" test "$(figure again counters iterations)" -le 2
+
 # ---- mistakes ----------------------------------------------------------------------------------------------------------
 # wrong TEXT ARGUMENT...: exit 2, and the message has the text.
 wrong() {
@@ -70,4 +111,6 @@ wrong() {
 }
 check "links of plain files" wrong 'links reads pages; accepted is the directory of a crawl' run links --output "$T/x" "$T/links"
 check "hosts of plain files" wrong "hosts reads what became of a crawl's URLs; accepted is" run hosts --output "$T/x" "$T/links"
+check "a tolerance that is none" wrong "pagerank: tolerance much: accepted is" run pagerank --input "$T/crawl" --output "$T/x" -- much
+check "dups with an argument" wrong "dups takes no arguments" run dups --input "$T/crawl" --output "$T/x" -- 3
 finish
