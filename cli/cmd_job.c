@@ -31,7 +31,15 @@
 #include "shared/log.h"
 #include "worker/func.h"
 
-enum { POLL_FIRST_MS = 10, POLL_MS = 100, CALL_TIMEOUT_MS = 10000, LEAVE_MS = 30000 };
+enum {
+    POLL_FIRST_MS = 10,
+    POLL_MS = 100,
+    CALL_TIMEOUT_MS = 10000,
+    ASK_TIMEOUT_MS = 3000, /* of another's master, which is asked again */
+    LEAVE_MS = 30000,
+    AWAY_MS = 60000,  /* so long may another's master be away */
+    NOBODY_MS = 3000, /* without a worker for tasks, before it is said */
+};
 
 struct job_run {
     const struct args *a;
@@ -54,6 +62,8 @@ struct job_run {
     sigset_t signals;
     uint64_t job;
     unsigned interrupts;
+    bool unanswered;   /* the last question */
+    int64_t nobody_ms; /* since when no worker runs tasks; 0: some do; -1: it was said */
 };
 
 static int64_t clock_ms(void) {
@@ -222,9 +232,22 @@ static void tell_death(void *arg, const char *name, int status, int64_t pause_ms
     fprintf(stderr, "; it starts again in %.1f s\n", (double)pause_ms / 1000);
 }
 
+static bool own_prefix(char *prefix, size_t size, struct error *err) {
+    unsigned char b[6];
+
+    if (RAND_bytes(b, sizeof b) != 1) {
+        error_set(err, 0, "no random numbers");
+        return false;
+    }
+    snprintf(prefix, size, "job-%02x%02x%02x%02x%02x%02x-", b[0], b[1], b[2], b[3], b[4], b[5]);
+    return true;
+}
+
 static bool start_workers(struct job_run *j, const char *address, struct error *err) {
+    char prefix[32] = "w";
     const struct spawn_config config = {.dir = j->scratch,
                                         .master = address,
+                                        .prefix = prefix,
                                         .workers = worker_count(j->a),
                                         .tasks = 1,
                                         .transfers = 1,
@@ -234,6 +257,9 @@ static bool start_workers(struct job_run *j, const char *address, struct error *
                                         .json_logs = j->a->log_format == LOG_JSON};
     char logs[PATH_MAX + 64];
 
+    /* Another's master has workers w1, w2 ... of its own. */
+    if (j->master == NULL && !own_prefix(prefix, sizeof prefix, err))
+        return false;
     (void)mkdir(j->scratch, 0777);
     snprintf(logs, sizeof logs, "%s/logs", j->scratch);
     if (mkdir(logs, 0777) != 0 && errno != EEXIST) {
@@ -302,7 +328,10 @@ static const Trawl__JobInfo *ask(struct job_run *j, Trawl__Request *request, str
                   j->plan.found.count);
         return NULL;
     }
-    if (!rpc_call_sync(j->client, j->bytes.data, j->bytes.len, CALL_TIMEOUT_MS, &j->answer, err))
+    bool again = j->a->master != NULL && request->body_case == TRAWL__REQUEST__BODY_JOB_QUERY;
+    j->unanswered = !rpc_call_sync(j->client, j->bytes.data, j->bytes.len,
+                                   again ? ASK_TIMEOUT_MS : CALL_TIMEOUT_MS, &j->answer, err);
+    if (j->unanswered)
         return NULL;
     const Trawl__Reply *reply = wire_reply_unpack(&j->arena, j->answer.data, j->answer.len);
     if (reply != NULL && reply->code != TRAWL__CODE__OK)
@@ -393,6 +422,48 @@ static bool interrupted(struct job_run *j, int ms) {
     return signal > 0 && signal != SIGCHLD;
 }
 
+/* A master of somebody else's may be started again: the job is in its crawldb. */
+static const Trawl__JobInfo *wait_for_master(struct job_run *j, struct error *err) {
+    int64_t until = clock_ms() + AWAY_MS;
+    const Trawl__JobInfo *info = NULL;
+
+    job_show_end_line(&j->show);
+    fprintf(stderr, "trawl: %s; waiting for the master to come back\n", err->text);
+    while (info == NULL && j->unanswered && clock_ms() < until && !interrupted(j, POLL_MS)) {
+        if (j->spawn != NULL)
+            spawn_watch(j->spawn, true);
+        info = query(j, err);
+    }
+    if (info == NULL && j->unanswered)
+        error_set(err, 0,
+                  "the master is gone; job %llu goes on when it is started again: see trawl job "
+                  "status %llu",
+                  (unsigned long long)j->job, (unsigned long long)j->job);
+    return info;
+}
+
+static const Trawl__JobInfo *next_info(struct job_run *j, bool stop, struct error *err) {
+    const Trawl__JobInfo *info = stop ? cancel(j, err) : query(j, err);
+
+    return info == NULL && j->unanswered && !stop && j->a->master != NULL ? wait_for_master(j, err)
+                                                                          : info;
+}
+
+static void tell_nobody(struct job_run *j, const Trawl__JobInfo *info) {
+    if (info->slots > 0 || j->master != NULL)
+        j->nobody_ms = 0;
+    else if (j->nobody_ms == 0)
+        j->nobody_ms = clock_ms();
+    else if (j->nobody_ms > 0 && clock_ms() - j->nobody_ms > NOBODY_MS) {
+        j->nobody_ms = -1;
+        job_show_end_line(&j->show);
+        fprintf(stderr,
+                "trawl: no worker of that master runs tasks: start some with trawl worker --tasks "
+                "N --master %s, or with --workers N of job run\n",
+                j->a->master);
+    }
+}
+
 /* One job, to its end: `*info` is of one that is done. The exit code. */
 static int follow(struct job_run *j, const Trawl__JobInfo **done, struct error *err) {
     const Trawl__JobInfo *info = submit(j, err);
@@ -404,12 +475,13 @@ static int follow(struct job_run *j, const Trawl__JobInfo **done, struct error *
     for (int ms = POLL_FIRST_MS; info->state == TRAWL__JOB_STATE__JOB_RUNNING;
          ms = ms < POLL_MS / 2 ? 2 * ms : POLL_MS) {
         job_show(&j->show, info);
+        tell_nobody(j, info);
         bool stop = interrupted(j, ms);
         if (stop && ++j->interrupts > 1)
             return 130;
         if (j->spawn != NULL)
             spawn_watch(j->spawn, true);
-        info = stop ? cancel(j, err) : query(j, err);
+        info = next_info(j, stop, err);
         if (info == NULL)
             return 1;
     }

@@ -77,6 +77,27 @@ static void print_parked(const json_t *parked) {
         printf("... and %lld more\n", count - (long long)json_array_size(list));
 }
 
+static void print_tasks(const char *name, const json_t *tasks) {
+    printf(" %s %lld/%lld", name, number(tasks, "done"),
+           number(tasks, "idle") + number(tasks, "running") + number(tasks, "done"));
+}
+
+/* Those that run; `trawl job list` has the others. */
+static void print_jobs(const json_t *jobs) {
+    const json_t *job;
+    size_t i;
+
+    json_array_foreach(jobs, i, job) {
+        if (strcmp(text(job, "state"), "running") != 0)
+            continue;
+        printf("job      %lld ", number(job, "job"));
+        column(job, "name", 0);
+        print_tasks("maps", json_object_get(job, "maps"));
+        print_tasks("reduces", json_object_get(job, "reduces"));
+        putchar('\n');
+    }
+}
+
 static void print_status(const json_t *root) {
     const json_t *urls = json_object_get(root, "urls");
 
@@ -92,8 +113,10 @@ static void print_status(const json_t *root) {
            number(urls, "in_flight"));
     printf("bodies   %lld bytes\norigins  %lld known, %lld ready\n", number(root, "bytes"),
            number(root, "origins"), number(root, "origins_ready"));
-    printf("leases   %lld; %lld workers lost, %lld tasks reassigned\n\n", number(root, "leases"),
+    printf("leases   %lld; %lld workers lost, %lld tasks reassigned\n", number(root, "leases"),
            number(root, "workers_lost"), number(root, "tasks_reassigned"));
+    print_jobs(json_object_get(root, "jobs"));
+    putchar('\n');
     print_workers(json_object_get(root, "workers"));
     print_origins(json_object_get(root, "busiest"));
     print_parked(json_object_get(root, "parked"));

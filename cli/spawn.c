@@ -14,7 +14,7 @@
 enum { PAUSE_FIRST_MS = 100, PAUSE_MAX_MS = 10000, STEADY_MS = 10000, PATH_BYTES = 4096 };
 
 struct process {
-    char name[16];
+    char name[48];
     pid_t pid; /* 0: none */
     int64_t started_ms, again_ms;
     int64_t pause_ms;
@@ -107,10 +107,12 @@ struct spawn *spawn_new(const struct spawn_config *config, struct error *err) {
     s->config = *config;
     s->config.dir = s->dir;
     s->config.master = s->master;
+    s->config.prefix = NULL;
     snprintf(parent, sizeof parent, "%ld", (long)getpid());
     setenv("TRAWL_PARENT", parent, 1);
     for (uint32_t i = 0; i < config->workers; i++) {
-        snprintf(s->processes[i].name, sizeof s->processes[i].name, "w%u", i + 1);
+        snprintf(s->processes[i].name, sizeof s->processes[i].name, "%.32s%u",
+                 config->prefix != NULL ? config->prefix : "w", i + 1);
         s->processes[i].pause_ms = PAUSE_FIRST_MS;
         if (!start(s, &s->processes[i], err)) {
             spawn_free(s);

@@ -16,6 +16,7 @@ struct spawn;
 
 struct spawn_config {
     const char *dir, *master; /* the master's address; copied */
+    const char *prefix;       /* of their names, which are PREFIX1, PREFIX2 ...; NULL: "w" */
     uint32_t workers, threads, transfers;
     uint32_t tasks; /* they run so many MapReduce tasks each, and fetch nothing; 0: they fetch */
     bool verbose, json_logs;

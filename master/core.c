@@ -7,7 +7,11 @@
 #include "master/why.h"
 #include "shared/limits.h"
 
-enum { PURGE_PER_TICK = 2000, STALL_FACTOR = 2 };
+enum {
+    PURGE_PER_TICK = 2000,
+    STALL_FACTOR = 2,
+    JOB_HEARD_MS = 1000, /* for whoever runs a job, to hear of its end */
+};
 
 /* ---- writing ---------------------------------------------------------------------------------------------- */
 
@@ -156,9 +160,21 @@ static void cancel_stalled(struct core *c, int64_t now_ms) {
     }
 }
 
+/* A master of a crawl that has ended waits for its jobs, but not for ever: a job for which nobody has run tasks for a
+ * lease of time goes on when the master is started again. A master for jobs alone is told when to end. */
+static bool wants_to_stay(const struct core *c, struct now now) {
+    int64_t since = c->tasked_ms > c->stopping_ms ? c->tasked_ms : c->stopping_ms;
+
+    if (c->options->jobs_only)
+        return c->jobs.running > 0;
+    if (c->jobs.running > 0)
+        return c->leases.slots > 0 || now.mono_ms - since < c->leases.lease_ms;
+    return now.mono_ms - c->job_over_ms < JOB_HEARD_MS;
+}
+
 /* Lost workers get one lease of time to come back and seal what they left open. */
 static bool all_left(const struct core *c, struct now now) {
-    if (c->leases.sessions.count > 0 || c->jobs.running > 0)
+    if (c->leases.sessions.count > 0 || wants_to_stay(c, now))
         return false;
     return segments_unsealed(c) == 0 || now.mono_ms - c->stopping_ms >= c->leases.lease_ms;
 }
@@ -169,6 +185,8 @@ void core_tick(struct core *c, struct now now) {
     session_expire(c, now);
     core_check_grace(c, now);
     cancel_stalled(c, now.mono_ms);
+    if (c->leases.slots > 0)
+        c->tasked_ms = now.mono_ms;
     if (!core_flush(c))
         return;
     host_thaw(&c->hosts, now.mono_ms);
@@ -501,6 +519,7 @@ struct core *core_new(const struct options *options, struct store *store, struct
     c->store = store;
     c->state = CORE_RUNNING;
     c->started_ms = now.mono_ms;
+    c->job_over_ms = now.mono_ms - JOB_HEARD_MS;
     batch_init(&c->batch);
     host_table_init(&c->hosts, rules_of(options));
     lease_table_init(&c->leases, options->lease_ms);

@@ -67,6 +67,8 @@ struct core {
     const char *why;
     int64_t started_ms;
     int64_t stopping_ms; /* since when; or when somebody last saw to a segment */
+    int64_t tasked_ms;   /* when there was a session for tasks */
+    int64_t job_over_ms; /* when the last job ended */
     /* The last two sessions that asked in vain: of any session it can be said whether another is hungry. */
     struct {
         uint64_t session;

@@ -168,6 +168,41 @@ static void html_table(struct buf *out, const json_t *root, const char *name,
     buf_append_str(out, "</table>\n");
 }
 
+static long long member(const json_t *object, const char *name) {
+    return (long long)json_integer_value(json_object_get(object, name));
+}
+
+static void html_tasks(struct buf *out, const json_t *tasks) {
+    buf_printf(out, "<td>%lld of %lld, %lld running</td>", member(tasks, "done"),
+               member(tasks, "idle") + member(tasks, "running") + member(tasks, "done"),
+               member(tasks, "running"));
+}
+
+/* No table where there never was a job. */
+static void html_jobs(struct buf *out, const json_t *jobs) {
+    static const char *const texts[] = {"name", "state", "why"};
+    const json_t *job;
+    size_t i;
+
+    if (json_array_size(jobs) == 0)
+        return;
+    buf_append_str(out, "<h2>jobs</h2><table><tr><th>job</th><th>name</th><th>state</th>"
+                        "<th>why</th><th>maps</th><th>reduces</th></tr>\n");
+    json_array_foreach(jobs, i, job) {
+        buf_printf(out, "<tr><td>%lld</td>", member(job, "job"));
+        for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) {
+            const char *text = json_string_value(json_object_get(job, texts[k]));
+            buf_append_str(out, "<td>");
+            html_text(out, text != NULL ? text : "");
+            buf_append_str(out, "</td>");
+        }
+        html_tasks(out, json_object_get(job, "maps"));
+        html_tasks(out, json_object_get(job, "reduces"));
+        buf_append_str(out, "</tr>\n");
+    }
+    buf_append_str(out, "</table>\n");
+}
+
 static void write_page(struct buf *out, const char *json) {
     static const char *const urls[] = {"known",  "fetched", "redirected", "excluded",
                                        "failed", "pending", "in_flight",  NULL};
@@ -194,6 +229,7 @@ static void write_page(struct buf *out, const char *json) {
     html_table(out, one, "crawl", totals);
     html_table(out, root, "workers", workers);
     html_table(out, root, "busiest", origins);
+    html_jobs(out, json_object_get(root, "jobs"));
     buf_append_str(out, "<p><a href=\"/status.json\">status.json</a> "
                         "<a href=\"/metrics\">metrics</a></p></html>\n");
     json_decref(one);

@@ -91,6 +91,7 @@ Trawl__JobInfo *job_info(struct core *c, const struct job *j) {
         m->name = j->spec->name;
         m->output = j->spec->output;
         m->state = j->state;
+        m->slots = c->leases.slots;
         m->started_ms = j->started_unix_ms;
         m->last_failure = arena_printf(&c->arena, "%s", j->last_failure);
         m->maps = figures(c, j, TRAWL__TASK_KIND__MAP);

@@ -59,6 +59,7 @@ void job_finish(struct core *c, struct now now, struct job *j, Trawl__JobState s
         core_fail(c, "out of memory for a job");
         return;
     }
+    c->job_over_ms = now.mono_ms;
     delete_tasks(c, j);
     job_put(c, j, info);
     if (job_end(&c->jobs, j, info))

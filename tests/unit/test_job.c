@@ -575,9 +575,45 @@ static void a_crawl_and_a_job_side_by_side(void **state) {
     assert_int_equal(job_now(job)->state, TRAWL__JOB_STATE__JOB_DONE);
     assert_int_equal(exchange(&w1, NULL, 1, job)->phase, TRAWL__PHASE__FINISHED);
     (void)peer_ask(&w1, TRAWL__REQUEST__BODY_LEAVE, &leave);
+    /* Long enough for whoever asks ten times a second how the job is. */
+    master_wait(&m, 500);
+    assert_int_equal(core_state(m.core), CORE_STOPPING);
+    assert_int_equal(job_now(job)->state, TRAWL__JOB_STATE__JOB_DONE);
     master_wait(&m, 15000);
     assert_int_equal(core_state(m.core), CORE_ENDED);
     peer_release(&loop);
+    peer_release(&w1);
+}
+
+/* The crawl is over, and nobody runs tasks: the master ends after a while, and the job goes on in its next run. */
+static void a_job_without_workers_does_not_hold_the_master(void **state) {
+    struct peer w1;
+
+    (void)state;
+    core_free(m.core);
+    m.options.jobs_only = false;
+    master_load(&m);
+    uint64_t job = begin_job((struct wanted){.maps = 1, .reduces = 1});
+    assert_int_equal(job_now(job)->slots, 0);
+    join(&w1, "w1", 3);
+    assert_int_equal(job_now(job)->slots, 3);
+    master_wait(&m, 100);
+    assert_int_equal(core_state(m.core), CORE_STOPPING);
+    int64_t lease_ms = m.options.lease_ms;
+    for (int64_t waited = 0; waited < 2 * lease_ms; waited += lease_ms / 4) {
+        (void)peer_exchange(&w1, NULL, NULL, 0);
+        master_wait(&m, lease_ms / 4);
+    }
+    assert_int_equal(core_state(m.core), CORE_STOPPING);
+    Trawl__Leave leave = TRAWL__LEAVE__INIT;
+    (void)peer_ask(&w1, TRAWL__REQUEST__BODY_LEAVE, &leave);
+    master_wait(&m, lease_ms / 2);
+    assert_int_equal(core_state(m.core), CORE_STOPPING);
+    master_wait(&m, lease_ms);
+    assert_int_equal(core_state(m.core), CORE_ENDED);
+    core_free(m.core);
+    master_load(&m);
+    assert_int_equal(job_now(job)->state, TRAWL__JOB_STATE__JOB_RUNNING);
     peer_release(&w1);
 }
 
@@ -634,6 +670,7 @@ int main(void) {
         TEST(a_cancelled_job_takes_its_leases_back),
         TEST(a_job_without_input_has_empty_output),
         TEST(a_crawl_and_a_job_side_by_side),
+        TEST(a_job_without_workers_does_not_hold_the_master),
         TEST(a_master_for_jobs_refuses_the_rest),
         TEST(the_status_has_jobs),
     };
