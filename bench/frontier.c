@@ -2,9 +2,9 @@
  * What the frontier costs: the master's core over the crawldb, in one thread, fed by fetch loops that fetch nothing
  * (crew.h) with what a made-up web has (synth.h).
  *
- *     frontier DIR [URLS] [SEED]
+ *     frontier DIR [URLS] [SEED] [FILL]
  *
- * Default: 1000000 1. DIR must not exist; it is left there as `trawl master --dir DIR` has it. One line of JSON. It
+ * Default: 1000000 1 15. FILL: so many percent of the links are new until the part that is measured. DIR must not exist; it is left there as `trawl master --dir DIR` has it. One line of JSON. It
  * grows the crawl until URLS are known, then measures apart what links cost, and what visits without links cost, and
  * at last how long closing takes and a start, with the files of the crawldb dropped from the page cache.
  *
@@ -30,6 +30,8 @@ enum {
     VISITS = 64,          /* asked for in one exchange */
     EXCHANGES_A_SYNC = 8, /* as many replies as wait for one sync under load */
     SEEDS = 64,
+    MEASURED_MAX = 2000000, /* of the growth */
+    FETCHED_MAX = 1000000,  /* alone */
     PATH_BYTES = 4096,
 };
 
@@ -218,10 +220,14 @@ static void plant_seeds(struct bench *b) {
     }
 }
 
-/* Until so many are known. The last tenth is measured: what it costs at that size. */
-static struct meter grow(struct bench *b, uint64_t urls) {
-    while (stats(b).known < urls - urls / 10)
+/* Until so many are known. The last tenth, or less, is measured: what it costs at that size. */
+static struct meter grow(struct bench *b, uint64_t urls, uint32_t fill_percent) {
+    uint64_t measured = urls / 10 < MEASURED_MAX ? urls / 10 : MEASURED_MAX;
+
+    synth_set_new_percent(b->synth, fill_percent);
+    while (stats(b).known < urls - measured)
         round_of(b, VISITS, CREW_ALL);
+    synth_set_new_percent(b->synth, SYNTH_NEW_PERCENT);
     struct meter then = meter_now(b);
     while (stats(b).known < urls)
         round_of(b, VISITS, CREW_ALL);
@@ -271,28 +277,32 @@ int main(int argc, char **argv) {
     static struct bench b;
     uint64_t urls = argc > 2 ? strtoull(argv[2], NULL, 10) : 1000000;
     uint64_t seed = argc > 3 ? strtoull(argv[3], NULL, 10) : 1;
+    unsigned long fill = argc > 4 ? strtoul(argv[4], NULL, 10) : SYNTH_NEW_PERCENT;
 
-    if (argc < 2 || argc > 4 || urls < 10000)
-        die("usage: frontier DIR [URLS, at least 10000] [SEED]");
+    if (argc < 2 || argc > 5 || urls < 10000 || fill < 1 || fill > 100)
+        die("usage: frontier DIR [URLS, at least 10000] [SEED] [FILL, 1 to 100]");
     begin(&b, argv[1], urls, seed);
     uint64_t before = resident_bytes();
     open_store(&b, STORE_ROCKS_CREATE);
     register_all(&b);
     plant_seeds(&b);
-    struct meter grown = grow(&b, urls);
+    struct meter grown = grow(&b, urls, (uint32_t)fill);
     struct meter whole = meter_now(&b);
     sync_store(&b);
     uint64_t resident = resident_bytes() - before, disk = launch_disk_bytes(b.path);
     struct core_stats s = stats(&b);
-    struct meter links = take_links(&b, 2000000), fetched = fetch(&b, urls / 20);
+    struct meter links = take_links(&b, 2000000),
+                 fetched = fetch(&b, urls / 20 < FETCHED_MAX ? urls / 20 : FETCHED_MAX);
     close_store(&b);
     struct meter start = restart(&b);
     struct core_stats again = stats(&b);
 
-    printf("{\"bench\": \"frontier\", \"seed\": %llu, \"urls\": %llu, \"origins\": %llu, "
+    printf("{\"bench\": \"frontier\", \"seed\": %llu, \"fill_percent\": %lu, \"urls\": %llu, "
+           "\"origins\": %llu, "
            "\"fetched\": %llu, \"links\": %llu",
-           (unsigned long long)seed, (unsigned long long)s.known, (unsigned long long)s.origins,
-           (unsigned long long)s.fetched, (unsigned long long)whole.links);
+           (unsigned long long)seed, fill, (unsigned long long)s.known,
+           (unsigned long long)s.origins, (unsigned long long)s.fetched,
+           (unsigned long long)whole.links);
     printf(
         ", \"ram_bytes_per_url\": %.1f, \"seen_bytes_per_url\": %.1f, \"disk_bytes_per_url\": %.1f",
         (double)resident / (double)s.known, (double)s.seen_bytes / (double)s.known,

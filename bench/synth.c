@@ -10,6 +10,7 @@ enum { URLS_PER_ORIGIN = 100, LINKS_MEAN = 40, OWN_PERCENT = 75, DIRECTORY_URLS 
 struct synth {
     uint64_t state;
     uint32_t origins;
+    uint32_t new_percent;
     double log_origins;
     uint32_t *known; /* URLs that links have named so far */
     uint32_t *size;  /* URLs that there are */
@@ -42,6 +43,7 @@ struct synth *synth_new(uint64_t urls, uint64_t seed) {
     if (s == NULL)
         return NULL;
     s->state = mix(seed);
+    s->new_percent = SYNTH_NEW_PERCENT;
     s->origins = (uint32_t)(urls / URLS_PER_ORIGIN) + 1;
     s->log_origins = log((double)s->origins + 1);
     s->known = malloc(s->origins * sizeof *s->known);
@@ -65,6 +67,10 @@ void synth_free(struct synth *s) {
     free(s->known);
     free(s->size);
     free(s);
+}
+
+void synth_set_new_percent(struct synth *s, uint32_t percent) {
+    s->new_percent = percent;
 }
 
 uint32_t synth_origins(const struct synth *s) {
@@ -180,7 +186,7 @@ static uint32_t zipf(struct synth *s) {
 static uint32_t link_to(struct synth *s, uint32_t origin) {
     uint32_t known = s->known[origin];
 
-    if (known == 0 || (known < s->size[origin] && below(s, 100) < SYNTH_NEW_PERCENT))
+    if (known == 0 || (known < s->size[origin] && below(s, 100) < s->new_percent))
         return s->known[origin]++;
     double x = fraction(s);
     return (uint32_t)(x * x * known);

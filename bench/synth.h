@@ -31,6 +31,8 @@ struct synth;
 /* `urls`: so many are to be found; there are four times as many. NULL: no memory. */
 struct synth *synth_new(uint64_t urls, uint64_t seed);
 void synth_free(struct synth *s);
+/* So many of the links are new from now on, to get to a size sooner. */
+void synth_set_new_percent(struct synth *s, uint32_t percent);
 
 uint32_t synth_origins(const struct synth *s);
 /* scheme://host of an origin, 0 .. synth_origins() - 1. Returns the length. */

@@ -183,12 +183,9 @@ static bool parse_canonical(struct core *c, const char *url, size_t len) {
     return c->url.href_len == len && memcmp(c->url.href, url, len) == 0;
 }
 
-bool frontier_discover(struct core *c, struct now now, const char *url, size_t len,
-                       struct discovery d) {
-    uint64_t fp = frontier_fingerprint(c, url, len);
-
-    if (seen_has(c->seen, fp))
-        return true;
+/* `fp` is its fingerprint, and not known. */
+static bool discover(struct core *c, struct now now, uint64_t fp, const char *url, size_t len,
+                     struct discovery d) {
     if (!parse_canonical(c, url, len))
         return false;
     if (seen_add(c->seen, fp) == SEEN_NO_MEMORY) {
@@ -201,6 +198,13 @@ bool frontier_discover(struct core *c, struct now now, const char *url, size_t l
     else
         take_in(c, now, fp, d);
     return true;
+}
+
+bool frontier_discover(struct core *c, struct now now, const char *url, size_t len,
+                       struct discovery d) {
+    uint64_t fp = frontier_fingerprint(c, url, len);
+
+    return seen_has(c->seen, fp) || discover(c, now, fp, url, len, d);
 }
 
 enum frontier_robots_queued frontier_queue_robots(struct core *c, struct now now,
@@ -526,19 +530,51 @@ static bool whole_link(struct core *c, const struct origin *o, ProtobufCBinaryDa
     return !c->failed;
 }
 
+/* The link as a URL that may be discovered, in the core's scratch. NULL as above. */
+static const struct buf *link_url(struct core *c, const struct origin *o, ProtobufCBinaryData link,
+                                  struct discovery d) {
+    if (!whole_link(c, o, link))
+        return NULL;
+    if (c->options->strip_tracking && d.sitemap == 0 &&
+        tracking_strip(c->value.data, c->value.len, &c->stripped))
+        return &c->stripped;
+    return &c->value;
+}
+
+static void follow_link(struct core *c, struct now now, const struct lease_item *it,
+                        const struct origin *o, const Trawl__Outcome *out, size_t i, uint64_t fp) {
+    const struct discovery d = sitemaps_link(it, out, out->links[i]);
+
+    if (seen_has(c->seen, fp))
+        return;
+    const struct buf *url = link_url(c, o, out->links[i], d);
+    if (url != NULL)
+        c->refused += !discover(c, now, fp, url->data, url->len, d);
+}
+
+/* Most links are known, and what finding that out takes is to wait for the seen-set's memory: so that of some
+ * links ahead is asked for before the first is looked up. */
 static void follow_links(struct core *c, struct now now, const struct lease_item *it,
                          const struct origin *o, const Trawl__Outcome *out) {
-    for (size_t i = 0; i < out->n_links && !c->failed; i++) {
-        const struct discovery d = sitemaps_link(it, out, out->links[i]);
-        const struct buf *url = &c->value;
-        if (!whole_link(c, o, out->links[i])) {
-            c->refused++;
-            continue;
+    enum { AHEAD = 16 };
+    uint64_t fps[AHEAD];
+    size_t which[AHEAD];
+
+    for (size_t i = 0; i < out->n_links && !c->failed;) {
+        size_t count = 0;
+        for (; count < AHEAD && i < out->n_links; i++) {
+            const struct buf *url =
+                link_url(c, o, out->links[i], sitemaps_link(it, out, out->links[i]));
+            if (url == NULL) {
+                c->refused++;
+                continue;
+            }
+            which[count] = i;
+            fps[count] = frontier_fingerprint(c, url->data, url->len);
+            seen_prefetch(c->seen, fps[count++]);
         }
-        if (c->options->strip_tracking && d.sitemap == 0 &&
-            tracking_strip(url->data, url->len, &c->stripped))
-            url = &c->stripped;
-        c->refused += !frontier_discover(c, now, url->data, url->len, d);
+        for (size_t k = 0; k < count && !c->failed; k++)
+            follow_link(c, now, it, o, out, which[k], fps[k]);
     }
 }
 

@@ -352,7 +352,7 @@ bool seen_has(const struct seen *s, uint64_t fp) {
 }
 
 /* Probing from home on stays within two cache lines most of the time. */
-static void fetch_ahead(const struct seen *s, uint64_t fp) {
+void seen_prefetch(const struct seen *s, uint64_t fp) {
     const struct shard *h = &s->shards[fp >> VALUE_BITS];
 
     if (h->homes == 0)
@@ -364,10 +364,10 @@ static void fetch_ahead(const struct seen *s, uint64_t fp) {
 
 size_t seen_add_batch(struct seen *s, const uint64_t *fps, size_t n, uint8_t *was_new) {
     for (size_t i = 0; i < n && i < AHEAD; i++)
-        fetch_ahead(s, fps[i]);
+        seen_prefetch(s, fps[i]);
     for (size_t i = 0; i < n; i++) {
         if (i + AHEAD < n)
-            fetch_ahead(s, fps[i + AHEAD]);
+            seen_prefetch(s, fps[i + AHEAD]);
         enum seen_result result = seen_add(s, fps[i]);
         if (result == SEEN_NO_MEMORY)
             return i;

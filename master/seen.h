@@ -34,6 +34,8 @@ bool seen_reserve(struct seen *s, uint64_t count);
 /* Any value, 0 too. */
 enum seen_result seen_add(struct seen *s, uint64_t fp);
 bool seen_has(const struct seen *s, uint64_t fp);
+/* Fetches the memory that seen_has() or seen_add() will look at: for some fingerprints ahead, and they need not wait. */
+void seen_prefetch(const struct seen *s, uint64_t fp);
 /* Adds `n` at once, faster than one by one: the memory is fetched ahead. was_new[i]: 1 if fps[i] was not there
  * before its turn (so of equal ones only the first is new). Returns how many were dealt with, from the
  * first on: less than `n` means no memory. */
