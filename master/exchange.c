@@ -298,8 +298,8 @@ static Trawl__Grant *grant_message(struct core *c, struct now now, const struct 
     g->delay_ms = host_delay_ms(&c->hosts, o);
     g->connections = l->connections;
     g->fetch_robots = robots_needed(c, now, o);
-    if (!g->fetch_robots)
-        g->robots = arena_bytes(&c->arena, o->robots, o->robots_len);
+    if (!g->fetch_robots && o->robots != NULL)
+        g->robots = arena_bytes(&c->arena, o->robots->bytes, o->robots->len);
     if (l->address != NULL)
         g->address = arena_bytes(&c->arena, l->address->bytes, l->address->len);
     g->n_items = l->count;

@@ -27,7 +27,8 @@ void frontier_put_origin(struct core *c, const struct origin *o) {
 
     v.name = (ProtobufCBinaryData){.data = (uint8_t *)o->name, .len = o->name_len};
     v.robots_known = o->robots_state == HOST_ROBOTS_KNOWN;
-    v.robots = (ProtobufCBinaryData){.data = o->robots, .len = o->robots_len};
+    if (o->robots != NULL)
+        v.robots = (ProtobufCBinaryData){.data = o->robots->bytes, .len = o->robots->len};
     v.crawl_delay_ms = o->crawl_delay_ms;
     v.robots_until_ms = (uint64_t)o->robots_until_unix_ms;
     v.robots_status = o->robots_status;
@@ -751,18 +752,19 @@ static bool allow_all(struct core *c, struct now now, struct origin *o, uint32_t
     robots_allow_all(&rules);
     buf_reset(&c->value);
     ok = robots_encode(&rules, &c->value) &&
-         host_set_robots(o, c->value.data, c->value.len, 0, status,
+         host_set_robots(&c->hosts, o, c->value.data, c->value.len, 0, status,
                          now.unix_ms + LIMIT_ROBOTS_VALID_MS);
     robots_release(&rules);
     return ok;
 }
 
-static bool take_rules(struct now now, struct origin *o, const Trawl__RobotsReport *r) {
+static bool take_rules(struct core *c, struct now now, struct origin *o,
+                       const Trawl__RobotsReport *r) {
     uint32_t crawl_delay =
         r->crawl_delay_ms < LIMIT_SERVER_DELAY_MS ? r->crawl_delay_ms : LIMIT_SERVER_DELAY_MS;
     uint32_t valid = r->valid_ms < LIMIT_ROBOTS_VALID_MS ? r->valid_ms : LIMIT_ROBOTS_VALID_MS;
 
-    return host_set_robots(o, r->rules.data, r->rules.len, crawl_delay, r->status,
+    return host_set_robots(&c->hosts, o, r->rules.data, r->rules.len, crawl_delay, r->status,
                            now.unix_ms + valid);
 }
 
@@ -783,7 +785,7 @@ void frontier_robots(struct core *c, struct now now, struct origin *o,
         o->robots_hops++;
         o->robots_state = HOST_ROBOTS_ELSEWHERE;
     } else {
-        ok = r->redirect_to.len > 0 ? allow_all(c, now, o, r->status) : take_rules(now, o, r);
+        ok = r->redirect_to.len > 0 ? allow_all(c, now, o, r->status) : take_rules(c, now, o, r);
         o->failures = 0;
     }
     if (!ok) {

@@ -9,13 +9,13 @@
 
 void host_table_init(struct host_table *t, struct host_rules rules) {
     *t = (struct host_table){.rules = rules};
-    map_init(&t->by_name);
+    map_init(&t->rules_pool);
     map_init(&t->addresses);
     heap_init(&t->cooling);
 }
 
-static void origin_free(struct origin *o) {
-    free(o->robots);
+static void origin_free(struct host_table *t, struct origin *o) {
+    rules_drop(&t->rules_pool, o->robots);
     free(o->reason);
     free(o);
 }
@@ -25,27 +25,70 @@ void host_table_release(struct host_table *t) {
 
     for (size_t i = 0; i < t->count; i++)
         if (t->by_id[i] != NULL)
-            origin_free(t->by_id[i]);
+            origin_free(t, t->by_id[i]);
     free(t->by_id);
     for (void *a; (a = map_next(&t->addresses, &at)) != NULL;)
         free(a);
-    map_release(&t->by_name);
+    free(t->by_name);
+    map_release(&t->rules_pool);
     map_release(&t->addresses);
     heap_release(&t->cooling);
     host_table_init(t, t->rules);
 }
 
-/* Names are compared as well, so a collision costs time only. */
+/* ---- names ---------------------------------------------------------------------------------------------- */
+
 static uint64_t name_hash(const char *name, size_t len) {
     return XXH3_64bits(name, len);
 }
 
-struct origin *host_find(const struct host_table *t, const char *name, size_t len) {
-    struct origin *o = map_get(&t->by_name, name_hash(name, len));
+static bool is_named(const struct host_table *t, struct host_name n, uint64_t hash,
+                     const char *name, size_t len) {
+    if (n.hash != (uint32_t)(hash >> 32))
+        return false;
+    const struct origin *o = t->by_id[n.id - 1];
+    return o->name_len == len && memcmp(o->name, name, len) == 0;
+}
 
-    while (o != NULL && (o->name_len != len || memcmp(o->name, name, len) != 0))
-        o = o->same_hash;
-    return o;
+struct origin *host_find(const struct host_table *t, const char *name, size_t len) {
+    uint64_t hash = name_hash(name, len);
+
+    if (t->by_name_size == 0)
+        return NULL;
+    for (size_t i = hash & (t->by_name_size - 1); t->by_name[i].id != 0;
+         i = (i + 1) & (t->by_name_size - 1))
+        if (is_named(t, t->by_name[i], hash, name, len))
+            return t->by_id[t->by_name[i].id - 1];
+    return NULL;
+}
+
+static void name_put(struct host_name *slots, size_t size, uint64_t hash, uint32_t id) {
+    size_t i = hash & (size - 1);
+
+    while (slots[i].id != 0)
+        i = (i + 1) & (size - 1);
+    slots[i] = (struct host_name){.id = id, .hash = (uint32_t)(hash >> 32)};
+}
+
+/* Room for `count` names: at most three in four slots are taken. */
+static bool name_room(struct host_table *t, size_t count) {
+    size_t size = t->by_name_size == 0 ? 64 : t->by_name_size;
+
+    while (count > size - size / 4)
+        size *= 2;
+    if (size == t->by_name_size)
+        return true;
+    struct host_name *slots = calloc(size, sizeof *slots);
+    if (slots == NULL)
+        return false;
+    for (size_t i = 0; i < t->count; i++)
+        if (t->by_id[i] != NULL)
+            name_put(slots, size, name_hash(t->by_id[i]->name, t->by_id[i]->name_len),
+                     t->by_id[i]->id);
+    free(t->by_name);
+    t->by_name = slots;
+    t->by_name_size = size;
+    return true;
 }
 
 struct origin *host_by_id(const struct host_table *t, uint32_t id) {
@@ -90,9 +133,8 @@ static bool id_room(struct host_table *t, uint32_t id) {
 
 struct origin *host_add(struct host_table *t, uint32_t id, const char *name, size_t len) {
     struct origin *o = calloc(1, offsetof(struct origin, name) + len + 1);
-    uint64_t hash = name_hash(name, len);
 
-    if (o == NULL || !id_room(t, id))
+    if (o == NULL || !id_room(t, id) || !name_room(t, t->count))
         goto fail;
     assert(t->by_id[id - 1] == NULL);
     o->id = id;
@@ -100,15 +142,13 @@ struct origin *host_add(struct host_table *t, uint32_t id, const char *name, siz
     memcpy(o->name, name, len);
     o->name_len = (uint32_t)len;
     o->address_len = (uint8_t)literal_address(o->name, o->address);
-    o->same_hash = map_get(&t->by_name, hash);
-    if (!map_put(&t->by_name, hash, o))
-        goto fail;
+    name_put(t->by_name, t->by_name_size, name_hash(name, len), id);
     t->by_id[id - 1] = o;
     return o;
 
 fail:
     if (o != NULL)
-        origin_free(o);
+        origin_free(t, o);
     return NULL;
 }
 
@@ -116,17 +156,14 @@ uint32_t host_delay_ms(const struct host_table *t, const struct origin *o) {
     return o->crawl_delay_ms > t->rules.delay_ms ? o->crawl_delay_ms : t->rules.delay_ms;
 }
 
-bool host_set_robots(struct origin *o, const void *rules, size_t len, uint32_t crawl_delay_ms,
-                     uint32_t status, int64_t until_unix_ms) {
-    unsigned char *copy = malloc(len + 1);
+bool host_set_robots(struct host_table *t, struct origin *o, const void *rules, size_t len,
+                     uint32_t crawl_delay_ms, uint32_t status, int64_t until_unix_ms) {
+    struct rules *kept = rules_get(&t->rules_pool, rules, len);
 
-    if (copy == NULL)
+    if (kept == NULL)
         return false;
-    if (len > 0)
-        memcpy(copy, rules, len);
-    free(o->robots);
-    o->robots = copy;
-    o->robots_len = (uint32_t)len;
+    rules_drop(&t->rules_pool, o->robots);
+    o->robots = kept;
     o->crawl_delay_ms = crawl_delay_ms;
     o->robots_status = status;
     o->robots_until_unix_ms = until_unix_ms;

@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 #include "master/record.h"
+#include "master/rules_pool.h"
 #include "shared/heap.h"
 #include "shared/map.h"
 
@@ -50,8 +51,7 @@ struct origin {
     uint64_t bytes;
     uint64_t cursor_seq; /* the cursor: all that is queued before it is leased */
 
-    unsigned char *robots; /* robots_encode(); owned */
-    uint32_t robots_len;
+    struct rules *robots; /* NULL: not known; of host_table.rules_pool */
     uint32_t crawl_delay_ms;
     uint32_t robots_status;
     int64_t robots_until_unix_ms;
@@ -81,7 +81,6 @@ struct origin {
         };
         struct heap_item cooling; /* COOLING */
     };
-    struct origin *same_hash; /* next with the same name hash */
     uint32_t name_len;
     char name[]; /* scheme://host[:port], NUL-terminated */
 };
@@ -107,9 +106,16 @@ struct host_rules {
     uint64_t max_pages; /* of one origin; 0: no limit */
 };
 
+struct host_name {
+    uint32_t id;   /* 0: free */
+    uint32_t hash; /* the part of the name's that does not choose the slot */
+};
+
 struct host_table {
     struct host_rules rules;
-    struct map by_name;
+    struct host_name *by_name; /* open addressing, linear probing */
+    size_t by_name_size;       /* a power of two, or 0 */
+    struct map rules_pool;
     struct origin **by_id; /* index id - 1 */
     size_t count, size;
     struct origin *ready_first, *ready_last;
@@ -128,8 +134,8 @@ struct origin *host_by_id(const struct host_table *t, uint32_t id);
 struct origin *host_add(struct host_table *t, uint32_t id, const char *name, size_t len);
 
 uint32_t host_delay_ms(const struct host_table *t, const struct origin *o);
-bool host_set_robots(struct origin *o, const void *rules, size_t len, uint32_t crawl_delay_ms,
-                     uint32_t status, int64_t until_unix_ms);
+bool host_set_robots(struct host_table *t, struct origin *o, const void *rules, size_t len,
+                     uint32_t crawl_delay_ms, uint32_t status, int64_t until_unix_ms);
 bool host_park(struct origin *o, Trawl__State state, const char *reason);
 
 /* Puts the origin where it belongs now; call after any change to it. False: no memory. */

@@ -91,8 +91,9 @@ static bool load_origin(struct core *c, struct now now, const void *key, size_t 
     if (o == NULL)
         return false;
     o->depth = v->depth;
-    if (v->robots_known && !host_set_robots(o, v->robots.data, v->robots.len, v->crawl_delay_ms,
-                                            v->robots_status, (int64_t)v->robots_until_ms))
+    if (v->robots_known &&
+        !host_set_robots(&c->hosts, o, v->robots.data, v->robots.len, v->crawl_delay_ms,
+                         v->robots_status, (int64_t)v->robots_until_ms))
         return false;
     load_rest(o, now, v);
     return v->parked == TRAWL__STATE__PENDING || host_park(o, v->parked, v->reason);

@@ -26,11 +26,11 @@ void sitemaps_find(struct core *c, struct now now, const struct origin *o) {
     struct url base;
 
     if (c->options->sitemaps_off || o->depth == UINT32_MAX ||
-        o->robots_state != HOST_ROBOTS_KNOWN || o->robots_len == 0)
+        o->robots_state != HOST_ROBOTS_KNOWN || o->robots->len == 0)
         return;
     robots_init(&rules);
     url_init(&base);
-    bool decoded = robots_decode(&rules, o->robots, o->robots_len);
+    bool decoded = robots_decode(&rules, o->robots->bytes, o->robots->len);
     enum url_result result = url_parse(&base, o->name, o->name_len, NULL);
     if (rules.no_memory || result == URL_NO_MEMORY)
         core_fail(c, "out of memory for robots.txt");
