@@ -58,6 +58,10 @@ static void show_page(void *arg, size_t rank, const struct search_page *page) {
     screen_text(stdout, page->title[0] != '\0' ? page->title : "(no title)");
     fputs("\n   ", stdout);
     screen_text(stdout, page->url);
+    for (size_t i = 0; i < page->copy_count; i++) {
+        fputs("\n   also ", stdout);
+        screen_text(stdout, page->copies[i]);
+    }
     fputs("\n   ", stdout);
     show_marked(o, page->snippet, shown(page->snippet));
 }
@@ -85,7 +89,12 @@ static void append_page(void *arg, size_t rank, const struct search_page *page) 
     json_out_member(b, "title", page->title, strlen(page->title));
     buf_append_str(b, ", ");
     append_snippet(b, page->snippet, shown(page->snippet));
-    buf_printf(b, ", \"fetched_at\": \"%s\"}", when);
+    buf_printf(b, ", \"fetched_at\": \"%s\", \"copies\": [", when);
+    for (size_t i = 0; i < page->copy_count; i++) {
+        buf_append_str(b, i > 0 ? ", " : "");
+        json_out_string(b, page->copies[i], strlen(page->copies[i]));
+    }
+    buf_append_str(b, "]}");
 }
 
 static bool answer_json(struct output *o, struct search *s, const struct args *a,

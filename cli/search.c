@@ -439,6 +439,53 @@ static const char *column(sqlite3_stmt *q, int i) {
     return text != NULL ? (const char *)text : "";
 }
 
+static int by_text(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Copies of the page as it is in the index: `urls` gets up to SEARCH_COPIES_MAX of each part. False: `err`. */
+static bool find_copies(struct search *s, const struct search_page *page, char **urls,
+                        size_t *count, struct error *err) {
+    static const char sql[] =
+        "SELECT url FROM copies WHERE of = ?1 AND at >= ?2 ORDER BY url LIMIT ?3";
+
+    for (size_t i = 0; i < s->part_count; i++) {
+        sqlite3_stmt *q;
+        if (sqlite3_prepare_v2(s->parts[i].db, sql, -1, &q, NULL) != SQLITE_OK)
+            return damaged(&s->parts[i], err);
+        sqlite3_bind_text(q, 1, page->url, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(q, 2, page->fetched_at_ms);
+        sqlite3_bind_int64(q, 3, SEARCH_COPIES_MAX);
+        while (sqlite3_step(q) == SQLITE_ROW)
+            if ((urls[*count] = strdup(column(q, 0))) != NULL)
+                ++*count;
+        if (sqlite3_finalize(q) != SQLITE_OK)
+            return damaged(&s->parts[i], err);
+    }
+    qsort(urls, *count, sizeof *urls, by_text);
+    return true;
+}
+
+static bool show_with_copies(struct search *s, size_t rank, struct search_page *page,
+                             search_show *show, void *arg, struct error *err) {
+    char **urls = calloc(s->part_count, SEARCH_COPIES_MAX * sizeof *urls);
+    size_t count = 0;
+    bool ok = urls != NULL;
+
+    if (ok)
+        ok = find_copies(s, page, urls, &count, err);
+    else
+        error_set(err, 0, "out of memory");
+    page->copies = (const char *const *)urls;
+    page->copy_count = count < SEARCH_COPIES_MAX ? count : SEARCH_COPIES_MAX;
+    if (ok)
+        show(arg, rank, page);
+    for (size_t i = 0; i < count; i++)
+        free(urls[i]);
+    free(urls);
+    return ok;
+}
+
 static bool show_hit(struct search *s, size_t rank, search_show *show, void *arg,
                      struct error *err) {
     static const char sql[] =
@@ -460,7 +507,10 @@ static bool show_hit(struct search *s, size_t rank, search_show *show, void *arg
                                    .title = column(q, 0),
                                    .fetched_at_ms = sqlite3_column_int64(q, 1),
                                    .snippet = column(q, 2)};
-        show(arg, rank + 1, &page);
+        if (!show_with_copies(s, rank + 1, &page, show, arg, err)) {
+            sqlite3_finalize(q);
+            return false;
+        }
     }
     return sqlite3_finalize(q) == SQLITE_OK || damaged(p, err);
 }

@@ -22,7 +22,7 @@
 
 #include "shared/error.h"
 
-enum { SEARCH_WORDS_MAX = 64 };
+enum { SEARCH_WORDS_MAX = 64, SEARCH_COPIES_MAX = 20 };
 
 /* Around a word in a snippet. No text of a page has such characters: page_text.h. */
 #define SEARCH_MARK_BEGIN "\x01"
@@ -30,12 +30,14 @@ enum { SEARCH_WORDS_MAX = 64 };
 
 struct search;
 
-/* Valid during the call. From the web: title, url, snippet. */
+/* Valid during the call. From the web: title, url, snippet, copies. */
 struct search_page {
     double score;
     const char *url, *title;
     const char *snippet; /* of the text, where the words are, if they are */
     int64_t fetched_at_ms;
+    const char *const *copies; /* the first URLs that had the same body, sorted */
+    size_t copy_count;
 };
 
 struct search_totals {

@@ -4,7 +4,8 @@
  * Key: the URL. Value: when it was fetched (milliseconds, 8 bytes, most significant first, so that the values of a URL are in the
  * order of time), a byte for what was found there, and of a page the length of its title (4 bytes), title and text. The
  * last one counts: a page that was there again and then gone is not found. What says nothing of the page (a server's
- * trouble, a revisit that found it unchanged) is left out.
+ * trouble, a revisit that found it unchanged) is left out. A page with the body of another URL may be archived as a revisit of
+ * that one: then the value is that URL, and the page goes into the table of copies.
  *
  * The database is written in one transaction and without a journal: until the task's commit nobody knows it, and an attempt that
  * dies is removed whole. No locks either: nobody else has the name.
@@ -29,14 +30,14 @@ enum {
     URL_BYTES = 64 << 10,
 };
 
-enum found { FOUND_NOTHING, FOUND_PAGE, FOUND_GONE };
+enum found { FOUND_NOTHING, FOUND_PAGE, FOUND_GONE, FOUND_COPY };
 
 struct index {
     const struct trawl_api *api;
     struct page_text page;
     struct buf value;
     sqlite3 *db; /* of a reduce task, from its first key to its end */
-    sqlite3_stmt *insert;
+    sqlite3_stmt *insert, *copy;
     int64_t pages;
 };
 
@@ -62,6 +63,8 @@ static enum found what_is_there(const struct trawl_record *r) {
         return FOUND_NOTHING;
     if (is_resource || (strcmp(r->record_type, "response") == 0 && r->status / 100 == 2))
         return page_text_is_text(r->mime) ? FOUND_PAGE : FOUND_GONE;
+    if (r->refers_to[0] != '\0' && strcmp(r->refers_to, r->name) != 0)
+        return strlen(r->refers_to) <= URL_BYTES ? FOUND_COPY : FOUND_GONE;
     if (r->status == 404 || r->status == 410 || (r->status / 100 == 3 && r->status != 304))
         return FOUND_GONE;
     return FOUND_NOTHING;
@@ -86,6 +89,8 @@ static void index_map(void *state, struct trawl_task *t, const struct trawl_reco
         if (x->page.is_cut)
             x->api->count(t, "texts cut", 1);
     }
+    if (found == FOUND_COPY)
+        buf_append_str(v, r->refers_to);
     if (v->failed)
         x->api->fail(t, "out of memory for a page's text");
     x->api->emit(t, r->name, strlen(r->name), v->data, v->len);
@@ -107,6 +112,14 @@ static void run(struct index *x, struct trawl_task *t, const char *sql) {
         fail(x, t);
 }
 
+static sqlite3_stmt *prepare(struct index *x, struct trawl_task *t, const char *sql) {
+    sqlite3_stmt *s;
+
+    if (sqlite3_prepare_v2(x->db, sql, -1, &s, NULL) != SQLITE_OK)
+        fail(x, t);
+    return s;
+}
+
 static void open_part(struct index *x, struct trawl_task *t) {
     if (sqlite3_open_v2(x->api->output_path(t), &x->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
                         "unix-none") != SQLITE_OK)
@@ -115,9 +128,8 @@ static void open_part(struct index *x, struct trawl_task *t) {
         "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;"
         "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384; PRAGMA page_size = 8192; BEGIN;");
     run(x, t, SEARCH_INDEX_SCHEMA);
-    if (sqlite3_prepare_v2(x->db, "INSERT INTO pages VALUES(?1, ?2, ?3, ?4)", -1, &x->insert,
-                           NULL) != SQLITE_OK)
-        fail(x, t);
+    x->insert = prepare(x, t, "INSERT INTO pages VALUES(?1, ?2, ?3, ?4)");
+    x->copy = prepare(x, t, "INSERT INTO copies VALUES(?1, ?2, ?3)");
 }
 
 static void add_page(struct index *x, struct trawl_task *t, const char *url, size_t url_len,
@@ -136,6 +148,18 @@ static void add_page(struct index *x, struct trawl_task *t, const char *url, siz
     x->pages++;
 }
 
+static void add_copy(struct index *x, struct trawl_task *t, const char *url, size_t url_len,
+                     const struct buf *value) {
+    sqlite3_bind_text(x->copy, 1, url, (int)url_len, SQLITE_STATIC);
+    sqlite3_bind_text(x->copy, 2, value->data + HEAD_BYTES, (int)(value->len - HEAD_BYTES),
+                      SQLITE_STATIC);
+    sqlite3_bind_int64(x->copy, 3,
+                       (sqlite3_int64)get_number((const unsigned char *)value->data, TIME_BYTES));
+    if (sqlite3_step(x->copy) != SQLITE_DONE || sqlite3_reset(x->copy) != SQLITE_OK)
+        fail(x, t);
+    x->api->count(t, "copies", 1);
+}
+
 static void index_reduce(void *state, struct trawl_task *t, const void *key, size_t key_len,
                          struct trawl_values *values) {
     struct index *x = state;
@@ -149,10 +173,16 @@ static void index_reduce(void *state, struct trawl_task *t, const void *key, siz
         if (!buf_append(&x->value, value, len))
             x->api->fail(t, "out of memory for a page's text");
     }
-    if (x->value.data[TIME_BYTES] == FOUND_PAGE)
+    switch (x->value.data[TIME_BYTES]) {
+    case FOUND_PAGE:
         add_page(x, t, key, key_len, &x->value);
-    else
-        x->api->count(t, "pages gone", 1);
+        break;
+    case FOUND_COPY:
+        add_copy(x, t, key, key_len, &x->value);
+        break;
+    default:
+        x->api->count(t, "URLs without a page", 1);
+    }
 }
 
 /* Makes one b-tree of the index's pieces, a few pages at a time: at once it could take longer than --task-timeout. What
@@ -184,7 +214,8 @@ static void index_end(void *state, struct trawl_task *t) {
     run(x, t, "COMMIT");
     x->api->count(t, "pages indexed", x->pages);
     sqlite3_finalize(x->insert);
-    x->insert = NULL;
+    sqlite3_finalize(x->copy);
+    x->insert = x->copy = NULL;
     if (sqlite3_close(x->db) != SQLITE_OK)
         fail(x, t);
     x->db = NULL;
@@ -213,6 +244,7 @@ static void index_close(void *state) {
     struct index *x = state;
 
     sqlite3_finalize(x->insert);
+    sqlite3_finalize(x->copy);
     sqlite3_close(x->db);
     page_text_release(&x->page);
     buf_release(&x->value);

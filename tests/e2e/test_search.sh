@@ -126,6 +126,52 @@ check "on a terminal the words are bold" grep -q $'\x1b\\[1mzebra\x1b\\[0m' <(sc
 check "nothing is found: said, exit 0" grep -q 'none of 36 pages has all these words' <("$TRAWL" search "$T/crawl" nosuchword 2>&1 && echo)
 check "... of JSON too" test "$("$TRAWL" search --json "$T/crawl" nosuchword)" = '{"pages": 36, "matches": 0, "results": []}'
 
+# ---- an archive of several rounds ---------------------------------------------------------------------------------
+# The newest record is first in the file: time counts, not the place.
+mkdir -p "$T/rounds/archive"
+python3 - "$T/rounds/archive/made.warc.gz" <<'PY'
+import gzip, sys
+out = open(sys.argv[1], "wb")
+def put(kind, path, day, status, text="", of=None):
+    body = f"<title>Page</title><p>{text}".encode()
+    head = f"HTTP/1.1 {status} x\r\nContent-Type: text/html; charset=utf-8\r\n\r\n".encode()
+    block = head + (b"" if kind == "revisit" else body)
+    more = f"WARC-Refers-To-Target-URI: http://a.example/{of}\r\nWARC-Profile: http://netpreserve.org/warc/1.1/revisit/x\r\n" if of else ""
+    fields = (f"WARC/1.1\r\nWARC-Type: {kind}\r\nWARC-Record-ID: <urn:uuid:00000000-0000-4000-8000-{put.n:012d}>\r\n"
+              f"WARC-Date: 2026-01-{day:02d}T00:00:00Z\r\nWARC-Target-URI: http://a.example/{path}\r\n{more}"
+              f"Content-Type: application/http;msgtype=response\r\nContent-Length: {len(block)}\r\n\r\n")
+    put.n += 1
+    out.write(gzip.compress(fields.encode() + block + b"\r\n\r\n"))
+put.n = 0
+put("response", "changed", 2, 200, "newword")
+put("response", "changed", 1, 200, "oldword")
+put("response", "gone", 2, 404, "goneword")
+put("response", "gone", 1, 200, "goneword")
+put("response", "moved", 2, 301)
+put("response", "moved", 1, 200, "movedword")
+put("revisit", "steady", 4, 304, of="steady")
+put("response", "steady", 3, 503, "steadyword")
+put("response", "steady", 1, 200, "steadyword")
+put("revisit", "copy", 2, 200, of="steady")
+put("revisit", "another", 3, 200, of="steady")
+put("response", "another", 1, 200, "anotherword")
+put("revisit", "stale", 1, 200, of="changed")
+PY
+start rounds "$TRAWL" job run index --quiet --input "$T/rounds" --workers 1 --reduces 4
+check "an index of an archive of several rounds" exits rounds 60 0
+check "what is there now is found" same "$(found "$T/rounds" newword)" "changed"
+for word in oldword goneword movedword anotherword; do
+    check "... what was there once is not: $word" same "$(found "$T/rounds" $word)" ""
+done
+check "a server's trouble and an unchanged page change nothing" same "$(found "$T/rounds" steadyword)" "steady"
+copies() {
+    python3 -c 'import json, sys; print(*json.load(open(sys.argv[1]))["results"][0]["copies"])' "$T/found.json"
+}
+check "... URLs with the same body are told with it" same "$(copies)" "http://a.example/another http://a.example/copy"
+check "... on the screen, too" grep -q '^   also http://a.example/another$' <("$TRAWL" search "$T/rounds" steadyword)
+found "$T/rounds" newword >/dev/null
+check "... those of what it was before are not" same "$(copies)" ""
+
 # ---- mistakes ---------------------------------------------------------------------------------------------------
 # wrong CODE TEXT ARGUMENT...: that exit code, nothing on standard output, and the message has the text.
 wrong() {
