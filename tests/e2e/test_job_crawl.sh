@@ -101,6 +101,15 @@ start again "$TRAWL" job run pagerank --json --quiet --workers 1 --reduces 1 --o
 check "with one worker it ends" exits again 60 0
 check "... after as many iterations as it may take" test "$(figure again counters iterations)" -le 2
 
+# ---- the example ---------------------------------------------------------------------------------------------
+check "the example is made as it says" cc -shared -fPIC -I "$TOP/worker" -o "$T/types.so" "$TOP/examples/types.c"
+run types "$T/types.so"
+"$TRAWL" export "$T/crawl" --format jsonl | python3 -c '
+import collections, json, sys
+n = collections.Counter(row["mime"] for row in map(json.loads, sys.stdin) if (row["status"] or 0) // 100 == 2)
+for mime, pages in n.items(): print(mime, pages, sep="\t")' | LC_ALL=C sort >"$T/types"
+check "... counts the types that the export names" diff "$T/types" <(cut -f 1,2 "$T/types.txt")
+
 # ---- mistakes ----------------------------------------------------------------------------------------------------------
 # wrong TEXT ARGUMENT...: exit 2, and the message has the text.
 wrong() {
