@@ -139,6 +139,20 @@ static bool keep(struct anchors *a, const char *p, size_t n) {
     return true;
 }
 
+/* What is UTF-8, as nearly all is, need not be decoded. */
+static bool keep_text(struct anchors *a) {
+    struct buf *b = &a->reading;
+
+    if (!charset_is_valid_utf8(b->data, b->len)) {
+        b = &a->decoded;
+        buf_reset(b);
+        if (!charset_decode(charset_utf8(), a->reading.data, a->reading.len, b))
+            return false;
+    }
+    collapse(b);
+    return keep(a, b->data, cut_length(b));
+}
+
 bool anchors_close(struct anchors *a) {
     if (!a->is_open)
         return true;
@@ -146,9 +160,5 @@ bool anchors_close(struct anchors *a) {
     if (a->reading.len == 0)
         return true;
     trim_partial(&a->reading);
-    buf_reset(&a->decoded);
-    if (!charset_decode(charset_utf8(), a->reading.data, a->reading.len, &a->decoded))
-        return false;
-    collapse(&a->decoded);
-    return keep(a, a->decoded.data, cut_length(&a->decoded));
+    return keep_text(a);
 }

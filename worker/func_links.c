@@ -19,15 +19,17 @@
 struct links {
     const struct trawl_api *api;
     struct record_links from;
-    struct buf value;    /* SOURCE TAB ANCHOR; of reduce(): the last one written */
-    bool *has_anchor;    /* by link of the page */
-    size_t anchors_size; /* of it */
+    struct buf value;       /* SOURCE TAB ANCHOR; of reduce(): the last one written */
+    bool *has_anchor;       /* by link of the page */
+    size_t anchors_size;    /* of it */
+    struct link_list known; /* of the page: link and anchor, as bytes: navigation repeats itself */
 };
 
 static void links_close(void *state) {
     struct links *l = state;
 
     record_links_release(&l->from);
+    link_list_release(&l->known);
     buf_release(&l->value);
     free(l->has_anchor);
     free(l);
@@ -46,6 +48,7 @@ static bool links_open(void **state, struct trawl_task *t, const struct trawl_ap
     }
     l->api = api;
     record_links_init(&l->from, true);
+    link_list_init(&l->known);
     buf_init(&l->value, 16 << 20);
     *state = l;
     return true;
@@ -63,7 +66,30 @@ static void emit(struct links *l, struct trawl_task *t, size_t link, const char 
     l->api->emit(t, page_link_url(&l->from.page, link), item->len, l->value.data, l->value.len);
 }
 
+/* If it is new on its page. */
+static void emit_anchor(struct links *l, struct trawl_task *t, const struct anchor *a,
+                        const char *source) {
+    const char *text = l->from.page.anchors.text.data + a->at;
+
+    l->has_anchor[a->link] = true;
+    buf_reset(&l->value);
+    buf_append(&l->value, &a->link, sizeof a->link);
+    if (!buf_append(&l->value, text, a->len))
+        l->api->fail(t, "out of memory for a link");
+    switch (link_list_add(&l->known, l->value.data, l->value.len, 0, 0)) {
+    case LINK_LIST_NO_MEMORY:
+        l->api->fail(t, "out of memory for links");
+        return;
+    case LINK_LIST_KNOWN:
+        return;
+    case LINK_LIST_ADDED:
+    case LINK_LIST_FULL: /* reduce() drops what comes twice */
+        emit(l, t, a->link, source, text, a->len);
+    }
+}
+
 static void forget_anchors(struct links *l, struct trawl_task *t, size_t count) {
+    link_list_reset(&l->known);
     if (count > l->anchors_size) {
         bool *more = realloc(l->has_anchor, count * sizeof *more);
         if (more == NULL)
@@ -96,10 +122,8 @@ static void links_map(void *state, struct trawl_task *t, const struct trawl_reco
     if (!record_links_read(&l->from, r))
         l->api->fail(t, "out of memory for links");
     forget_anchors(l, t, p->links.count);
-    for (size_t i = 0; i < a->count; i++) {
-        l->has_anchor[a->items[i].link] = true;
-        emit(l, t, a->items[i].link, r->name, a->text.data + a->items[i].at, a->items[i].len);
-    }
+    for (size_t i = 0; i < a->count; i++)
+        emit_anchor(l, t, &a->items[i], r->name);
     for (size_t i = 0; i < p->links.count; i++)
         if (!l->has_anchor[i])
             emit(l, t, i, r->name, "", 0);
