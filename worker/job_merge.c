@@ -368,7 +368,8 @@ bool job_runs_shrink(struct job_runs *runs, struct job_merge_how *how, struct er
 
     how->source = JOB_NO_SOURCE;
     for (;;) {
-        qsort(runs->items, runs->count, sizeof *runs->items, by_length);
+        if (runs->count > 1)
+            qsort(runs->items, runs->count, sizeof *runs->items, by_length);
         size_t n = fan_in(runs, how->memory_bytes);
         if (n >= runs->count)
             return true;
