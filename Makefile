@@ -13,7 +13,7 @@ empty    :=
 variant  := $(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
 B        ?= build$(variant)
 
-PKGS     := libprotobuf-c libcurl libcares libdeflate libxxhash liblz4 libpcre2-8 jansson libmicrohttpd libpsl icu-uc sqlite3 zlib libbrotlidec libzstd libssl libcrypto expat
+PKGS     := libprotobuf-c libcurl libcares libdeflate libxxhash liblz4 libpcre2-8 jansson libmicrohttpd libpsl icu-uc sqlite3 zlib libbrotlidec libzstd libssl libcrypto expat libseccomp
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lnng -lrocksdb -lpthread -lm
 

@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 # PACKAGE, or PACKAGE:COMMAND when any provider of the command will do.
 build="gcc:gcc make:make pkg-config:pkg-config libc6-dev protobuf-c-compiler libprotobuf-c-dev libnng-dev
     libcurl4-openssl-dev libc-ares-dev librocksdb-dev libdeflate-dev libxxhash-dev liblz4-dev libpcre2-dev libjansson-dev
-    libpsl-dev libicu-dev libsqlite3-dev zlib1g-dev libbrotli-dev libzstd-dev libssl-dev libexpat1-dev
+    libpsl-dev libicu-dev libsqlite3-dev libseccomp-dev zlib1g-dev libbrotli-dev libzstd-dev libssl-dev libexpat1-dev
     libmicrohttpd-dev"
 test="libcmocka-dev libgumbo-dev nginx-light:nginx python3:python3 nodejs:node npm:npm iproute2:ip python3-doc
     curl:curl ca-certificates dnsmasq-base:dnsmasq tmux:tmux mount:mount"

@@ -19,6 +19,7 @@
 #include "worker/fence.h"
 #include "worker/home.h"
 #include "worker/shuffle.h"
+#include "worker/sandbox.h"
 #include "worker/stop_signal.h"
 #include "worker/task_agent.h"
 #include "worker/task_child.h"
@@ -413,6 +414,7 @@ static bool make_agent(struct task_worker *w) {
 }
 
 static bool open_all(struct task_worker *w) {
+    sandbox_enter(&(struct sandbox_config){.dir_fd = -1, .allow_exec = true});
     w->wake_fd = stop_signal_take_over(w->err);
     if (w->wake_fd < 0 || !home_open(&w->home, w->config->dir, w->config->name, w->err) ||
         !task_files_open(&w->files, w->home.fd, w->err) || !find_maps_dir(w) || !start_serving(w) ||

@@ -23,6 +23,7 @@
 #include "worker/fence.h"
 #include "worker/home.h"
 #include "worker/loop.h"
+#include "worker/sandbox.h"
 #include "worker/seal.h"
 #include "worker/stop_signal.h"
 
@@ -225,6 +226,7 @@ static bool run(struct worker *w) {
     if (w->wake_fd < 0 || !open_directory(w))
         return false;
     raise_limits();
+    sandbox_enter(&(struct sandbox_config){.dir_fd = w->home.dir_fd});
     if (!reach_master(w))
         return w->stopping;
     log_info("worker", "%s: working for %s", w->home.name, w->config->master);

@@ -26,6 +26,11 @@ done
 kills=0
 : >"$T/kills"
 fetched_at_least web 20 20 || fail "the crawl starts" "$(requests web) requests"
+# sandboxed PID: it can gain no privileges, and some system calls are refused (2: by a filter).
+sandboxed() {
+    grep -q '^NoNewPrivs:[[:space:]]*1$' "/proc/$1/status" && grep -q '^Seccomp:[[:space:]]*2$' "/proc/$1/status"
+}
+check "workers are in their sandbox" sandboxed "${PID[w1]}"
 deadline=$(calc "$(now) + 90 * $SCALE")
 while running master && ! at_least web $((expected * 9 / 10)) && holds "$(now) < $deadline"; do
     victim=$((RANDOM % 4 + 1))

@@ -1,0 +1,171 @@
+/* sandbox: what a worker can and cannot do behind it; each test in a process of its own. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <linux/landlock.h>
+
+#include "worker/sandbox.h"
+
+static char base[64], inside[96], outside[96];
+
+static int set_up(void **state) {
+    (void)state;
+    snprintf(base, sizeof base, "/tmp/test_sandbox.XXXXXX");
+    if (mkdtemp(base) == NULL)
+        return -1;
+    snprintf(inside, sizeof inside, "%s/inside", base);
+    snprintf(outside, sizeof outside, "%s/outside", base);
+    mkdir(inside, 0700);
+    int fd = open(outside, O_WRONLY | O_CREAT, 0600);
+    close(fd);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    char command[128];
+
+    (void)state;
+    snprintf(command, sizeof command, "rm -r %s", base);
+    return system(command);
+}
+
+static bool has_landlock(void) {
+    return syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) >= 1;
+}
+
+/* Runs `what` in a child behind the sandbox; its value. */
+static int behind(bool allow_exec, int (*what)(void)) {
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        int dir_fd = open(inside, O_RDONLY | O_DIRECTORY);
+        sandbox_enter(&(struct sandbox_config){.dir_fd = dir_fd, .allow_exec = allow_exec});
+        _exit(what());
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static int opens(const char *path, int flags) {
+    int fd = open(path, flags, 0600);
+
+    return fd < 0 ? errno : 0;
+}
+
+static int write_inside(void) {
+    char a[120], b[120];
+
+    snprintf(a, sizeof a, "%s/a", inside);
+    snprintf(b, sizeof b, "%s/b", inside);
+    int fd = open(a, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    if (fd < 0 || write(fd, "text", 4) != 4 || ftruncate(fd, 2) != 0 || fsync(fd) != 0)
+        return errno;
+    if (rename(a, b) != 0 || unlink(b) != 0)
+        return errno;
+    return mkdir(a, 0700) != 0 || rmdir(a) != 0 ? errno : 0;
+}
+
+static int read_outside(void) {
+    return opens(outside, O_RDONLY);
+}
+static int write_outside(void) {
+    return opens(outside, O_WRONLY);
+}
+static int read_shadow(void) {
+    return opens("/etc/shadow", O_RDONLY);
+}
+static int read_certificates(void) {
+    return opens("/etc/ssl/openssl.cnf", O_RDONLY);
+}
+static int create_outside(void) {
+    char path[120];
+
+    snprintf(path, sizeof path, "%s/new", base);
+    return opens(path, O_WRONLY | O_CREAT);
+}
+
+static int run_program(void) {
+    execl("/bin/true", "true", (char *)NULL);
+    return errno;
+}
+
+static void *run_in_thread(void *arg) {
+    *(int *)arg = run_program();
+    return NULL;
+}
+static int run_program_in_a_thread(void) {
+    pthread_t t;
+    int result = 0;
+
+    if (pthread_create(&t, NULL, run_in_thread, &result) != 0)
+        return -1;
+    pthread_join(t, NULL);
+    return result;
+}
+
+static int serve(void) {
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    if (fd < 0)
+        return -1;
+    return listen(fd, 1) == 0 ? 0 : errno;
+}
+
+static int no_new_privs(void) {
+    return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0);
+}
+
+static void test_files(void **state) {
+    (void)state;
+    if (!has_landlock()) {
+        print_message("no landlock in this kernel\n");
+        skip();
+    }
+    assert_int_equal(behind(false, write_inside), 0);
+    assert_int_equal(behind(false, read_outside), EACCES);
+    assert_int_equal(behind(false, write_outside), EACCES);
+    assert_int_equal(behind(false, create_outside), EACCES);
+    assert_int_equal(behind(false, read_shadow), EACCES);
+    assert_int_equal(behind(false, read_certificates), 0);
+}
+
+static void test_calls(void **state) {
+    (void)state;
+    assert_int_equal(behind(false, run_program), EPERM);
+    assert_int_equal(behind(false, run_program_in_a_thread), EPERM);
+    assert_int_equal(behind(false, serve), EPERM);
+    assert_int_equal(behind(false, no_new_privs), 1);
+}
+
+/* A worker for tasks runs the user's programs on the user's files. */
+static void test_allow_exec(void **state) {
+    (void)state;
+    assert_int_equal(behind(true, run_program), 0);
+    assert_int_equal(behind(true, read_outside), 0);
+    assert_int_equal(behind(true, no_new_privs), 1);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_files, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_calls, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_allow_exec, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

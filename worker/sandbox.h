@@ -1,0 +1,29 @@
+/*
+ * sandbox: what a worker gives up once it has its directory: a parser that a page takes over can then neither run a
+ * program nor read or write beyond what fetching needs.
+ *
+ *   no_new_privs   no program gets more rights than its caller has
+ *   landlock       files: its directory to read and write; the system's libraries, certificates and resolver settings to
+ *                  read; nothing else
+ *   seccomp        no exec, no listening, no tracing, no mounts, no namespaces, no modules, no bpf, no io_uring, no keys ...:
+ *                  EPERM. A list of what is refused, because the C library's own calls differ by version and
+ *                  machine, and a worker that dies of a harmless new one helps nobody.
+ *
+ * What the kernel lacks is left out with one line in the log. A worker that runs MapReduce tasks starts the user's own
+ * programs on the user's own files: it gives up new privileges only.
+ *
+ * landlock(7), seccomp(2), prctl(2). Once a process, before it has made threads.
+ */
+#ifndef TRAWL_WORKER_SANDBOX_H
+#define TRAWL_WORKER_SANDBOX_H
+
+#include <stdbool.h>
+
+struct sandbox_config {
+    int dir_fd;      /* read and written beneath; of no matter with `allow_exec` */
+    bool allow_exec; /* programs are to be run: no_new_privs alone */
+};
+
+void sandbox_enter(const struct sandbox_config *config);
+
+#endif
