@@ -25,6 +25,7 @@ enum {
     HEAD_KEEP_BYTES = 4096, /* of an idle transfer's header block */
     IDLE_MAX_S = 118,       /* of a connection, before it is used again; curl's default */
     DIED_MAX = 2,           /* connections under one easy handle */
+    HTTP1_PLACES = 1024,    /* origins that are remembered for trouble with HTTP/2 */
 };
 
 struct transfers {
@@ -40,7 +41,8 @@ struct transfers {
     struct transfer *transfers; /* array of config.max */
     uint32_t made, running;
     uint64_t bytes_in;
-    bool more_ended; /* and is not collected yet */
+    bool more_ended;              /* and is not collected yet */
+    uint64_t http1[HTTP1_PLACES]; /* hashes of origins; a later one takes an earlier one's place */
 };
 
 /* ---- states -------------------------------------------------------------------------------------- */
@@ -115,6 +117,17 @@ static void drop_head(struct transfer *t) {
     buf_release(&t->head);
 }
 
+/* A response's first line. HTTP/2 has none (RFC 9113 §8.3.2), and curl makes up "HTTP/2 200": what is archived is a
+ * message of HTTP/1.1, as WARC readers want it. */
+static bool append_status_line(struct transfer *t, const char *p, size_t n) {
+    static const char h2[] = "HTTP/2 ", h1[] = "HTTP/1.1 ";
+
+    if (n < sizeof h2 - 1 || memcmp(p, h2, sizeof h2 - 1) != 0)
+        return append_head(t, p, n);
+    return append_head(t, h1, sizeof h1 - 1) &&
+           append_head(t, p + sizeof h2 - 1, n - (sizeof h2 - 1));
+}
+
 /* Interim responses (1xx) are replaced by what follows; trailers behind the body are left out. All of them count. */
 static size_t on_header(char *p, size_t one, size_t n, void *arg) {
     struct transfer *t = arg;
@@ -134,7 +147,7 @@ static size_t on_header(char *p, size_t one, size_t n, void *arg) {
     }
     if (t->head_done)
         return n;
-    if (!append_head(t, p, n)) {
+    if (!(t->head.len == 0 ? append_status_line(t, p, n) : append_head(t, p, n))) {
         t->no_memory = true;
         return 0;
     }
@@ -204,6 +217,26 @@ static CURLcode on_ssl_context(CURL *easy, void *context, void *arg) {
     (void)arg;
     SSL_CTX_set_info_callback(context, on_handshake);
     return CURLE_OK;
+}
+
+/* ---- HTTP/1.1 instead of HTTP/2 ------------------------------------------------------------------- */
+
+/* FNV-1a. Two origins of one hash are both asked for HTTP/1.1, which does no harm. */
+static uint64_t hash(const char *text) {
+    uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+    for (; *text != '\0'; text++)
+        h = (h ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+    return h;
+}
+
+static uint64_t *http1_place(struct transfers *ts, const char *base) {
+    return &ts->http1[hash(base) % HTTP1_PLACES];
+}
+
+/* Longer than the visit: one that did not even get robots.txt ends with the failure. */
+static void avoid_http2(struct transfer *t) {
+    *http1_place(t->all, t->target->base) = hash(t->target->base);
 }
 
 /* ---- why it failed ------------------------------------------------------------------------------- */
@@ -336,6 +369,11 @@ static void judge(struct transfer *t, CURLcode code) {
     case CURLE_RECV_ERROR:
         fail_receive(t, os_errno);
         break;
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM:
+        avoid_http2(t);
+        fail(t, AGENT_NETWORK, "http2-error");
+        break;
     case CURLE_BAD_CONTENT_ENCODING:
         fail(t, AGENT_HOPELESS, "protocol-transfer-coding");
         break;
@@ -385,8 +423,10 @@ static int on_ready(void *arg, char *remote, char *local, int remote_port, int l
     (void)local;
     if (now_ms >= visit_deadline_ms(t->visit))
         return CURL_PREREQFUNC_ABORT;
-    if (t->readied)
+    if (t->readied) {
         t->died++;
+        avoid_http2(t); /* it may be what the server asked for (RFC 9113 §7, HTTP_1_1_REQUIRED) */
+    }
     t->readied = true;
     /* A connection that an earlier visit left in curl's pool, shut: curl finds out as it writes, and connects. */
     if (!sockets_adopt(t->all->config.sockets, &t->target->sockets, (uint16_t)local_port,
@@ -530,7 +570,6 @@ static bool set_constants(struct transfer *t) {
 
     return set_authorities(e) && curl_easy_setopt(e, CURLOPT_PRIVATE, t) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-           curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_HTTP09_ALLOWED, 0L) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_PROXY, "") == CURLE_OK &&
@@ -608,8 +647,12 @@ static bool begin(struct transfer *t, const char *path) {
     /* Without a connection of the visit's own, what curl has in its pool was shut by an earlier visit: curl 7.88
        does not see that by itself, but drops what has been idle for longer than so many whole seconds. */
     long idle_s = t->target->sockets.first == NULL ? 0 : IDLE_MAX_S;
+    long version = *http1_place(ts, t->target->base) == hash(t->target->base)
+                       ? CURL_HTTP_VERSION_1_1
+                       : CURL_HTTP_VERSION_2TLS;
 
-    return curl_easy_setopt(t->easy, CURLOPT_MAXAGE_CONN, idle_s) == CURLE_OK &&
+    return curl_easy_setopt(t->easy, CURLOPT_HTTP_VERSION, version) == CURLE_OK &&
+           curl_easy_setopt(t->easy, CURLOPT_MAXAGE_CONN, idle_s) == CURLE_OK &&
            curl_easy_setopt(t->easy, CURLOPT_URL, t->target->base) == CURLE_OK &&
            curl_easy_setopt(t->easy, CURLOPT_REQUEST_TARGET, path) == CURLE_OK &&
            curl_easy_setopt(t->easy, CURLOPT_CONNECT_TO, t->target->connect_to) == CURLE_OK &&

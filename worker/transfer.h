@@ -17,6 +17,9 @@
  * is decoded; the connection goes to the address that the visit claimed. Connections stay open in curl's pool for
  * the visit's next fetch.
  *
+ * HTTP/2 where an https server offers it (ALPN), one stream at a time on a connection: what a visit may have in flight
+ * are its connections, whatever their protocol. Its head is kept as one of HTTP/1.1.
+ *
  * One owner: the loop's thread. `finished` is called from transfers_socket_event() and transfers_tick(), never
  * from within curl.
  */
