@@ -164,8 +164,8 @@ static void test_warc_check(void **state) {
             good += report.problems == 0;
             for (unsigned bit = 1; bit <= report.problems; bit <<= 1)
                 if ((report.problems & bit) != 0)
-                    printf("  %s at %llu: %s\n", name, (unsigned long long)record->offset,
-                           warc_read_problem_text(bit));
+                    printf("corpus warc, strictly: %s at %llu: %s, in the file itself\n", name,
+                           (unsigned long long)record->offset, warc_read_problem_text(bit));
         }
         close(fd);
     }
