@@ -20,6 +20,7 @@ static const char *const scopes[] = {"host", "domain", "prefix", "any", NULL};
 static const char *const follows[] = {"links", "all", NULL};
 static const char *const obediences[] = {"obey", "ignore", NULL};
 static const char *const sitemaps[] = {"robots", "off", NULL};
+static const char *const cookies[] = {"off", "visit", NULL};
 static const char *const orders[] = {"ignore", "keep", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const formats[] = {"jsonl", "csv", "cdxj", "links", NULL};
@@ -98,6 +99,9 @@ const struct optdef optdefs[] = {
      OPTDEF_FLAG, CRAWLING, AT(crawl.recrawl)},
     {"robots", "obey|ignore", "obey", "robots.txt; ignore is for one's own sites", OPTDEF_EITHER,
      CRAWLING, AT(crawl.robots_ignore), .saved = true, .choices = obediences},
+    {"cookies", "visit|off", "off",
+     "send an origin's cookies back to it until the visit ends, or send none", OPTDEF_EITHER,
+     CRAWLING, AT(crawl.cookies), .saved = true, .choices = cookies},
     {"allow-net", "CIDR", "none",
      "allow addresses outside the public internet, such as 127.0.0.0/8; repeatable", OPTDEF_CIDR,
      CRAWLING, AT(crawl.allow_net), .saved = true},

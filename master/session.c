@@ -17,6 +17,7 @@ static Trawl__Options *options_message(struct core *c) {
     m->lease_ms = o->lease_ms;
     m->user_agent = o->user_agent;
     m->robots_ignore = o->robots_ignore;
+    m->cookies = o->cookies;
     m->allow_net = o->allow_net.items;
     m->n_allow_net = o->allow_net.count;
     m->timeout_ms = o->timeout_ms;

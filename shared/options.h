@@ -46,6 +46,7 @@ struct options {
     bool
         recrawl; /* of the start, not kept: a new round over all that is known, if nothing is pending */
     bool robots_ignore;
+    bool cookies; /* kept during a visit, for its origin alone */
     uint32_t timeout_ms;
     uint64_t max_body_bytes;
     uint32_t retries; /* attempts at a URL, at least 1 */

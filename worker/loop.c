@@ -119,7 +119,8 @@ static void take_options(struct loop *l, const Trawl__Options *o) {
         l->failed = l->over = true;
         return;
     }
-    if (!transfers_set_options(l->transfers, o->user_agent, o->timeout_ms, o->max_body_bytes) ||
+    if (!transfers_set_options(l->transfers, o->user_agent, o->timeout_ms, o->max_body_bytes,
+                               o->cookies) ||
         !archive_set_options(l->archive, o->crawl, o->user_agent, o->warc_bytes,
                              (int)o->warc_level) ||
         !harvest_set_options(l->harvest, &harvest))

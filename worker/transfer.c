@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <time.h>
 
@@ -19,13 +20,14 @@
 
 enum {
     CONNECT_TIMEOUT_MS = 10 * 1000,
-    IDLE_CONNECTIONS = 256, /* beside one for each transfer, in curl's pool */
-    COLLECT_MS = 20,        /* for what ended, at a time */
-    PAUSE_MS = 1000,        /* until a full disk is tried again */
-    HEAD_KEEP_BYTES = 4096, /* of an idle transfer's header block */
-    IDLE_MAX_S = 118,       /* of a connection, before it is used again; curl's default */
-    DIED_MAX = 2,           /* connections under one easy handle */
-    HTTP1_PLACES = 1024,    /* origins that are remembered for trouble with HTTP/2 */
+    IDLE_CONNECTIONS = 256,      /* beside one for each transfer, in curl's pool */
+    COLLECT_MS = 20,             /* for what ended, at a time */
+    PAUSE_MS = 1000,             /* until a full disk is tried again */
+    HEAD_KEEP_BYTES = 4096,      /* of an idle transfer's header block */
+    IDLE_MAX_S = 118,            /* of a connection, before it is used again; curl's default */
+    DIED_MAX = 2,                /* connections under one easy handle */
+    COOKIE_BYTES_MAX = 64 << 10, /* of a visit */
+    HTTP1_PLACES = 1024,         /* origins that are remembered for trouble with HTTP/2 */
 };
 
 struct transfers {
@@ -41,6 +43,7 @@ struct transfers {
     struct transfer *transfers; /* array of config.max */
     uint32_t made, running;
     uint64_t bytes_in;
+    bool cookies;
     bool more_ended;              /* and is not collected yet */
     uint64_t http1[HTTP1_PLACES]; /* hashes of origins; a later one takes an earlier one's place */
 };
@@ -145,6 +148,8 @@ static size_t on_header(char *p, size_t one, size_t n, void *arg) {
         buf_reset(&t->head);
         t->head_done = false;
     }
+    if (n > 11 && strncasecmp(p, "set-cookie:", 11) == 0)
+        t->target->cookie_bytes += n;
     if (t->head_done)
         return n;
     if (!(t->head.len == 0 ? append_status_line(t, p, n) : append_head(t, p, n))) {
@@ -547,12 +552,19 @@ int64_t transfers_next_ms(const struct transfers *ts) {
 
 /* ---- the beginning ------------------------------------------------------------------------------- */
 
+/* The engine takes no file, and no cookie but in a share (share_cookies()). Said twice, the file is read twice. */
+static bool set_cookies(CURL *e, bool wanted) {
+    return curl_easy_setopt(e, CURLOPT_COOKIEFILE, NULL) == CURLE_OK &&
+           (!wanted || curl_easy_setopt(e, CURLOPT_COOKIEFILE, "") == CURLE_OK);
+}
+
 static bool set_options(struct transfer *t) {
     struct transfers *ts = t->all;
     CURL *e = t->easy;
     uint32_t connect_ms = ts->timeout_ms < CONNECT_TIMEOUT_MS ? ts->timeout_ms : CONNECT_TIMEOUT_MS;
 
-    return curl_easy_setopt(e, CURLOPT_USERAGENT, ts->user_agent) == CURLE_OK &&
+    return set_cookies(e, t->all->cookies) &&
+           curl_easy_setopt(e, CURLOPT_USERAGENT, ts->user_agent) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)ts->timeout_ms) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms) == CURLE_OK;
 }
@@ -642,6 +654,49 @@ static uint64_t unix_ms(void) {
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+/* What is kept, in characters. */
+static size_t measure_cookies(const struct transfer *t) {
+    struct curl_slist *list = NULL;
+    size_t bytes = 0;
+
+    curl_easy_getinfo(t->easy, CURLINFO_COOKIELIST, &list);
+    for (const struct curl_slist *c = list; c != NULL; c = c->next)
+        bytes += strlen(c->data);
+    curl_slist_free_all(list);
+    return bytes;
+}
+
+/* The easy handle has the visit's cookies, or none. curl bounds what one response may set, but not their sum: over
+ * COOKIE_BYTES_MAX the visit begins again without any. False: no memory. */
+static bool share_cookies(struct transfer *t) {
+    struct transfer_target *target = t->target;
+
+    if (!t->all->cookies)
+        return true;
+    if (target->cookies == NULL) {
+        target->cookies = curl_share_init();
+        if (target->cookies == NULL || curl_share_setopt(target->cookies, CURLSHOPT_SHARE,
+                                                         CURL_LOCK_DATA_COOKIE) != CURLSHE_OK)
+            return false;
+    }
+    if (curl_easy_setopt(t->easy, CURLOPT_SHARE, target->cookies) != CURLE_OK)
+        return false;
+    if (target->cookie_bytes <= COOKIE_BYTES_MAX)
+        return true;
+    target->cookie_bytes = measure_cookies(t);
+    if (target->cookie_bytes <= COOKIE_BYTES_MAX)
+        return true;
+    target->cookie_bytes = 0;
+    return curl_easy_setopt(t->easy, CURLOPT_COOKIELIST, "ALL") == CURLE_OK;
+}
+
+static void drop_cookies(struct transfer_target *target) {
+    if (target->cookies != NULL)
+        curl_share_cleanup(target->cookies);
+    target->cookies = NULL;
+    target->cookie_bytes = 0;
+}
+
 static bool begin(struct transfer *t, const char *path) {
     struct transfers *ts = t->all;
     /* Without a connection of the visit's own, what curl has in its pool was shut by an earlier visit: curl 7.88
@@ -651,9 +706,11 @@ static bool begin(struct transfer *t, const char *path) {
                        ? CURL_HTTP_VERSION_1_1
                        : CURL_HTTP_VERSION_2TLS;
 
-    return curl_easy_setopt(t->easy, CURLOPT_HTTP_VERSION, version) == CURLE_OK &&
+    return share_cookies(t) &&
+           curl_easy_setopt(t->easy, CURLOPT_HTTP_VERSION, version) == CURLE_OK &&
            curl_easy_setopt(t->easy, CURLOPT_MAXAGE_CONN, idle_s) == CURLE_OK &&
-           curl_easy_setopt(t->easy, CURLOPT_URL, t->target->base) == CURLE_OK &&
+           curl_easy_setopt(t->easy, CURLOPT_URL, ts->cookies ? t->url : t->target->base) ==
+               CURLE_OK &&
            curl_easy_setopt(t->easy, CURLOPT_REQUEST_TARGET, path) == CURLE_OK &&
            curl_easy_setopt(t->easy, CURLOPT_CONNECT_TO, t->target->connect_to) == CURLE_OK &&
            curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER,
@@ -728,6 +785,7 @@ void transfer_release(struct transfer *t) {
         curl_multi_remove_handle(ts->multi, t->easy);
         ts->running--;
     }
+    curl_easy_setopt(t->easy, CURLOPT_SHARE, NULL); /* its cookies end with the target */
     become(t, TRANSFER_IDLE);
     target_remove(t);
     if (t->head.size > HEAD_KEEP_BYTES)
@@ -778,6 +836,7 @@ bool transfer_target_set(struct transfer_target *target, const char *origin, con
 }
 
 void transfer_target_release(struct transfer_target *target) {
+    drop_cookies(target);
     free(target->base);
     target->base = NULL;
     curl_slist_free_all(target->connect_to);
@@ -834,7 +893,7 @@ void transfers_free(struct transfers *ts) {
 }
 
 bool transfers_set_options(struct transfers *ts, const char *user_agent, uint32_t timeout_ms,
-                           uint64_t max_body_bytes) {
+                           uint64_t max_body_bytes, bool cookies) {
     char *copy = strdup(user_agent);
 
     if (copy == NULL)
@@ -843,6 +902,7 @@ bool transfers_set_options(struct transfers *ts, const char *user_agent, uint32_
     ts->user_agent = copy;
     ts->timeout_ms = timeout_ms > 0 ? timeout_ms : 1;
     ts->max_body_bytes = max_body_bytes;
+    ts->cookies = cookies;
     ts->options_version++;
     return true;
 }

@@ -13,9 +13,11 @@
  *                      |   v                                               |
  *                     PAUSED ---------------------- release (abort) -------'
  *
- * One exchange each: no redirect is followed, no proxy, netrc, alternative service, cookie or credential is used, nothing
+ * One exchange each: no redirect is followed, no proxy, netrc, alternative service or credential is used, nothing
  * is decoded; the connection goes to the address that the visit claimed. Connections stay open in curl's pool for
  * the visit's next fetch.
+ *
+ * Cookies, if they are wanted at all, are the target's: they go to its origin alone, and end with it.
  *
  * HTTP/2 where an https server offers it (ALPN), one stream at a time on a connection: what a visit may have in flight
  * are its connections, whatever their protocol. Its head is kept as one of HTTP/1.1.
@@ -64,7 +66,7 @@ struct transfers *transfers_new(const struct transfers_config *config, struct er
 void transfers_free(struct transfers *ts);
 /* For transfers started from now on. False: no memory. */
 bool transfers_set_options(struct transfers *ts, const char *user_agent, uint32_t timeout_ms,
-                           uint64_t max_body_bytes);
+                           uint64_t max_body_bytes, bool cookies);
 
 /* Where the fetches of one visit go. The caller's, beside the visit; at rest when zeroed. */
 struct transfer_target {
@@ -72,6 +74,8 @@ struct transfer_target {
     char *base;                    /* scheme://host[:port]/ */
     struct curl_slist *connect_to; /* host:port to address:port */
     struct transfer *first;        /* that run for it */
+    void *cookies;                 /* curl's share of them; NULL: none yet */
+    size_t cookie_bytes;           /* that came since they were measured, at most */
 };
 
 /* `origin`: scheme://host[:port]; `host`: as written in it; the claimed address. False: no memory. */
