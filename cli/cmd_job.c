@@ -22,6 +22,7 @@
 #include "cli/ask.h"
 #include "cli/command.h"
 #include "cli/job_chain.h"
+#include "cli/job_copies.h"
 #include "cli/job_plan.h"
 #include "cli/job_show.h"
 #include "cli/spawn.h"
@@ -51,7 +52,8 @@ struct job_run {
     struct job_chain chain;
     struct job_stage stage; /* at which it is */
     unsigned stages;        /* that were begun */
-    char stage_output[PATH_MAX + 64];
+    char stage_output[PATH_MAX + 64], copies[PATH_MAX + 64];
+    char *copies_argument[1];
     struct options options;
     struct master *master; /* NULL: another's */
     struct spawn *spawn;   /* NULL: no workers of our own */
@@ -494,6 +496,21 @@ static int follow(struct job_run *j, const Trawl__JobInfo **done, struct error *
     return j->interrupts > 0 ? 130 : 1;
 }
 
+/* What the job needs beside the archive. */
+static bool write_copies(struct job_run *j, struct error *err) {
+    size_t count;
+
+    if (!j->stage.wants_copies)
+        return true;
+    snprintf(j->copies, sizeof j->copies, "%s/copies", j->scratch);
+    if (!job_copies_write(&j->plan.inputs, j->copies, &count, err))
+        return false;
+    j->copies_argument[0] = j->copies;
+    j->stage.arguments = j->copies_argument;
+    j->stage.argument_count = count > 0;
+    return true;
+}
+
 /* The next job of the chain reads what the one before it wrote. */
 static bool prepare_stage(struct job_run *j, struct error *err) {
     if (j->stages++ > 0) {
@@ -502,11 +519,13 @@ static bool prepare_stage(struct job_run *j, struct error *err) {
         if (!job_plan_add(&j->plan, j->stage_output, err))
             return false;
     }
+    (void)mkdir(j->scratch, 0777);
+    if (!write_copies(j, err))
+        return false;
     if (j->stage.is_last) {
         snprintf(j->stage_output, sizeof j->stage_output, "%s", j->output);
         return true;
     }
-    (void)mkdir(j->scratch, 0777);
     snprintf(j->stage_output, sizeof j->stage_output, "%s/stage-%u", j->scratch, j->stages);
     if (mkdir(j->stage_output, 0777) == 0)
         return true;

@@ -44,9 +44,9 @@ bool job_chain_init(struct job_chain *c, const char *name, const struct string_l
         c->arguments[i] = c->text[i];
     if (strcmp(name, "pagerank") == 0)
         return read_pagerank(c, err);
-    if (strcmp(name, "dups") != 0 || given->count == 0)
+    if ((strcmp(name, "dups") != 0 && strcmp(name, "links") != 0) || given->count == 0)
         return true;
-    error_set(err, 0, "dups takes no arguments");
+    error_set(err, 0, "%s takes no arguments", name);
     return false;
 }
 
@@ -107,6 +107,7 @@ bool job_chain_next(struct job_chain *c, const Trawl__JobInfo *before, struct jo
     } else if (c->done > 0 && !next_of_pagerank(c, before, next, err)) {
         return false;
     }
+    next->wants_copies = c->done == 0 && (is_pagerank || strcmp(c->name, "links") == 0);
     c->done++;
     c->over = next->is_last;
     return true;

@@ -29,6 +29,7 @@ struct job_stage {
     char *const *arguments;
     size_t argument_count;
     bool one_reduce, is_last;
+    bool wants_copies; /* its one argument is to be the file of job_copies.h, if there are copies */
 };
 
 struct job_chain {

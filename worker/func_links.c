@@ -5,8 +5,8 @@
  * Links are those of record_links.h; anchors are as anchors.h says. A link that has an anchor nowhere on its page (an image, a
  * <link>, a redirect) has one line with an empty one. A target has as many lines as it has: reduce() streams them.
  * Of a URL that was archived more than once all versions count. Counters: pages, links (lines), targets; links-left-out
- * and anchors-left-out, what is beyond the bounds of one page; revisits-left-out, records whose payload lies at another URL,
- * so that nobody can say where their relative links lead without it.
+ * and anchors-left-out, what is beyond the bounds of one page; revisits-left-out, records whose payload lies at a URL that is not
+ * known. Its argument, if there is one, is the file that says where they lie (record_copies.h).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,11 +14,13 @@
 
 #include "shared/buf.h"
 #include "worker/func.h"
+#include "worker/record_copies.h"
 #include "worker/record_links.h"
 
 struct links {
     const struct trawl_api *api;
     struct record_links from;
+    struct record_copies copies;
     struct buf value;       /* SOURCE TAB ANCHOR; of reduce(): the last one written */
     bool *has_anchor;       /* by link of the page */
     size_t anchors_size;    /* of it */
@@ -29,6 +31,7 @@ static void links_close(void *state) {
     struct links *l = state;
 
     record_links_release(&l->from);
+    record_copies_release(&l->copies);
     link_list_release(&l->known);
     buf_release(&l->value);
     free(l->has_anchor);
@@ -40,9 +43,14 @@ static bool links_open(void **state, struct trawl_task *t, const struct trawl_ap
     struct links *l = calloc(1, sizeof *l);
 
     (void)t;
-    (void)argv;
-    if (argc != 0 || l == NULL) {
-        snprintf(error, 256, argc != 0 ? "it takes no arguments" : "out of memory");
+    if (l == NULL) {
+        snprintf(error, 256, "out of memory");
+        return false;
+    }
+    record_copies_init(&l->copies);
+    if (argc > 0 && !record_copies_load(&l->copies, argv[0])) {
+        snprintf(error, 256, "%.150s: %m", argv[0]);
+        record_copies_release(&l->copies);
         free(l);
         return false;
     }
@@ -110,25 +118,33 @@ static void count_left_out(const struct links *l, struct trawl_task *t) {
         l->api->count(t, "anchors-left-out", (int64_t)p->anchors.dropped);
 }
 
-static void links_map(void *state, struct trawl_task *t, const struct trawl_record *r) {
-    struct links *l = state;
+static void map_as(struct links *l, struct trawl_task *t, const struct trawl_record *r) {
     const struct page *p = &l->from.page;
-    const struct anchors *a = &p->anchors;
 
-    if (strcmp(r->record_type, "revisit") == 0) {
-        l->api->count(t, "revisits-left-out", 1);
-        return;
-    }
     if (!record_links_read(&l->from, r))
         l->api->fail(t, "out of memory for links");
     forget_anchors(l, t, p->links.count);
-    for (size_t i = 0; i < a->count; i++)
-        emit_anchor(l, t, &a->items[i], r->name);
+    for (size_t i = 0; i < p->anchors.count; i++)
+        emit_anchor(l, t, &p->anchors.items[i], r->name);
     for (size_t i = 0; i < p->links.count; i++)
         if (!l->has_anchor[i])
             emit(l, t, i, r->name, "", 0);
     l->api->count(t, "pages", 1);
     count_left_out(l, t);
+}
+
+static void links_map(void *state, struct trawl_task *t, const struct trawl_record *r) {
+    struct links *l = state;
+    struct trawl_record copy = *r;
+
+    if (strcmp(r->record_type, "revisit") == 0) {
+        if (strcmp(r->name, r->refers_to) != 0 && !record_copies_has(&l->copies, r->name))
+            l->api->count(t, "revisits-left-out", 1);
+        return;
+    }
+    map_as(l, t, r);
+    for (size_t at = 0; (copy.name = record_copies_next(&l->copies, r->name, &at)) != NULL;)
+        map_as(l, t, &copy);
 }
 
 /* The values come sorted: one that came before stands right before. */

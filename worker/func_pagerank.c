@@ -5,7 +5,8 @@
  *
  * The N pages are the URLs with a record of a 2xx response or a redirect in the archive, but for robots.txt. A link counts once for
  * each pair of pages, if it leads to another one that is in the archive; links are those of record_links.h. A
- * redirect links to its target, a revisit record to the URL whose payload is the same. `dangling` is the rank of pages without
+ * redirect links to its target. A revisit record has the links of its payload, if the file named by the first job's argument says where that
+ * is (record_copies.h); else it links to the URL it refers to. `dangling` is the rank of pages without
  * links: it goes to all alike.
  *
  * Four jobs, put behind each other by cli/job_chain.h:
@@ -27,6 +28,7 @@
 
 #include "shared/buf.h"
 #include "worker/func.h"
+#include "worker/record_copies.h"
 #include "worker/record_kind.h"
 #include "worker/record_links.h"
 
@@ -36,7 +38,8 @@ enum { DAMPING_PERCENT = 85, TARGETS_MAX = 200000, ID_BYTES = 8, ID_DIGITS = 16 
 struct pagerank {
     const struct trawl_api *api;
     struct record_links from; /* of the first job */
-    uint64_t numbers[3];      /* arguments */
+    struct record_copies copies;
+    uint64_t numbers[3]; /* arguments */
     struct buf line;
 };
 
@@ -44,6 +47,7 @@ static void pagerank_close(void *state) {
     struct pagerank *p = state;
 
     record_links_release(&p->from);
+    record_copies_release(&p->copies);
     buf_release(&p->line);
     free(p);
 }
@@ -61,6 +65,7 @@ static bool open_with(void **state, const struct trawl_api *api, int wanted, int
         p->numbers[i] = strtoull(argv[i], NULL, 10);
     p->api = api;
     record_links_init(&p->from, false);
+    record_copies_init(&p->copies);
     buf_init(&p->line, 16 << 20);
     *state = p;
     return true;
@@ -85,10 +90,17 @@ static void write_nothing(void *state, struct trawl_task *t) {
 
 static bool pagerank_open(void **state, struct trawl_task *t, const struct trawl_api *api, int argc,
                           char *const *argv, char *error) {
+    struct pagerank *p;
+
     (void)t;
-    (void)argc; /* the tolerance and the like are the chain's */
-    (void)argv;
-    return open_with(state, api, 0, 0, argv, error);
+    if (!open_with(state, api, 0, 0, argv, error))
+        return false;
+    p = *state;
+    if (argc == 0 || record_copies_load(&p->copies, argv[0]))
+        return true;
+    snprintf(error, 256, "%.150s: %m", argv[0]);
+    pagerank_close(p);
+    return false;
 }
 
 /* Values of a URL: 'P', it is in the archive; 'S' and a URL that links to it. */
@@ -101,23 +113,29 @@ static void emit_link(struct pagerank *p, struct trawl_task *t, const char *to, 
     p->api->emit(t, to, to_len, p->line.data, p->line.len);
 }
 
+static void emit_links(struct pagerank *p, struct trawl_task *t, const struct trawl_record *r) {
+    if (!record_links_read(&p->from, r))
+        p->api->fail(t, "out of memory for links");
+    for (size_t i = 0; i < p->from.page.links.count; i++)
+        emit_link(p, t, page_link_url(&p->from.page, i), p->from.page.links.items[i].len, r->name);
+}
+
 static void pagerank_map(void *state, struct trawl_task *t, const struct trawl_record *r) {
     struct pagerank *p = state;
     bool is_revisit = strcmp(r->record_type, "revisit") == 0;
+    struct trawl_record copy = *r;
 
     if (r->name[0] == '\0' || record_kind_is_robots_txt(r->name) ||
         (r->status / 100 != 2 && r->status / 100 != 3 && !(is_revisit && r->status == 0)))
         return;
     p->api->emit(t, r->name, strlen(r->name), "P", 1);
-    if (is_revisit) {
-        if (r->refers_to[0] != '\0')
-            emit_link(p, t, r->refers_to, strlen(r->refers_to), r->name);
-        return;
-    }
-    if (!record_links_read(&p->from, r))
-        p->api->fail(t, "out of memory for links");
-    for (size_t i = 0; i < p->from.page.links.count; i++)
-        emit_link(p, t, page_link_url(&p->from.page, i), p->from.page.links.items[i].len, r->name);
+    if (!is_revisit)
+        emit_links(p, t, r);
+    else if (r->refers_to[0] != '\0' && !record_copies_has(&p->copies, r->name))
+        emit_link(p, t, r->refers_to, strlen(r->refers_to), r->name);
+    for (size_t at = 0;
+         !is_revisit && (copy.name = record_copies_next(&p->copies, r->name, &at)) != NULL;)
+        emit_links(p, t, &copy);
 }
 
 /* The values come sorted: 'P' before 'S', and what is the same behind itself. */

@@ -66,7 +66,8 @@ for i in range(PAGES):
 # A redirect (nginx: a directory without its slash), a page that is not there, a host that is not crawled.
 write("sub/index.html", "<base href='/s0/'><a href='p0.html'>by the base</a>")
 write("index.html", "<a href=/s0/p0.html>start</a> <a href='/sub' rel=nofollow>not followed</a> <a href=/sub>sub</a>"
-      "<a href=/gone.html>gone</a> <a href=http://outside.example/x?q>outside</a> <a href=/dups/>copies</a>")
+      "<a href=/gone.html>gone</a> <a href=http://outside.example/x?q>outside</a> <a href=/dups/>copies</a>"
+      "<a href=/copy0/>the same</a>")
 links |= {
     (f"{base}/s0/p0.html", f"{base}/", "start"),
     (f"{base}/sub", f"{base}/", "not followed"),
@@ -76,7 +77,18 @@ links |= {
     (f"{base}/gone.html", f"{base}/", "gone"),
     ("http://outside.example/x?q", f"{base}/", "outside"),
     (f"{base}/dups/", f"{base}/", "copies"),
+    (f"{base}/copy0/", f"{base}/", "the same"),
 }
+
+# Pages with the same payload and relative links: all but one may become revisit records.
+for i in range(6):
+    write(f"copy{i}/index.html", "<a href=leaf.html>leaf</a> <a href='../copy0/'>copy</a>" + "<p>the same again" * 60)
+    write(f"copy{i}/leaf.html", f"<a href=/copy{(i + 1) % 6}/>copy {i + 1}</a>")
+    links |= {
+        (f"{base}/copy{i}/leaf.html", f"{base}/copy{i}/", "leaf"),
+        (f"{base}/copy0/", f"{base}/copy{i}/", "copy"),
+        (f"{base}/copy{(i + 1) % 6}/", f"{base}/copy{i}/leaf.html", f"copy {i + 1}"),
+    }
 
 # ---- copies --------------------------------------------------------------------------------------------------
 

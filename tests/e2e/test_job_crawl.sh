@@ -39,6 +39,9 @@ check "... each link and anchor that the site was made with, and no other" diff 
 check "... sorted" sorted_parts "$T/links.d"
 check "... counted" test "$(figure links counters links)" = "$(wc -l <"$T/links")"
 
+check "... copies of pages became revisit records, and their links are there, too" test \
+    "$(find "$T/crawl/archive" -name '*.warc.gz' -exec zcat {} + | grep -ac '^WARC-Type: revisit')" -ge 2
+
 # ---- hosts ---------------------------------------------------------------------------------------------------
 run hosts hosts
 "$TRAWL" export "$T/crawl" --format jsonl | python3 -c '
@@ -76,12 +79,7 @@ for line in sys.stdin:
     row = json.loads(line)
     if row["status"] and row["status"] < 400:
         print(row["url"])' >"$T/nodes"
-# A copy that became a revisit record leads to what it is a copy of.
-find "$T/crawl/archive" -name '*.warc.gz' -exec zcat {} + | tr -d '\r' | awk -v RS= -v OFS='\t' '/^WARC\/1.1\nWARC-Type: revisit/ {
-    for (i = 1; i < NF; i++) { if ($i == "WARC-Target-URI:") url = $(i + 1); if ($i == "WARC-Refers-To-Target-URI:") to = $(i + 1) }
-    print to, url, "" }' >"$T/revisits"
-cat "$T/links" "$T/revisits" >"$T/edges"
-python3 "$E2E/job_answers.py" pagerank "$T/nodes" "$T/edges" >"$T/ranks"
+python3 "$E2E/job_answers.py" pagerank "$T/nodes" "$T/links" >"$T/ranks"
 # close: the same URLs, ranks that differ by less than what a tolerance of 1e-7 leaves and add up to 1.
 close() {
     python3 - "$@" <<'PY'
