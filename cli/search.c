@@ -468,7 +468,7 @@ static bool find_copies(struct search *s, const struct search_page *page, char *
 
 static bool show_with_copies(struct search *s, size_t rank, struct search_page *page,
                              search_show *show, void *arg, struct error *err) {
-    char **urls = calloc(s->part_count, SEARCH_COPIES_MAX * sizeof *urls);
+    char **urls = calloc(s->part_count + 1, SEARCH_COPIES_MAX * sizeof *urls);
     size_t count = 0;
     bool ok = urls != NULL;
 
