@@ -39,7 +39,7 @@ enum {
     ASK_TIMEOUT_MS = 3000, /* of another's master, which is asked again */
     LEAVE_MS = 30000,
     AWAY_MS = 60000,  /* so long may another's master be away */
-    NOBODY_MS = 3000, /* without a worker for tasks, before it is said */
+    NOBODY_MS = 1500, /* without a worker for tasks, before it is said */
 };
 
 struct job_run {
