@@ -7,7 +7,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -196,12 +195,11 @@ static bool refuse_calls(void) {
 
 void sandbox_enter(const struct sandbox_config *config) {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-        log_warn("sandbox", "cannot give up new privileges: %s", strerror(errno));
+        log_warn("sandbox", "cannot give up new privileges: %m");
     if (config->allow_exec)
         return;
     if (!restrict_files(config))
-        log_warn("sandbox", "no landlock (%s): files are not out of the worker's reach",
-                 strerror(errno));
+        log_warn("sandbox", "no landlock (%m): files are not out of the worker's reach");
     if (!refuse_calls())
-        log_warn("sandbox", "no seccomp (%s): no system call is refused", strerror(errno));
+        log_warn("sandbox", "no seccomp (%m): no system call is refused");
 }
