@@ -155,10 +155,11 @@ lint: ## formatting, layers, banned functions, static analysis
 	scripts/deps.sh build lint
 	scripts/lint.sh
 
-bench: ## side by side with wget2 and others
+bench: ## side by side with wget2, wget, Scrapy and libcurl alone
 	scripts/deps.sh build test bench
 	$(MAKE) all
-	B=$(B) scripts/bench.sh
+	$(MAKE) $(B)/bench/concurrency $(B)/bench/parts
+	B=$(B) BENCH_OUT=$(B)/bench-out scripts/bench.sh
 
 install: all ## PREFIX=/usr/local, DESTDIR=
 	install -D -m 755 $(B)/trawl $(DESTDIR)$(PREFIX)/bin/trawl

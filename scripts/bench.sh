@@ -1,30 +1,43 @@
 #!/usr/bin/env bash
-# Side by side in one run: trawl, which writes WARC, against wget2, which writes files, on real HTML from Debian.
+# Side by side in one run: trawl, which writes WARC, wget2, which writes files, wget --warc-file, Scrapy, which stores
+# nothing, and the floor: the same URLs fetched with libcurl alone, and the other parts of a crawl measured alone.
 #
-#   scripts/bench.sh [TREE...]      TREE: openjdk, rust (default: both)
+#   scripts/bench.sh [TREE...]      TREE: openjdk, rust, many, many-tls (default: all)
 #
-# The crawler has core 0 and nginx core 1; the figures are medians of RUNS=3 runs, the tools taking turns. Environment:
-# B, the build directory; BENCH_OUT, a file that gets the table as well; BENCH_WGET=1, wget --warc-file too (one
-# connection); BENCH_TIMEOUT, the longest run (default 300 s); BENCH_CHECK=0, no comparison with the independent walk.
+# openjdk and rust are documentation of Debian's on one origin; many is 64 origins with 500 made-up pages of 9 KB each (all
+# the same files), and many-tls the same over TLS. The crawler has core 0 and nginx core 1; the figures are medians of
+# RUNS=5 runs, the tools taking turns. trawl has 32 connections to one origin, or 4 to each of many; wget2 32, libcurl 64 in
+# all. wget (one connection) and Scrapy get a smaller part, SLOW_RUNS=1 times: about 80 MB and 1,500 pages, of many four
+# origins. All of it takes less than 25 minutes on a quiet machine. Environment: B, the build directory; BENCH_OUT, a
+# directory that gets bench.jsonl (for scripts/plot-bench.py), bench.md and bench.svg; BENCH_TOOLS, some of trawl libcurl
+# wget2 wget scrapy, trawl first; BENCH_ORIGINS, other than 64; BENCH_TIMEOUT, the longest run (default 300 s);
+# BENCH_CHECK=0, no comparison with the independent walk.
 # Only figures: it fails when a run does, or when trawl's pages are not those that the walk of the files finds.
-case ${1:-} in -*) sed -n '2,9s/^# \{0,1\}//p' "$0"; [ "$1" = --help ]; exit ;; esac
+case ${1:-} in -*) sed -n '2,18s/^# \{0,1\}//p' "$0"; [ "$1" = --help ]; exit ;; esac
 . "$(dirname "$0")/../tests/e2e/lib.sh"
 begin bench
 [ -x "$TRAWL" ] || { echo "bench.sh: no executable at $TRAWL: run make" >&2; exit 1; }
-cp "$TRAWL" "$T/trawl" && TRAWL=$T/trawl      # a build meanwhile does not matter
-for tool in nginx taskset wget2 python3; do
-    command -v $tool >/dev/null || { echo "bench.sh: no $tool: run scripts/deps.sh bench" >&2; exit 1; }
+read -r -a TOOLS <<<"${BENCH_TOOLS:-trawl libcurl wget2 wget scrapy}"
+for tool in "${TOOLS[@]}" nginx taskset python3 openssl; do
+    case $tool in trawl | libcurl) continue ;; esac
+    command -v "$tool" >/dev/null || { echo "bench.sh: no $tool: run scripts/deps.sh bench" >&2; exit 1; }
 done
-RUNS=${RUNS:-3}
+make -s -C "$TOP" B="$B" "$B/bench/concurrency" "$B/bench/parts" || exit 1
+# A build meanwhile does not matter.
+cp "$TRAWL" "$T/trawl" && TRAWL=$T/trawl
+cp "$B/bench/concurrency" "$B/bench/parts" "$T/" || exit 1
+RUNS=${RUNS:-5}
+SLOW_RUNS=${SLOW_RUNS:-1}
 LIMIT=${BENCH_TIMEOUT:-300}
-TOOLS=(trawl wget2)
-[ -z "${BENCH_WGET:-}" ] || TOOLS+=(wget)
+SLOW_BYTES=80m SLOW_PAGES=1500 SLOW_ORIGINS=4
+ORIGINS=${BENCH_ORIGINS:-64} PAGES=500 PAGE_BYTES=9000
 CRAWLER=0
 SERVER=1
 [ "$(nproc)" -gt 1 ] || { SERVER=0; echo "bench.sh: one core: crawler and server share it" >&2; }
 
-declare -A ROOT=([openjdk]=/usr/share/doc/openjdk-17-doc/api [rust]=/usr/share/doc/rust-doc/html)
-declare -A LABEL=([openjdk]=openjdk-17-doc [rust]=rust-doc)
+declare -A ROOT=([openjdk]=/usr/share/doc/openjdk-17-doc/api [rust]=/usr/share/doc/rust-doc/html [many]=$T/site
+    [many-tls]=$T/site)
+declare -A LABEL=([openjdk]=openjdk-17-doc [rust]=rust-doc [many]="$ORIGINS origins" [many-tls]="$ORIGINS origins, TLS")
 
 # measure.py: runs a command in a session of its own, with a time limit; prints seconds, CPU seconds of the whole tree
 # (every descendant that was waited for), peak memory (MiB, all processes together, sampled), exit code.
@@ -66,118 +79,192 @@ peak = max(peak, used.ru_maxrss * 1024)
 print(f"{wall:.3f} {used.ru_utime + used.ru_stime:.3f} {peak / 2**20:.1f} {code}")
 PY
 
-# run TOOL URL DIR: one crawl into a directory that is not there yet; prints measure.py's line.
+# run TOOL DIR: one crawl of SEEDS into a directory that is not there yet; prints measure.py's line.
 run() {
-    local command
+    local command few=("${SEEDS[@]:0:SLOW_ORIGINS}") connections=32
+    [ ${#SEEDS[@]} = 1 ] || connections=4
     case $1 in
-        trawl) command=("$TRAWL" crawl --dir "$3" --workers 1 --threads 1 --delay 0 --host-connections 32
-            --ip-connections 32 --allow-net 127.0.0.0/8 --http off --listen tcp://127.0.0.1:0 --quiet "$2") ;;
-        wget2) command=(wget2 -q -r -l inf --max-threads=32 --no-parent --no-config -P "$3" "$2") ;;
-        wget) command=(wget -q -r -l inf --no-parent --no-config --delete-after --warc-file="$3/warc" -P "$3" "$2") ;;
+        trawl) command=("$TRAWL" crawl --dir "$2" --workers 1 --threads 1 --delay 0 --host-connections "$connections"
+            --ip-connections "$connections" --allow-net 127.0.0.0/8 --http off --listen tcp://127.0.0.1:0 --quiet "${SEEDS[@]}") ;;
+        libcurl) command=("$T/concurrency" one 64 "$(wc -l <"$T/urls.$TREE.trawl")" "$T/shuffled.$TREE") ;;
+        wget2) command=(wget2 -q -r -l inf --max-threads=32 --no-parent --no-config -P "$2" "${AUTHORITY[@]}" "${SEEDS[@]}") ;;
+        wget) command=(wget -q -r -l inf --no-parent --no-config --delete-after --warc-file="$2/warc" -P "$2" -Q "$SLOW_BYTES"
+            "${AUTHORITY[@]}" "${few[@]}") ;;
+        scrapy) command=(scrapy runspider "$TOP/bench/spider.py" -s "CLOSESPIDER_PAGECOUNT=$SLOW_PAGES"
+            -a "seeds=$(IFS=,; echo "${few[*]}")") ;;
     esac
-    [ "$1" = trawl ] || mkdir -p "$3"
+    [ "$1" = trawl ] || mkdir -p "$2"
     taskset -c $SERVER python3 "$T/measure.py" "$LIMIT" "$T/$1.err" taskset -c $CRAWLER "${command[@]}"
 }
 
 # urls FROM: distinct URLs that nginx answered with 200 since that line of its log, robots.txt not among them.
 urls() {
-    tail -n "+$(($1 + 1))" "$T/web.log" | awk -F'\t' '$9 == 200 && $12 != "/robots.txt" { print $12 }' | sort -u
+    tail -n "+$(($1 + 1))" "$T/web.log" |
+        awk -F'\t' -v s="$SCHEME" '$9 == 200 && $12 != "/robots.txt" { print s "://" $7 ":" $8 $12 }' | sort -u
 }
 
-# one TREE TOOL NUMBER: a line "tool html urls requests seconds cpu rss written" into $T/figures.TREE.
+# fine TOOL CODE: the exit code of a crawl that ended as it should. wget and wget2 tell of missing pages with 8.
+fine() {
+    case $1$2 in *0 | wget8 | wget28) return 0 ;; esac
+    return 1
+}
+
+# one TOOL NUMBER: a line "tool html urls requests seconds cpu rss written" into $T/figures.TREE.
 one() {
-    local tree=$1 tool=$2 before total html seconds cpu rss rc written requested
+    local tool=$1 before total html seconds cpu rss rc written requested
     before=$(requests web)
-    read -r seconds cpu rss rc < <(run "$tool" "http://127.0.0.1:$port/" "$T/out")
-    if [ -z "${rc:-}" ] || { [ "$rc" != 0 ] && [ "$tool$rc" != wget28 ] && [ "$tool$rc" != wget8 ]; }; then
-        echo "bench.sh: $tool on $tree: ${rc:+exit $rc}${rc:-took longer than $LIMIT s}" >&2
+    read -r seconds cpu rss rc < <(run "$tool" "$T/out")
+    if [ -z "${rc:-}" ] || ! fine "$tool" "$rc"; then
+        echo "bench.sh: $tool on $TREE: ${rc:+exit $rc}${rc:-took longer than $LIMIT s}" >&2
         tail -n 5 "$T/$tool.err" >&2
         exit 1
     fi
-    wait_until 2 false                          # nginx writes the last lines
+    wait_until 1 false                          # nginx writes the last lines
     requested=$(($(requests web) - before))
-    urls "$before" >"$T/urls.$tree.$tool"
-    total=$(wc -l <"$T/urls.$tree.$tool")
-    html=$(sed 's/?.*//' "$T/urls.$tree.$tool" | grep -cE '(/|\.html?)$')
+    urls "$before" >"$T/urls.$TREE.$tool"
+    total=$(wc -l <"$T/urls.$TREE.$tool")
+    html=$(sed 's/?.*//' "$T/urls.$TREE.$tool" | grep -cE '(/|\.html?)$')
     written=$(du -s --apparent-size -B 1024 "$T/out" | cut -f1)
-    [ "$tool" = trawl ] && [ "$3" = 1 ] && check_pages "$tree"
+    [ "$tool" = trawl ] && [ "$2" = 1 ] && check_pages "$TREE"
+    [ "$tool" = trawl ] && stages "$before"
     rm -rf "$T/out"
-    echo "$tool $html $total $requested $seconds $cpu $rss $written" | tee -a "$T/figures.$tree" |
-        awk -v t="${LABEL[$tree]}" -v n="$3" '{ printf "# %s run %d: %s %d pages in %.2f s\n", t, n, $1, $2, $5 }' >&2
+    echo "$tool $html $total $requested $seconds $cpu $rss $written" | tee -a "$T/figures.$TREE" |
+        awk -v t="${LABEL[$TREE]}" -v n="$2" '{ printf "# %s run %d: %s %d pages in %.2f s\n", t, n, $1, $2, $5 }' >&2
 }
 
 # check_pages TREE: once, what trawl got must be what the walk of the files reaches.
 check_pages() {
-    local from=http://127.0.0.1:$port
+    local from=http://127.0.0.1:$PORT
     [ "${BENCH_CHECK:-1}" = 1 ] && [ "$1" = openjdk ] || return 0
     timeout "$LIMIT" python3 "$E2E/walk.py" "${ROOT[$1]}" "$from" >"$T/walk.$1" || { echo "bench.sh: walk.py" >&2; exit 1; }
     awk -F'\t' -v n=${#from} '$1 == "page" { print substr($4, n + 1) }' "$T/walk.$1" | sort -u >"$T/walk.urls"
-    if cmp -s "$T/walk.urls" "$T/urls.$1.trawl"; then
+    sed 's,^http://[^/]*,,' "$T/urls.$1.trawl" | sort -u >"$T/paths"
+    if cmp -s "$T/walk.urls" "$T/paths"; then
         echo "complete: ${LABEL[$1]}: trawl fetched exactly the $(wc -l <"$T/walk.urls") URLs that the independent walk finds" >>"$T/notes"
     else
         {
-            echo "INCOMPLETE: ${LABEL[$1]}: $(comm -23 "$T/walk.urls" "$T/urls.$1.trawl" | wc -l) URLs missed," \
-                "$(comm -13 "$T/walk.urls" "$T/urls.$1.trawl" | wc -l) not expected, such as:"
-            comm -3 "$T/walk.urls" "$T/urls.$1.trawl" | head -n 5
+            echo "INCOMPLETE: ${LABEL[$1]}: $(comm -23 "$T/walk.urls" "$T/paths" | wc -l) URLs missed," \
+                "$(comm -13 "$T/walk.urls" "$T/paths" | wc -l) not expected, such as:"
+            comm -3 "$T/walk.urls" "$T/paths" | head -n 5
         } >>"$T/notes"
         FAILED=1
     fi
 }
 
-# table TREE: medians of each column by tool, and the ratios.
-table() {
-    awk -v label="${LABEL[$1]}" '
-        function median(tool, col,    n, i, j, v, x) {
-            n = count[tool]
-            for (i = 1; i <= n; i++) x[i] = cell[tool, i, col]
-            for (i = 2; i <= n; i++) { v = x[i]; for (j = i - 1; j && x[j] > v; j--) x[j + 1] = x[j]; x[j + 1] = v }
-            return n % 2 ? x[(n + 1) / 2] : (x[n / 2] + x[n / 2 + 1]) / 2
-        }
-        { if (!($1 in count)) order[++tools] = $1
-          i = ++count[$1]
-          for (c = 2; c <= 8; c++) cell[$1, i, c] = $c
-          cell[$1, i, 9] = $2 / $5; cell[$1, i, 10] = $3 / $5 }
-        END {
-            printf "%-15s %-6s %7s %7s %9s %9s %9s %9s %8s %9s %12s\n", "tree", "tool", "pages", "URLs", "requests",
-                "seconds", "pages/s", "URLs/s", "CPU s", "RSS MiB", "written MiB"
-            for (t = 1; t <= tools; t++) {
-                n = order[t]
-                printf "%-15s %-6s %7d %7d %9d %9.2f %9.1f %9.1f %8.2f %9.1f %12.1f\n", label, n, median(n, 2),
-                    median(n, 3), median(n, 4), median(n, 5), median(n, 9), median(n, 10), median(n, 6), median(n, 7),
-                    median(n, 8) / 1024
-            }
-            printf "%-15s trawl/wget2: %.2f in pages/s, %.2f in URLs/s, %.2f in CPU a page\n", label,
-                median("trawl", 9) / median("wget2", 9), median("trawl", 10) / median("wget2", 10),
-                (median("trawl", 6) / median("trawl", 2)) / (median("wget2", 6) / median("wget2", 2))
-        }' "$T/figures.$1"
+# stages FROM: what trawl itself says that its last run cost by stage, and the connections that nginx saw, as JSON. The URLs are
+# shuffled, so that libcurl has a few connections to every origin, and not all to one after the other.
+stages() {
+    local connections
+    connections=$(tail -n "+$(($1 + 1))" "$T/web.log" | awk -F'\t' '{ print $3 }' | sort -u | wc -l)
+    tr '\n' ' ' <"$T/trawl.err" | sed 's/.* us a page: //; s/  bodies .*//' | tr ',' '\n' |
+        awk -v n="$connections" 'BEGIN { printf "{\"connections\": %d", n } { printf ", \"%s_us\": %s", $1, $2 } END { print "}" }' \
+            >"$T/stages.$TREE"
+    shuf "$T/urls.$TREE.trawl" >"$T/shuffled.$TREE"
+}
+
+# parts: what the tree's pages cost in what a crawl does beside fetching, by bench/parts: a line of JSON.
+parts() {
+    while read -r url; do
+        path=${ROOT[$TREE]}/${url#*://*/}
+        path=${path%%\?*}
+        [ ! -d "$path" ] || path=${path%/}/index.html
+        [ ! -f "$path" ] || printf '%s\t%s\n' "$url" "$path"
+    done <"$T/urls.$TREE.trawl" >"$T/list"
+    taskset -c $CRAWLER "$T/parts" "$T/list" "$T/parts.warc.gz" || exit 1
+    rm -f "$T/parts.warc.gz"
+}
+
+# medians: of each tool's runs, a line of JSON a tool; then that of the parts.
+medians() {
+    python3 - "$TREE" "${LABEL[$TREE]}" "$T/figures.$TREE" "$T/parts.$TREE" "$T/stages.$TREE" <<'PY'
+import json, statistics, sys
+tree, label, figures, parts, stages = sys.argv[1:]
+runs = {}
+for line in open(figures, encoding="utf-8"):
+    tool, *cells = line.split()
+    runs.setdefault(tool, []).append([float(c) for c in cells])
+names = ["pages", "urls", "requests", "seconds", "cpu_s", "rss_mib", "written_kib"]
+for tool, rows in runs.items():
+    one = {name: statistics.median(row[i] for row in rows) for i, name in enumerate(names)}
+    one["pages_per_s"] = statistics.median(row[0] / row[3] for row in rows)
+    one["cpu_us_a_page"] = statistics.median(row[4] * 1e6 / row[0] for row in rows)
+    print(json.dumps({"tree": tree, "label": label, "tool": tool, "runs": len(rows), **one}))
+for tool, path in (("parts", parts), ("stages", stages)):
+    with open(path, encoding="utf-8") as f:
+        print(json.dumps({"tree": tree, "label": label, "tool": tool, "runs": 1, **json.load(f)}))
+PY
+}
+
+# The tree's server: SEEDS, SCHEME and AUTHORITY are set.
+serve() {
+    local addresses=(127.0.0.1) i port
+    port=$(free_port)
+    NGINX_VIA=(taskset -c "$SERVER")
+    NGINX_SERVER=
+    SCHEME=http AUTHORITY=()
+    unset SSL_CERT_FILE
+    case $TREE in
+        many*)
+            addresses=()
+            for ((i = 1; i <= ORIGINS; i++)); do addresses+=("127.1.0.$i"); done
+            [ -d "$T/site" ] || python3 "$TOP/bench/site.py" "$T/site" $PAGES $PAGE_BYTES || exit 1 ;;
+    esac
+    if [ "$TREE" = many-tls ]; then
+        certify "${addresses[@]}"
+        local tls_port
+        tls_port=$(free_port)
+        NGINX_SERVER="ssl_certificate $T/server.pem; ssl_certificate_key $T/server.key;"
+        for i in "${addresses[@]}"; do NGINX_SERVER+=" listen $i:$tls_port ssl backlog=2048;"; done
+        SCHEME=https AUTHORITY=(--ca-certificate="$T/server.pem")
+        export SSL_CERT_FILE=$T/server.pem
+    fi
+    rm -f "$T/web.log"
+    nginx_start web "$port" "${ROOT[$TREE]}" "${addresses[@]}"
+    SEEDS=()
+    for i in "${addresses[@]}"; do SEEDS+=("$SCHEME://$i:${tls_port:-$port}/"); done
+    PORT=$port
+}
+
+# certify ADDRESS...: a certificate for them that is its own authority.
+certify() {
+    local names
+    names=$(printf 'IP:%s,' "$@")
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "/CN=trawl bench" \
+        -addext "subjectAltName=${names%,}" -addext basicConstraints=critical,CA:TRUE \
+        -keyout "$T/server.key" -out "$T/server.pem" 2>/dev/null || exit 1
 }
 
 trees=("$@")
-[ ${#trees[@]} -gt 0 ] || trees=(openjdk rust)
+[ ${#trees[@]} -gt 0 ] || trees=(openjdk rust many many-tls)
 : >"$T/notes"
 for tree in "${trees[@]}"; do
+    case $tree in many | many-tls) continue ;; esac
     [ -f "${ROOT[$tree]:-}/index.html" ] || { echo "bench.sh: no tree $tree: run scripts/deps.sh bench" >&2; exit 1; }
 done
-for tree in "${trees[@]}"; do
-    port=$(free_port)
-    NGINX_VIA=(taskset -c "$SERVER")
-    rm -f "$T/web.log"
-    nginx_start web "$port" "${ROOT[$tree]}" 127.0.0.1
+for TREE in "${trees[@]}"; do
+    serve
     # The files come from memory in every run.
-    find -L "${ROOT[$tree]}" -type f -exec cat {} + >/dev/null
+    find -L "${ROOT[$TREE]}" -type f -exec cat {} + >/dev/null
     for ((i = 1; i <= RUNS; i++)); do
         for tool in "${TOOLS[@]}"; do
-            one "$tree" "$tool" $i
+            case $tool in wget | scrapy) [ $i -le "$SLOW_RUNS" ] || continue ;; esac
+            one "$tool" $i
         done
     done
-    table "$tree" >>"$T/table"
+    parts >"$T/parts.$TREE"
+    medians >>"$T/bench.jsonl"
     stop web
 done
 {
-    echo "medians of $RUNS runs; crawler on core $CRAWLER, nginx on core $SERVER; pages: distinct HTML URLs answered 200," \
-        "URLs: all distinct ones; load average $(cut -d' ' -f1-3 /proc/loadavg)"
-    cat "$T/table" "$T/notes"
+    echo "Medians of $RUNS runs (wget and scrapy: $SLOW_RUNS, of a smaller part); crawler on core $CRAWLER, nginx on core" \
+        "$SERVER; $(date -u '+%Y-%m-%d %H:%M'), load average $(cut -d' ' -f1-3 /proc/loadavg)."
+    echo
+    python3 "$TOP/scripts/plot-bench.py" --table <"$T/bench.jsonl"
+    [ ! -s "$T/notes" ] || { echo; cat "$T/notes"; }
 } >"$T/report"
 cat "$T/report"
-[ -z "${BENCH_OUT:-}" ] || cp "$T/report" "$BENCH_OUT"
+if [ -n "${BENCH_OUT:-}" ]; then
+    mkdir -p "$BENCH_OUT" && cp "$T/report" "$BENCH_OUT/bench.md" && cp "$T/bench.jsonl" "$BENCH_OUT/bench.jsonl" || exit 1
+    python3 "$TOP/scripts/plot-bench.py" <"$T/bench.jsonl" >"$BENCH_OUT/bench.svg" || exit 1
+fi
 [ "$FAILED" = 0 ]

@@ -256,7 +256,7 @@ stop() {
 
 # nginx_start NAME PORT SITE ADDR...: serves SITE/www/ADDR:PORT (as made by gen.py) or, when there is none, SITE
 # itself. Its access log, for check_log.py, is $T/NAME.log. NGINX_HTTP, NGINX_SERVER: more lines for these blocks.
-# NGINX_VIA: an array, what to run it with (ip netns exec ...).
+# NGINX_VIA: an array, what to run it with (ip netns exec ...). NGINX_CONNECTIONS: at once, other than 2000.
 nginx_start() {
     local name=$1 port=$2 site=$3 dir=$T/nginx-$1 addr root
     shift 3
@@ -267,8 +267,9 @@ nginx_start() {
     {
         echo "daemon off; pid $dir/pid; error_log $T/$name.error.log warn; worker_processes 1;"
         [ "$(id -u)" = 0 ] && echo "user root;"
+        [ -z "${NGINX_CONNECTIONS:-}" ] || echo "worker_rlimit_nofile $((NGINX_CONNECTIONS * 2));"
+        echo "events { worker_connections ${NGINX_CONNECTIONS:-2000}; }"
         cat <<'CONF'
-events { worker_connections 2000; }
 http {
     log_format e2e '$msec\t$request_time\t$connection\t$connection_requests\t$remote_addr\t$remote_port\t'
                    '$server_addr\t$server_port\t$status\t$body_bytes_sent\t$request_method\t$request_uri\t'
@@ -289,7 +290,7 @@ CONF
         echo "    ${NGINX_HTTP:-}"
         echo "    server {"
         for addr in "$@"; do
-            echo "        listen $addr:$port backlog=2048;"
+            echo "        listen $addr:$port backlog=8192;"
         done
         echo "        root \"$root\";"
         if [ -f "$site/maps.conf" ]; then
@@ -311,6 +312,7 @@ CONF
     fi
 }
 NGINX_VIA=()
+NGINX_CONNECTIONS=
 NGINX_HTTP=
 NGINX_SERVER=
 
