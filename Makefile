@@ -158,7 +158,7 @@ lint: ## formatting, layers, banned functions, static analysis
 bench: ## side by side with wget2, wget, Scrapy and libcurl alone
 	scripts/deps.sh build test bench
 	$(MAKE) all
-	$(MAKE) $(B)/bench/concurrency $(B)/bench/parts
+	$(MAKE) $(B)/bench/concurrency $(B)/bench/parts $(B)/bench/slow_server
 	B=$(B) BENCH_OUT=$(B)/bench-out scripts/bench.sh
 
 install: all ## PREFIX=/usr/local, DESTDIR=
