@@ -377,8 +377,10 @@ static void groups_reduce(void *state, struct trawl_task *t, const void *key, si
     (void)key_len;
     while (g->api->next(values, &value, &len)) {
         const char *tab = memchr(value, '\t', len);
-        if (tab == NULL)
+        if (tab == NULL) {
             g->api->fail(t, "a line is no pair");
+            return;
+        }
         size_t a_len = (size_t)(tab - (const char *)value);
         struct node *a = node_of(g, t, value, a_len);
         struct node *b = node_of(g, t, tab + 1, len - a_len - 1);
@@ -410,7 +412,7 @@ static void write_groups(struct groups *g, struct trawl_task *t, int forest) {
     const char *kind = forest == EXACT ? "exact" : "near";
     const struct node *last = NULL;
 
-    qsort(g->all, g->count, sizeof *g->all, forest == EXACT ? by_exact : by_near);
+    qsort(g->all, g->count, sizeof(struct node *), forest == EXACT ? by_exact : by_near);
     for (size_t i = 0; i < g->count; i++) {
         struct node *n = g->all[i];
         if (root(n, forest)->sizes[forest] < 2)
@@ -432,7 +434,7 @@ static void groups_end(void *state, struct trawl_task *t) {
 
     if (!g->api->reduces(t) || g->count == 0)
         return;
-    qsort(g->all, g->count, sizeof *g->all, by_url);
+    qsort(g->all, g->count, sizeof(struct node *), by_url);
     for (size_t i = 0; i < g->count; i++)
         for (int f = EXACT; f < FORESTS; f++) {
             struct node *r = root(g->all[i], f);

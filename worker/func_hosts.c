@@ -97,8 +97,10 @@ static void count_row(const struct hosts *h, struct trawl_task *t, const json_t 
     size_t len = url != NULL ? origin_length(url) : 0;
     uint64_t sums[SUMS] = {[URLS] = 1}, status = number(row, "status");
 
-    if (len == 0 || is == NULL)
+    if (len == 0 || is == NULL) {
         h->api->fail(t, "a line is no outcome of a URL");
+        return;
+    }
     sums[BYTES] = number(row, "length");
     sums[ANSWERS] = status > 0;
     sums[ERRORS] = strcmp(is, "failed") == 0 || status >= 400;

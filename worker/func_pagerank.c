@@ -287,8 +287,10 @@ static void step_map(void *state, struct trawl_task *t, const struct trawl_recor
     unsigned char share[1 + ID_BYTES] = {'R'};
     struct page_line line;
 
-    if (!split_line(r->data, r->len, &line))
+    if (!split_line(r->data, r->len, &line)) {
         p->api->fail(t, "a line is no page of pagerank");
+        return;
+    }
     buf_reset(&p->line);
     buf_append_char(&p->line, 'G');
     if (!buf_append(&p->line, r->data, r->len))
@@ -380,8 +382,10 @@ static void end_map(void *state, struct trawl_task *t, const struct trawl_record
     struct page_line line;
     char number[40];
 
-    if (!split_line(r->data, r->len, &line))
+    if (!split_line(r->data, r->len, &line)) {
         p->api->fail(t, "a line is no page of pagerank");
+        return;
+    }
     int n = snprintf(number, sizeof number, "\t%" PRIu64 ".%018" PRIu64 "\n", line.rank / UNIT,
                      line.rank % UNIT);
     p->api->emit(t, line.url, line.url_len, number, (size_t)n);
