@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -27,14 +29,20 @@ enum {
                  LANDLOCK_ACCESS_FS_REMOVE_DIR | ACCESS_REFER | ACCESS_TRUNCATE,
 };
 
-/* Read by the C library, OpenSSL, ICU and c-ares, some of it late. Those that are not there are no matter. */
+/* Read by the C library, OpenSSL, ICU and c-ares, some of it late. Those that are not there are no matter. Not /etc/ssl
+ * or /etc/pki as a whole: they have the machine's private keys, too. */
 static const char *const readable[] = {
     "/usr",
     "/lib",
     "/lib64",
     "/etc/ld.so.cache",
-    "/etc/ssl",
-    "/etc/pki",
+    "/etc/ssl/certs",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/openssl.cnf",
+    "/etc/pki/ca-trust",
+    "/etc/pki/tls/certs",
+    "/etc/pki/tls/cert.pem",
+    "/etc/pki/tls/openssl.cnf",
     "/etc/ca-certificates",
     "/etc/crypto-policies",
     "/etc/resolv.conf",
@@ -70,6 +78,8 @@ static const int refused[] = {
     SCMP_SYS(fsopen),
     SCMP_SYS(fsconfig),
     SCMP_SYS(fsmount),
+    SCMP_SYS(fspick),
+    SCMP_SYS(mount_setattr),
     SCMP_SYS(pivot_root),
     SCMP_SYS(chroot),
     SCMP_SYS(unshare),
@@ -104,6 +114,8 @@ static const int refused[] = {
     SCMP_SYS(personality),
     SCMP_SYS(setuid),
     SCMP_SYS(setgid),
+    SCMP_SYS(setreuid),
+    SCMP_SYS(setregid),
     SCMP_SYS(setresuid),
     SCMP_SYS(setresgid),
     SCMP_SYS(setgroups),
@@ -113,11 +125,21 @@ static const int refused[] = {
     SCMP_SYS(chmod),
     SCMP_SYS(fchmodat),
     SCMP_SYS(chown),
+    SCMP_SYS(lchown),
     SCMP_SYS(fchownat),
     SCMP_SYS(link),
     SCMP_SYS(symlink),
     SCMP_SYS(symlinkat),
 };
+
+/* Flags of clone() that make a namespace, which unshare() is not the only way to. */
+static const uint64_t namespaces[] = {
+    CLONE_NEWUSER, CLONE_NEWNS,  CLONE_NEWNET,    CLONE_NEWPID,
+    CLONE_NEWIPC,  CLONE_NEWUTS, CLONE_NEWCGROUP,
+};
+
+/* Requests of ioctl() that type into the terminal the worker was started from: the user's shell would run it. */
+static const uint64_t typing[] = {TIOCSTI, TIOCLINUX};
 
 /* ---- files ---------------------------------------------------------------------------------------- */
 
@@ -175,6 +197,26 @@ static bool restrict_files(const struct sandbox_config *config) {
 
 /* ---- calls ---------------------------------------------------------------------------------------- */
 
+/* The flags of clone3() are in memory, where no filter looks: without it the C library takes clone(). */
+static int refuse_namespaces(scmp_filter_ctx filter) {
+    int rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+
+    for (size_t i = 0; i < sizeof namespaces / sizeof namespaces[0] && rc == 0; i++)
+        rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
+                              SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces[i], namespaces[i]));
+    return rc;
+}
+
+/* The kernel looks at the lower half of a request alone. */
+static int refuse_typing(scmp_filter_ctx filter) {
+    int rc = 0;
+
+    for (size_t i = 0; i < sizeof typing / sizeof typing[0] && rc == 0; i++)
+        rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
+                              SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, typing[i]));
+    return rc;
+}
+
 static bool refuse_calls(void) {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
     int rc = filter == NULL ? -ENOMEM : 0;
@@ -183,6 +225,10 @@ static bool refuse_calls(void) {
     for (size_t i = 0; i < sizeof refused / sizeof refused[0] && rc == 0; i++)
         if (refused[i] >= 0)
             rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), refused[i], 0);
+    if (rc == 0)
+        rc = refuse_namespaces(filter);
+    if (rc == 0)
+        rc = refuse_typing(filter);
     if (rc == 0)
         rc = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree */
     if (rc == 0)

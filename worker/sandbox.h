@@ -6,7 +6,7 @@
  *   landlock       files: its directory to read and write; the system's libraries, certificates and resolver settings to
  *                  read; nothing else
  *   seccomp        no exec, no listening, no tracing, no mounts, no namespaces, no modules, no bpf, no io_uring, no keys ...:
- *                  EPERM. A list of what is refused, because the C library's own calls differ by version and
+ *                  EPERM; no typing into the terminal. A list of what is refused, because the C library's own calls differ by version and
  *                  machine, and a worker that dies of a harmless new one helps nobody.
  *
  * What the kernel lacks is left out with one line in the log. A worker that runs MapReduce tasks starts the user's own

@@ -2,12 +2,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -93,6 +96,9 @@ static int read_shadow(void) {
 static int read_certificates(void) {
     return opens("/etc/ssl/openssl.cnf", O_RDONLY);
 }
+static int read_private_keys(void) {
+    return opens("/etc/ssl/private", O_RDONLY | O_DIRECTORY);
+}
 static int create_outside(void) {
     char path[120];
 
@@ -127,6 +133,37 @@ static int serve(void) {
     return listen(fd, 1) == 0 ? 0 : errno;
 }
 
+/* 0: a child was made, and is gone. */
+static int clones(unsigned long flags) {
+    long pid = syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0);
+
+    if (pid == 0)
+        _exit(0);
+    return pid < 0 ? errno : waitpid((pid_t)pid, NULL, 0) == pid ? 0 : -1;
+}
+static int clone_plainly(void) {
+    return clones(0);
+}
+static int clone_with_user_namespace(void) {
+    return clones(CLONE_NEWUSER | CLONE_NEWNET);
+}
+static int clone3_at_all(void) {
+    return syscall(SYS_clone3, NULL, (size_t)0) < 0 ? errno : 0;
+}
+
+/* Without the sandbox: ENOTTY, for it is no terminal. */
+static int type_into_terminal(unsigned long request) {
+    int fd = open("/dev/null", O_RDONLY);
+
+    return syscall(SYS_ioctl, fd, request, "x") < 0 ? errno : 0;
+}
+static int type_one(void) {
+    return type_into_terminal(TIOCSTI);
+}
+static int type_one_in_disguise(void) {
+    return type_into_terminal(TIOCSTI | 1UL << 32);
+}
+
 static int no_new_privs(void) {
     return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0);
 }
@@ -143,6 +180,8 @@ static void test_files(void **state) {
     assert_int_equal(behind(false, create_outside), EACCES);
     assert_int_equal(behind(false, read_shadow), EACCES);
     assert_int_equal(behind(false, read_certificates), 0);
+    if (opens("/etc/ssl/private", O_RDONLY | O_DIRECTORY) == 0)
+        assert_int_equal(behind(false, read_private_keys), EACCES);
 }
 
 static void test_calls(void **state) {
@@ -150,6 +189,11 @@ static void test_calls(void **state) {
     assert_int_equal(behind(false, run_program), EPERM);
     assert_int_equal(behind(false, run_program_in_a_thread), EPERM);
     assert_int_equal(behind(false, serve), EPERM);
+    assert_int_equal(behind(false, clone_plainly), 0);
+    assert_int_equal(behind(false, clone_with_user_namespace), EPERM);
+    assert_int_equal(behind(false, clone3_at_all), ENOSYS);
+    assert_int_equal(behind(false, type_one), EPERM);
+    assert_int_equal(behind(false, type_one_in_disguise), EPERM);
     assert_int_equal(behind(false, no_new_privs), 1);
 }
 
