@@ -61,12 +61,19 @@ static const char *const readable[] = {
     "/dev/random",
 };
 
+enum { FCHMODAT2 = 452 }; /* on all machines; Debian 12's libseccomp does not know it */
+
 static const int refused[] = {
     SCMP_SYS(execve),
     SCMP_SYS(execveat),
     SCMP_SYS(listen),
-#ifndef __SANITIZE_ADDRESS__ /* LeakSanitizer traces its own process */
+#ifndef __SANITIZE_ADDRESS__ /* LeakSanitizer stops and traces its own process */
     SCMP_SYS(ptrace),
+    SCMP_SYS(kill),
+    SCMP_SYS(tkill),
+    SCMP_SYS(rt_sigqueueinfo),
+    SCMP_SYS(rt_tgsigqueueinfo),
+    SCMP_SYS(pidfd_send_signal),
 #endif
     SCMP_SYS(process_vm_readv),
     SCMP_SYS(process_vm_writev),
@@ -124,6 +131,11 @@ static const int refused[] = {
     SCMP_SYS(mknodat),
     SCMP_SYS(chmod),
     SCMP_SYS(fchmodat),
+    FCHMODAT2,
+    SCMP_SYS(setxattr),
+    SCMP_SYS(lsetxattr),
+    SCMP_SYS(removexattr),
+    SCMP_SYS(lremovexattr),
     SCMP_SYS(chown),
     SCMP_SYS(lchown),
     SCMP_SYS(fchownat),
@@ -217,6 +229,12 @@ static int refuse_typing(scmp_filter_ctx filter) {
     return rc;
 }
 
+/* What abort() and the threads of a process send is for the process itself. */
+static int refuse_signals(scmp_filter_ctx filter) {
+    return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tgkill), 1,
+                            SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid()));
+}
+
 static bool refuse_calls(void) {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
     int rc = filter == NULL ? -ENOMEM : 0;
@@ -229,6 +247,8 @@ static bool refuse_calls(void) {
         rc = refuse_namespaces(filter);
     if (rc == 0)
         rc = refuse_typing(filter);
+    if (rc == 0)
+        rc = refuse_signals(filter);
     if (rc == 0)
         rc = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree */
     if (rc == 0)

@@ -5,9 +5,13 @@
  *   no_new_privs   no program gets more rights than its caller has
  *   landlock       files: its directory to read and write; the system's libraries, certificates and resolver settings to
  *                  read; nothing else
- *   seccomp        no exec, no listening, no tracing, no mounts, no namespaces, no modules, no bpf, no io_uring, no keys ...:
- *                  EPERM; no typing into the terminal. A list of what is refused, because the C library's own calls differ by version and
- *                  machine, and a worker that dies of a harmless new one helps nobody.
+ *   seccomp        no exec, no listening, no tracing, no signals to others, no mounts, no namespaces, no modules, no bpf,
+ *                  no io_uring, no keys ...: EPERM; no typing into the terminal. A list of what is refused, because
+ *                  the C library's own calls differ by version and machine, and a worker that dies of a harmless
+ *                  new one helps nobody.
+ *
+ * A file that takes the place of another later (a resolv.conf that is replaced, not written) is not the one that was allowed: the
+ * resolver goes on with what it had read, until the worker is started again.
  *
  * What the kernel lacks is left out with one line in the log. A worker that runs MapReduce tasks starts the user's own
  * programs on the user's own files: it gives up new privileges only.

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -164,6 +165,20 @@ static int type_one_in_disguise(void) {
     return type_into_terminal(TIOCSTI | 1UL << 32);
 }
 
+static int kill_parent(void) {
+    return kill(getppid(), 0) == 0 ? 0 : errno;
+}
+static int kill_parent_thread(void) {
+    return syscall(SYS_tgkill, getppid(), getppid(), 0) == 0 ? 0 : errno;
+}
+static int signal_itself(void) {
+    signal(SIGUSR1, SIG_IGN);
+    return raise(SIGUSR1);
+}
+static int mark_outside(void) {
+    return setxattr(outside, "user.mark", "x", 1, 0) == 0 ? 0 : errno;
+}
+
 static int no_new_privs(void) {
     return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0);
 }
@@ -195,6 +210,12 @@ static void test_calls(void **state) {
     assert_int_equal(behind(false, type_one), EPERM);
     assert_int_equal(behind(false, type_one_in_disguise), EPERM);
     assert_int_equal(behind(false, no_new_privs), 1);
+    assert_int_equal(behind(false, mark_outside), EPERM);
+    assert_int_equal(behind(false, kill_parent_thread), EPERM);
+    assert_int_equal(behind(false, signal_itself), 0);
+#ifndef __SANITIZE_ADDRESS__
+    assert_int_equal(behind(false, kill_parent), EPERM);
+#endif
 }
 
 /* A worker for tasks runs the user's programs on the user's files. */
