@@ -69,7 +69,6 @@ static const int refused[] = {
     SCMP_SYS(listen),
 #ifndef __SANITIZE_ADDRESS__ /* LeakSanitizer stops and traces its own process */
     SCMP_SYS(ptrace),
-    SCMP_SYS(kill),
     SCMP_SYS(tkill),
     SCMP_SYS(rt_sigqueueinfo),
     SCMP_SYS(rt_tgsigqueueinfo),
@@ -231,8 +230,11 @@ static int refuse_typing(scmp_filter_ctx filter) {
 
 /* What abort() and the threads of a process send is for the process itself. */
 static int refuse_signals(scmp_filter_ctx filter) {
-    return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tgkill), 1,
-                            SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid()));
+    struct scmp_arg_cmp others = SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid());
+    int rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tgkill), 1, others);
+
+    return rc != 0 ? rc
+                   : seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(kill), 1, others);
 }
 
 static bool refuse_calls(void) {
