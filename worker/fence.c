@@ -211,6 +211,11 @@ void fence_close(struct fence *f, int place) {
     f->free_places[f->free_count++] = place;
 }
 
+/* Nothing else has no deadline. */
+bool fence_was_shut(const struct fence *f, int place) {
+    return atomic_load(&f->slots[place].deadline_ms) == INT64_MAX;
+}
+
 uint64_t fence_shut_count(const struct fence *f) {
     return atomic_load(&f->shut);
 }

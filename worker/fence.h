@@ -40,6 +40,8 @@ int fence_open(struct fence *f, int fd, int64_t deadline_ms);
 void fence_renew(struct fence *f, int place, int64_t deadline_ms);
 /* Must come before close(): the number may belong to another file afterwards. */
 void fence_close(struct fence *f, int place);
+/* Whether the handler has shut this one down. */
+bool fence_was_shut(const struct fence *f, int place);
 /* The sockets that the handler has shut down so far. */
 uint64_t fence_shut_count(const struct fence *f);
 

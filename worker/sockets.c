@@ -120,6 +120,8 @@ int sockets_close(struct sockets *s, int fd) {
     struct sockets_entry *e = map_remove(&s->entries, (uint64_t)fd);
 
     if (e != NULL) {
+        if (e->group != NULL)
+            e->group->cut += fence_was_shut(s->fence, e->place);
         fence_close(s->fence, e->place);
         group_remove(e);
         free(e);

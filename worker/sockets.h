@@ -32,6 +32,7 @@ struct sockets_group {
     int64_t deadline_ms; /* of the lease */
     uint8_t address[16]; /* claimed */
     size_t address_len;
+    uint32_t cut; /* sockets of it that the fence had shut when curl closed them */
 };
 
 enum sockets_refusal {

@@ -345,6 +345,16 @@ static void fail_receive(struct transfer *t, long os_errno) {
         fail(t, AGENT_NETWORK, "connection-broken");
 }
 
+/* A body that ends with its connection looks whole when this worker's own fence has ended that. */
+static bool cut_by_us(const struct transfer *t) {
+    const char *value;
+    size_t len;
+
+    return t->target->sockets.cut != t->cut_before &&
+           !transfer_header(t, "content-length", 0, &value, &len) &&
+           !transfer_header(t, "transfer-encoding", 0, &value, &len);
+}
+
 static void judge(struct transfer *t, CURLcode code) {
     long os_errno = 0;
 
@@ -353,6 +363,8 @@ static void judge(struct transfer *t, CURLcode code) {
     case CURLE_OK: /* so curl calls a header without an end, too */
         if (t->status == 0 || !t->head_done)
             fail(t, AGENT_NETWORK, "header-incomplete");
+        else if (cut_by_us(t))
+            fail(t, AGENT_NETWORK, "lease-over");
         break;
     case CURLE_WRITE_ERROR:
         fail_write(t);
@@ -750,6 +762,7 @@ struct transfer *transfer_start(struct transfers *ts, const struct agent_fetch *
     t->framing = HEADERS_FRAMING_FINE;
     t->field_bytes = t->field_lines = 0;
     t->readied = false;
+    t->cut_before = target->sockets.cut;
     t->refusal = SOCKETS_OPENED;
     t->started_ms = now_ms;
     t->started_unix_ms = unix_ms();

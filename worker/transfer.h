@@ -111,6 +111,7 @@ struct transfer {
     struct transfer_target *target;
     void *easy;
     bool readied;             /* a connection was had, which may turn out dead */
+    uint32_t cut_before;      /* the target's sockets.cut as it began */
     unsigned died;            /* how often one did, since the easy handle was made */
     uint32_t options_version; /* that the easy handle has */
     enum sockets_refusal refusal;

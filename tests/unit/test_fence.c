@@ -62,6 +62,8 @@ static void test_deadlines(void **state) {
     wait_shut(f, 1);
     assert_true(fence_now_ms() >= now + 20);
     assert_false(usable(b[0]));
+    assert_true(fence_was_shut(f, pb));
+    assert_false(fence_was_shut(f, pa));
     assert_true(usable(a[0]));
     assert_true(usable(c[0]));
     assert_int_equal(recv(b[1], &byte, 1, 0), 0); /* the server sees FIN */
