@@ -885,6 +885,9 @@ bool frontier_refetch(struct core *c, struct now now, uint64_t fp, uint32_t segm
     struct origin *o = d == NULL ? NULL : host_by_id(&c->hosts, d->origin);
     if (o == NULL || (d->segment != segment && d->payload_segment != segment))
         return false;
+    /* A 304 whose payload is gone: its own record stays in the archive. */
+    if (d->segment != 0 && d->segment != segment)
+        core_put(c, record_earlier(fp, d->fetched_at_ms), &d->base);
     core_delete(c, key);
     c->by_state[d->state]--;
     c->by_state[TRAWL__STATE__PENDING]++;

@@ -13,7 +13,7 @@
  *      after a crash, ends the round that it began.
  *  R3  A request is conditional, and its 304 counts, only while the segment with the payload is known. A 304 makes a
  *      revisit record, which refers to that payload; if it is forgotten later (`ctl forget`), the URL is fetched again without
- *      condition.
+ *      condition. The record of the 304, if it is in another segment, stays: as one of an earlier round.
  *
  * What was excluded without a question (scope, traps) stays so. Origins that were given up are tried again.
  *

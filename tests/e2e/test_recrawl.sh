@@ -131,4 +131,34 @@ check "... the master ends" exits master 30 0
 exits w9 30 0 || fail "the worker leaves"
 check "... without condition" test "$(answers 304)" = 0
 check "... verify" verified e "$T/w9"
+
+# ---- only the worker with the payloads is lost ------------------------------------------------------------------------
+# round WORKER: one of its own in $T/WORKER.
+round() {
+    local port
+    port=$(free_port)
+    start master "$TRAWL" master --recrawl --dir "$T/f" "${QUICK[@]}" --listen "tcp://127.0.0.1:$port" --delay 0 "$site/"
+    start worker "$TRAWL" worker --master "tcp://127.0.0.1:$port" --dir "$T/$1" --name "$1" --threads 1
+    exits master 40 0 && exits worker 30 0
+}
+check "a round of one worker" round a
+check "... and one of another" round b
+modified=$(records b revisit)
+check "... which has revisit records" test "$modified" -gt 20
+check "... verify" verified f "$T/a" "$T/b"
+port2=$(free_port)
+start master "$TRAWL" master --keep --dir "$T/f" "${QUICK[@]}" --listen "tcp://127.0.0.1:$port2"
+check "forgetting the first" wait_until 10 forgotten a
+rm -r "$T/a"
+start w9 "$TRAWL" worker --master "tcp://127.0.0.1:$port2" --dir "$T/c" --name c --threads 1
+none_pending() {
+    "$TRAWL" status --master "tcp://127.0.0.1:$port2" --json | python3 -c 'import json, sys
+sys.exit(json.load(sys.stdin)["urls"]["pending"] != 0)'
+}
+check "... all is fetched again" wait_until 20 none_pending
+"$TRAWL" ctl stop --master "tcp://127.0.0.1:$port2" >/dev/null
+check "... the master ends" exits master 30 0
+exits w9 30 0 || fail "the worker leaves"
+check "... verify: what the other said of it stays" verified f "$T/b" "$T/c"
+check "... in the index, too" holds "$("$TRAWL" export "$T/f" --format cdxj | grep -c '"warc/revisit"') >= $modified"
 finish
