@@ -1,5 +1,6 @@
 /* exchange: results up, URLs down. Order within one exchange: everything reported is taken and written, then
  * the queue is read for what goes down, then the reservations that this took are written. */
+#include <stdio.h>
 #include <string.h>
 
 #include "master/core_state.h"
@@ -69,8 +70,10 @@ static bool take_outcome(struct core *c, struct now now, struct lease *l, const 
     if (segment != NULL && segment->closed)
         return false;
 #endif
-    if (is_success(o))
+    if (is_success(o)) {
         frontier_reached(c, l->origin);
+        l->trouble[0] = '\0';
+    }
     if (payload_gone(c, it, o)) {
         frontier_give_back(c, it);
         return false;
@@ -80,6 +83,8 @@ static bool take_outcome(struct core *c, struct now now, struct lease *l, const 
         frontier_give_back(c, it);
         break;
     case TRAWL__STATE__RETRY:
+        snprintf(l->trouble, sizeof l->trouble, "%s", o->reason);
+        l->failing = o->status > 0;
         take_retry(c, now, it, o);
         break;
     case TRAWL__STATE__LINKS:

@@ -51,7 +51,11 @@ struct lease {
     size_t count, size;
     int64_t granted_ms, renewed_ms, progress_ms;
     bool cancelled; /* told lost in heartbeats, no longer renewed */
-    bool alone;     /* its one item is to be by itself (trial.h): nothing is added */
+    /* Attempts failed, with this as the last reason, and nothing was heard since: if the verdict on the origin never
+     * comes, because the worker is gone, it rests for this. Empty: no trouble. */
+    char trouble[64];
+    bool failing; /* it answered, with errors */
+    bool alone;   /* its one item is to be by itself (trial.h): nothing is added */
     struct heap_item deadline;
     struct lease *next, *prev; /* of the session */
 };

@@ -55,7 +55,9 @@ static void take_back_lost(struct core *c, struct now now, struct lease *l, bool
         job_take_back(c, l);
         return;
     }
-    if (dead)
+    if (l->trouble[0] != '\0')
+        frontier_unreachable(c, now, l->origin, l->attempt, l->failing, 0, l->trouble);
+    if (dead && !c->failed)
         trial_lost(c, now, l);
     if (!c->failed)
         session_take_back(c, now, l, now.mono_ms);
