@@ -13,13 +13,18 @@ struct sockets_entry {
     int fd, place;               /* in the fence */
     struct sockets_group *group; /* NULL: it is gone */
     struct sockets_entry *next, *prev;
-    uint16_t local_port, remote_port; /* 0: not looked at yet */
+    uint16_t local_port; /* 0: not known yet, then it is among the unbound */
+    uint16_t remote_port;
+    struct sockets_entry
+        *beside; /* with the same ports to another address; or the next unbound one */
 };
 
 struct sockets {
     struct fence *fence;
     const struct netaddr_policy *policy;
     struct map entries; /* by fd */
+    struct map bound;   /* by both ports: the first of each list */
+    struct sockets_entry *unbound;
 };
 
 struct sockets *sockets_new(size_t max, struct error *err) {
@@ -30,6 +35,7 @@ struct sockets *sockets_new(size_t max, struct error *err) {
         return NULL;
     }
     map_init(&s->entries);
+    map_init(&s->bound);
     s->fence = fence_new(max, err);
     if (s->fence == NULL) {
         sockets_free(s);
@@ -43,6 +49,7 @@ void sockets_free(struct sockets *s) {
         return;
     fence_free(s->fence);
     map_release(&s->entries);
+    map_release(&s->bound);
     free(s);
 }
 
@@ -79,6 +86,62 @@ static void group_remove(struct sockets_entry *e) {
     e->next = e->prev = NULL;
 }
 
+/* ---- by their ports: curl tells no more of a connection that it uses again ------------------------- */
+
+static uint16_t port_of(const struct sockaddr *a) {
+    return a->sa_family == AF_INET6 ? ntohs(((const struct sockaddr_in6 *)a)->sin6_port)
+                                    : ntohs(((const struct sockaddr_in *)a)->sin_port);
+}
+
+static uint64_t ports_key(uint16_t local_port, uint16_t remote_port) {
+    return (uint64_t)local_port << 16 | remote_port;
+}
+
+/* The kernel chooses the local port as curl connects. False: it has not connected yet, or there is no memory. */
+static bool learn_port(struct sockets *s, struct sockets_entry *e) {
+    struct sockaddr_storage local = {0};
+    socklen_t len = sizeof local;
+
+    if (!map_reserve(&s->bound) || getsockname(e->fd, (struct sockaddr *)&local, &len) != 0)
+        return false;
+    e->local_port = port_of((const struct sockaddr *)&local);
+    return e->local_port != 0;
+}
+
+/* Each socket is asked once or twice in its life. */
+static void bind_all(struct sockets *s) {
+    struct sockets_entry **at = &s->unbound, *e;
+
+    while ((e = *at) != NULL) {
+        if (!learn_port(s, e)) {
+            at = &e->beside;
+            continue;
+        }
+        uint64_t key = ports_key(e->local_port, e->remote_port);
+        *at = e->beside;
+        e->beside = map_get(&s->bound, key);
+        (void)map_put(&s->bound, key, e);
+    }
+}
+
+static void unlist(struct sockets *s, struct sockets_entry *e) {
+    uint64_t key = ports_key(e->local_port, e->remote_port);
+    struct sockets_entry *first = e->local_port == 0 ? s->unbound : map_get(&s->bound, key);
+    struct sockets_entry **at = &first;
+
+    while (*at != e)
+        at = &(*at)->beside;
+    *at = e->beside;
+    if (e->local_port == 0)
+        s->unbound = first;
+    else if (first == NULL)
+        (void)map_remove(&s->bound, key);
+    else
+        (void)map_put(&s->bound, key, first);
+}
+
+/* ---- a socket's life ------------------------------------------------------------------------------- */
+
 int sockets_open(struct sockets *s, struct sockets_group *g, const struct sockaddr *to, int type,
                  int protocol, enum sockets_refusal *refusal) {
     struct sockets_entry *e = NULL;
@@ -107,6 +170,9 @@ int sockets_open(struct sockets *s, struct sockets_group *g, const struct sockad
         goto fail;
     }
     group_add(g, e);
+    e->remote_port = port_of(to);
+    e->beside = s->unbound;
+    s->unbound = e;
     *refusal = SOCKETS_OPENED;
     return fd;
 fail:
@@ -124,50 +190,43 @@ int sockets_close(struct sockets *s, int fd) {
             e->group->cut += fence_was_shut(s->fence, e->place);
         fence_close(s->fence, e->place);
         group_remove(e);
+        unlist(s, e);
         free(e);
     }
     return close(fd);
 }
 
-static uint16_t port_of(const struct sockaddr_storage *a) {
-    return a->ss_family == AF_INET6 ? ntohs(((const struct sockaddr_in6 *)a)->sin6_port)
-                                    : ntohs(((const struct sockaddr_in *)a)->sin_port);
-}
-
-/* Both ends, as far as they are known once it is connected. */
-static void learn_ports(struct sockets_entry *e) {
-    struct sockaddr_storage local = {0}, remote = {0};
-    socklen_t local_len = sizeof local, remote_len = sizeof remote;
-
-    if (e->local_port != 0 || getsockname(e->fd, (struct sockaddr *)&local, &local_len) != 0 ||
-        getpeername(e->fd, (struct sockaddr *)&remote, &remote_len) != 0)
-        return;
-    e->local_port = port_of(&local);
-    e->remote_port = port_of(&remote);
+/* The one to the group's address among those with these ports; `shut`: there is one whose visit is gone. */
+static struct sockets_entry *find_bound(const struct sockets *s, uint64_t key,
+                                        const struct sockets_group *g, bool *shut) {
+    *shut = false;
+    for (struct sockets_entry *e = map_get(&s->bound, key); e != NULL; e = e->beside) {
+        *shut |= e->group == NULL;
+        if (e->group != NULL && e->group->address_len == g->address_len &&
+            memcmp(e->group->address, g->address, g->address_len) == 0)
+            return e;
+    }
+    return NULL;
 }
 
 bool sockets_adopt(struct sockets *s, struct sockets_group *g, uint16_t local_port,
                    uint16_t remote_port) {
-    struct sockets_entry *e;
-    size_t at = 0;
-    bool shut = false;
+    uint64_t key = ports_key(local_port, remote_port);
+    bool shut;
+    struct sockets_entry *e = find_bound(s, key, g, &shut);
 
-    while ((e = map_next(&s->entries, &at)) != NULL) {
-        learn_ports(e);
-        if (e->local_port != local_port || e->remote_port != remote_port)
-            continue;
-        shut |= e->group == NULL;
-        if (e->group == NULL || e->group->address_len != g->address_len ||
-            memcmp(e->group->address, g->address, g->address_len) != 0)
-            continue;
-        if (e->group != g) {
-            group_remove(e);
-            group_add(g, e);
-            fence_renew(s->fence, e->place, g->deadline_ms);
-        }
-        return true;
+    if (e == NULL) {
+        bind_all(s);
+        e = find_bound(s, key, g, &shut);
     }
-    return !shut;
+    if (e == NULL)
+        return !shut;
+    if (e->group != g) {
+        group_remove(e);
+        group_add(g, e);
+        fence_renew(s->fence, e->place, g->deadline_ms);
+    }
+    return true;
 }
 
 void sockets_shut(struct sockets_group *g) {
