@@ -218,6 +218,8 @@ static bool write_rows(struct rows *r, enum args_format format, FILE *to, struct
     buf_init(&line, LINE_BYTES);
     while (ok && next(r, format, &earlier, &row)) {
         buf_reset(&line);
+        if (format != FORMAT_CDXJ)
+            rows_find_via(r, &row);
         ok = format_line(format, &line, &row);
         if (!ok)
             error_set(err, 0, "a line is too long: %.200s", row.url);

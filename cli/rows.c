@@ -251,11 +251,11 @@ static bool make_url(const struct rows *r, struct buf *to, uint32_t origin,
     return (name == NULL || buf_append_str(to, name)) && buf_append(to, path.data, path.len);
 }
 
-static void find_via(struct rows *r, uint64_t fp, struct row *row) {
-    struct record_key key = record_done(fp);
+void rows_find_via(struct rows *r, struct row *row) {
+    struct record_key key = record_done(row->via_fp);
 
     buf_reset(&r->value);
-    if (fp == 0 || store_get(r->store, key.bytes, key.len, &r->value) != STORE_FOUND)
+    if (row->via_fp == 0 || store_get(r->store, key.bytes, key.len, &r->value) != STORE_FOUND)
         return;
     arena_reset(&r->via_arena);
     Trawl__DoneUrl *d =
@@ -288,7 +288,7 @@ static bool done_row(struct rows *r, struct row *row) {
         row->offset = s->sealed ? final_offset(s, d->offset) : d->offset;
         row->length = d->record_length;
     }
-    find_via(r, d->via, row);
+    row->via_fp = d->via;
     return true;
 }
 
@@ -308,7 +308,7 @@ static bool pending_row(struct rows *r, struct row *row, bool *skip) {
     row->state = TRAWL__STATE__PENDING;
     row->depth = q->depth;
     row->attempts = q->attempts;
-    find_via(r, q->via, row);
+    row->via_fp = q->via;
     return true;
 }
 

@@ -26,7 +26,8 @@ struct row {
     uint64_t fp;
     Trawl__State state;
     uint32_t depth, attempts;
-    const char *via; /* URL; NULL: a seed */
+    uint64_t via_fp;
+    const char *via; /* URL, once rows_find_via() was asked for it; NULL: a seed */
     size_t via_len;
     const Trawl__DoneUrl *done; /* NULL: pending */
     /* Where the record lies; NULL: there is none. */
@@ -45,6 +46,8 @@ struct rows_segment {
 /* NULL: `err` says why; also when a master runs on the directory. */
 struct rows *rows_open(const char *dir, struct error *err);
 bool rows_next(struct rows *r, struct row *row);
+/* What the row's URL was found on: a look-up of its own. */
+void rows_find_via(struct rows *r, struct row *row);
 /* False: the walk ended early, `err` says why. Frees. */
 bool rows_close(struct rows *r, struct error *err);
 

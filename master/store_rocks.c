@@ -334,11 +334,26 @@ static bool rocks_reopen(struct store *s, struct error *err) {
     return open_db(r, err);
 }
 
+/* Whoever opens it next, an export or the next start, would have to take the same writes from the log, key by key. What
+ * fails here is in the log still. */
+static void write_buffers(struct rocks *r) {
+    rocksdb_flushoptions_t *options = rocksdb_flushoptions_create();
+    char *why = NULL;
+
+    rocksdb_flushoptions_set_wait(options, 1);
+    rocksdb_flush(r->db, options, &why);
+    rocksdb_free(why);
+    rocksdb_flushoptions_destroy(options);
+}
+
 static void rocks_close(struct store *s) {
     struct rocks *r = (struct rocks *)s;
 
-    if (r->db != NULL)
+    if (r->db != NULL) {
+        if (!r->read_only && !store_failed(s, NULL))
+            write_buffers(r);
         rocksdb_close(r->db);
+    }
     rocksdb_writebatch_destroy(r->batch);
     rocksdb_readoptions_destroy(r->read_options);
     rocksdb_writeoptions_destroy(r->write_options);

@@ -12,6 +12,9 @@
  * The price: damage by the disk inside the synced part of the log, which holds the last few 10 MB, is dropped
  * in silence too. Damage in table files is always found (checksums) and reported.
  *
+ * store_close() writes what the log holds into tables first, unless the store has failed: an export or a start that
+ * follows has nothing to replay.
+ *
  * Memory: STORE_ROCKS_CACHE_BYTES for blocks with their indexes and filters, STORE_ROCKS_BUFFER_BYTES a write
  * buffer of which there are at most STORE_ROCKS_BUFFERS; whatever the size of the crawl. RocksDB itself
  * aborts the process when malloc() fails.

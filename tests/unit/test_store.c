@@ -549,48 +549,32 @@ static off_t size_of(int fd) {
     return st.st_size;
 }
 
-/* What a power cut may leave behind the last sync: a log cut anywhere, or with pages missing. */
-static void a_torn_log_loses_only_its_end(void **state) {
+static void long_value(char value[1000]) {
+    memset(value, 'v', 999);
+    value[999] = '\0';
+}
+
+/* An orderly end leaves tables, and nothing in the log. */
+static void closing_empties_the_log(void **state) {
+    char dir[64], value[1000];
+    struct error err;
+
     (void)state;
-    for (int hole = 0; hole <= 1; hole++) {
-        for (int eighths = 0; eighths < 8; eighths++) {
-            char dir[64], value[1000];
-            struct error err;
-            uint64_t synced;
-
-            memset(value, 'v', sizeof value - 1);
-            value[sizeof value - 1] = '\0';
-            make_dir(dir);
-            struct store *s = store_rocks_open(dir, STORE_ROCKS_OPEN_OR_CREATE, &err);
-            assert_non_null(s);
-            put1(s, "acknowledged", "1");
-            assert_true(store_sync(s, &synced, &err));
-            int fd = open_file(dir, ".log");
-            off_t durable = size_of(fd);
-            for (char key[] = "a"; key[0] <= 'h'; key[0]++)
-                put1(s, key, value);
-            store_close(s);
-
-            off_t size = size_of(fd), at = durable + (size - durable) * eighths / 8 + 500;
-            static const char zeros[600];
-            if (hole)
-                assert_int_equal(pwrite(fd, zeros, sizeof zeros, at), sizeof zeros);
-            else
-                assert_int_equal(ftruncate(fd, at), 0);
-            close(fd);
-            s = store_rocks_open(dir, STORE_ROCKS_OPEN, &err);
-            if (s == NULL)
-                fail_msg("%s", err.text);
-            assert_value(s, "acknowledged", "1");
-            for (int i = 0; i < 8; i++) {
-                char key[2] = {(char)('a' + i), '\0'};
-
-                assert_value(s, key, i < eighths ? value : NULL);
-            }
-            store_close(s);
-            remove_dir(dir);
-        }
-    }
+    long_value(value);
+    make_dir(dir);
+    struct store *s = store_rocks_open(dir, STORE_ROCKS_CREATE, &err);
+    assert_non_null(s);
+    put1(s, "a", value);
+    store_close(s);
+    int table = open_file(dir, ".sst"), log = open_file(dir, ".log");
+    assert_true(size_of(log) < (off_t)sizeof value);
+    close(table);
+    close(log);
+    s = store_rocks_open(dir, STORE_ROCKS_READ_ONLY, &err);
+    assert_non_null(s);
+    assert_value(s, "a", value);
+    store_close(s);
+    remove_dir(dir);
 }
 
 static void damage_is_reported(void **state) {
@@ -743,6 +727,27 @@ static int child_disk_full(const char *dir) {
     return 0;
 }
 
+static const char torn_keys[] = "abcdefgh";
+
+/* Syncs one key, tells how long the log is then, writes eight more, and is gone. */
+static int child_torn(const char *dir) {
+    struct error err;
+    uint64_t synced;
+    char value[1000];
+
+    long_value(value);
+    struct store *s = store_rocks_open(dir, STORE_ROCKS_OPEN_OR_CREATE, &err);
+    assert_non_null(s);
+    put1(s, "acknowledged", "1");
+    assert_true(store_sync(s, &synced, &err));
+    int fd = open_file(dir, ".log");
+    off_t durable = size_of(fd);
+    assert_int_equal(write(STDOUT_FILENO, &durable, sizeof durable), sizeof durable);
+    for (size_t i = 0; torn_keys[i] != '\0'; i++)
+        put1(s, (char[]){torn_keys[i], '\0'}, value);
+    _exit(0);
+}
+
 static pid_t start_child(const char *role, const char *dir, int *out) {
     int pipe_fds[2];
 
@@ -757,6 +762,47 @@ static pid_t start_child(const char *role, const char *dir, int *out) {
     close(pipe_fds[1]);
     *out = pipe_fds[0];
     return pid;
+}
+
+/* What a power cut may leave behind the last sync: a log cut anywhere, or with pages missing. */
+static void a_torn_log_loses_only_its_end(void **state) {
+    (void)state;
+    for (int hole = 0; hole <= 1; hole++) {
+        for (int eighths = 0; eighths < 8; eighths++) {
+            char dir[64], value[1000];
+            struct error err;
+            int out, status;
+            off_t durable;
+
+            long_value(value);
+            make_dir(dir);
+            pid_t pid = start_child("torn", dir, &out);
+            assert_int_equal(read(out, &durable, sizeof durable), sizeof durable);
+            assert_int_equal(waitpid(pid, &status, 0), pid);
+            assert_int_equal(status, 0);
+            close(out);
+
+            int fd = open_file(dir, ".log");
+            off_t size = size_of(fd), at = durable + (size - durable) * eighths / 8 + 500;
+            static const char zeros[600];
+            if (hole)
+                assert_int_equal(pwrite(fd, zeros, sizeof zeros, at), sizeof zeros);
+            else
+                assert_int_equal(ftruncate(fd, at), 0);
+            close(fd);
+            struct store *s = store_rocks_open(dir, STORE_ROCKS_OPEN, &err);
+            if (s == NULL)
+                fail_msg("%s", err.text);
+            assert_value(s, "acknowledged", "1");
+            for (int i = 0; i < 8; i++) {
+                char key[2] = {torn_keys[i], '\0'};
+
+                assert_value(s, key, i < eighths ? value : NULL);
+            }
+            store_close(s);
+            remove_dir(dir);
+        }
+    }
 }
 
 static void kill_9_loses_nothing_acknowledged(void **state) {
@@ -808,6 +854,8 @@ static void goes_on_after_a_full_disk(void **state) {
 int main(int argc, char **argv) {
     if (argc == 3 && strcmp(argv[1], "writer") == 0)
         return child_writer(argv[2]);
+    if (argc == 3 && strcmp(argv[1], "torn") == 0)
+        return child_torn(argv[2]);
     if (argc == 3 && strcmp(argv[1], "disk-full") == 0)
         return child_disk_full(argv[2]);
 #define BOTH(test)                                                                                 \
@@ -826,6 +874,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_crash_keeps_a_prefix),
         cmocka_unit_test_setup_teardown(faults_stick, setup_mem, teardown),
         cmocka_unit_test(opening),
+        cmocka_unit_test(closing_empties_the_log),
         cmocka_unit_test(a_torn_log_loses_only_its_end),
         cmocka_unit_test(damage_is_reported),
         cmocka_unit_test(kill_9_loses_nothing_acknowledged),
