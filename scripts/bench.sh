@@ -4,8 +4,8 @@
 #
 #   scripts/bench.sh [TREE...]      TREE: openjdk, rust, many, many-tls (default: all)
 #
-# openjdk and rust are documentation of Debian's on one origin; many is 64 origins with 500 made-up pages of 9 KB each (all
-# the same files), and many-tls the same over TLS. The crawler has core 0 and nginx core 1; the figures are medians of
+# openjdk and rust are documentation of Debian's on one origin; many is 64 origins with 500 made-up pages of 9 KB each, no two
+# the same, and many-tls the same over TLS. The crawler has core 0 and nginx core 1; the figures are medians of
 # RUNS=5 runs, the tools taking turns. trawl has 32 connections to one origin, or 4 to each of many; wget2 32, libcurl 64 in
 # all. wget (one connection) and Scrapy get a smaller part, SLOW_RUNS=1 times: about 80 MB and 1,500 pages, of many four
 # origins. All of it takes less than 25 minutes on a quiet machine. Environment: B, the build directory; BENCH_OUT, a
@@ -35,8 +35,8 @@ CRAWLER=0
 SERVER=1
 [ "$(nproc)" -gt 1 ] || { SERVER=0; echo "bench.sh: one core: crawler and server share it" >&2; }
 
-declare -A ROOT=([openjdk]=/usr/share/doc/openjdk-17-doc/api [rust]=/usr/share/doc/rust-doc/html [many]=$T/site
-    [many-tls]=$T/site)
+declare -A ROOT=([openjdk]=/usr/share/doc/openjdk-17-doc/api [rust]=/usr/share/doc/rust-doc/html [many]=$T/site/www
+    [many-tls]=$T/site/www)
 declare -A LABEL=([openjdk]=openjdk-17-doc [rust]=rust-doc [many]="$ORIGINS origins" [many-tls]="$ORIGINS origins, TLS")
 
 # measure.py: runs a command in a session of its own, with a time limit; prints seconds, CPU seconds of the whole tree
@@ -165,7 +165,9 @@ stages() {
 # parts: what the tree's pages cost in what a crawl does beside fetching, by bench/parts: a line of JSON.
 parts() {
     while read -r url; do
-        path=${ROOT[$TREE]}/${url#*://*/}
+        path=${url#*://*/}
+        [ ${#SEEDS[@]} = 1 ] || path=${url#*://}
+        path=${ROOT[$TREE]}/$path
         path=${path%%\?*}
         [ ! -d "$path" ] || path=${path%/}/index.html
         [ ! -f "$path" ] || printf '%s\t%s\n' "$url" "$path"
@@ -197,7 +199,7 @@ PY
 
 # The tree's server: SEEDS, SCHEME and AUTHORITY are set.
 serve() {
-    local addresses=(127.0.0.1) i port
+    local addresses=(127.0.0.1) site=${ROOT[$TREE]} i port
     port=$(free_port)
     NGINX_VIA=(taskset -c "$SERVER")
     NGINX_SERVER=
@@ -207,22 +209,33 @@ serve() {
         many*)
             addresses=()
             for ((i = 1; i <= ORIGINS; i++)); do addresses+=("127.1.0.$i"); done
-            [ -d "$T/site" ] || python3 "$TOP/bench/site.py" "$T/site" $PAGES $PAGE_BYTES || exit 1 ;;
+            [ -d "$T/sites" ] || python3 "$TOP/bench/site.py" "$T/sites" $PAGES $PAGE_BYTES "$ORIGINS" || exit 1
+            publish "$port" "${addresses[@]}" ;;
     esac
     if [ "$TREE" = many-tls ]; then
         certify "${addresses[@]}"
         local tls_port
         tls_port=$(free_port)
+        publish "$tls_port" "${addresses[@]}"
         NGINX_SERVER="ssl_certificate $T/server.pem; ssl_certificate_key $T/server.key;"
         for i in "${addresses[@]}"; do NGINX_SERVER+=" listen $i:$tls_port ssl backlog=2048;"; done
         SCHEME=https AUTHORITY=(--ca-certificate="$T/server.pem")
         export SSL_CERT_FILE=$T/server.pem
     fi
     rm -f "$T/web.log"
-    nginx_start web "$port" "${ROOT[$TREE]}" "${addresses[@]}"
+    nginx_start web "$port" "${site%/www}" "${addresses[@]}"
     SEEDS=()
     for i in "${addresses[@]}"; do SEEDS+=("$SCHEME://$i:${tls_port:-$port}/"); done
     PORT=$port
+}
+
+# publish PORT ADDRESS...: each address has a site of its own at that port, as nginx_start looks for it.
+publish() {
+    local port=$1 i=0 address
+    shift
+    rm -rf "$T/site/www"
+    mkdir -p "$T/site/www"
+    for address; do ln -s "$T/sites/$((++i))" "$T/site/www/$address:$port"; done
 }
 
 # certify ADDRESS...: a certificate for them that is its own authority.
