@@ -6,7 +6,7 @@
  * Default: seen 20000000 256. At 100000000 it takes about 1 GB.
  */
 #include "master/seen.h"
-#include "master/fingerprint.h"
+#include "shared/fingerprint.h"
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "master/core_state.h"
-#include "master/fingerprint.h"
+#include "shared/fingerprint.h"
 #include "master/recrawl.h"
 #include "master/trial.h"
 #include "master/tries.h"

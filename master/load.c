@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "master/core_state.h"
-#include "master/fingerprint.h"
+#include "shared/fingerprint.h"
 #include "master/recrawl.h"
 #include "shared/limits.h"
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "master/core_state.h"
-#include "master/fingerprint.h"
+#include "shared/fingerprint.h"
 #include "shared/limits.h"
 
 bool traps_init(struct core *c) {

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "master/fingerprint.h"
+#include "shared/fingerprint.h"
 #include "master/record.h"
 #include "proto/wire.h"
 #include "shared/json_out.h"

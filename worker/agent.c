@@ -46,6 +46,7 @@ struct agent *agent_new(const struct agent_config *config) {
     arena_init(&a->message, LIMIT_ARENA_BYTES);
     arena_init(&a->inbound, LIMIT_ARENA_BYTES);
     arena_init(&a->options_arena, LIMIT_ARENA_BYTES);
+    told_init(&a->told, config->link_key);
     heap_init(&a->deadlines);
     heap_init(&a->starts);
     map_init(&a->fetches);
@@ -86,6 +87,8 @@ void agent_free(struct agent *a) {
     heap_release(&a->deadlines);
     heap_release(&a->starts);
     map_release(&a->fetches);
+    told_release(&a->told);
+    free(a->links.items);
     free(a->worker);
     free(a->token);
     free(a);

@@ -17,6 +17,7 @@
  *  A6  Outcomes not yet acknowledged are bounded in number and bytes: beyond, no fetch is started.
  *  A7  Links that do not fit one exchange go in several; the outcome goes with the last of them, so that a page is
  *      done only when the master has all its links.
+ *      A link is left out only after an outcome with it was acknowledged in the same session (told.h).
  *  A8  An agent that was refused memory is void: it says so with the next agent_poll(), starts and sends nothing any
  *      more, and lets no request be written. What it had is recovered as after a kill: there is no half-done state
  *      to mend.
@@ -53,6 +54,7 @@ typedef void agent_committed(void *arg, const char *segment, uint64_t offset,
 
 struct agent_config {
     const char *worker;         /* name */
+    unsigned char link_key[16]; /* random; of told.h */
     unsigned char instance[16]; /* of the worker's directory */
     uint64_t incarnation; /* of the process: grows with each start in the worker's directory */
     uint32_t loop, loops;

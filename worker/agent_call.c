@@ -210,6 +210,7 @@ static void take_register(struct agent *a, int64_t now_ms, const Trawl__Reply *r
         return;
     }
     a->session = r->session;
+    told_clear(&a->told);
     a->term = reply->term;
     a->number = 0;
     a->state = AGENT_STATE_JOINED;

@@ -10,122 +10,13 @@ enum { FAILURES_MAX = 3, ROBOTS_HOPS_MAX = 5 };
 
 /* ---- results --------------------------------------------------------------------------------------------------- */
 
-/* Everything an outcome points to lies behind the result, in one allocation. */
-struct packer {
-    uint8_t *at;
-};
-
-static ProtobufCBinaryData pack_bytes(struct packer *p, const void *bytes, size_t n) {
-    uint8_t *to = p->at;
-
-    if (n > 0)
-        memcpy(to, bytes, n);
-    p->at += n;
-    return (ProtobufCBinaryData){.data = to, .len = n};
-}
-
-static char *pack_text(struct packer *p, const char *text) {
-    size_t n = strlen(text) + 1;
-
-    return (char *)pack_bytes(p, text, n).data;
-}
-
-/* Links into the visit's own origin travel without it. */
-static struct url_slice shorten(const struct visit *v, struct url_slice link) {
-    if (link.len > v->origin_len && link.ptr[v->origin_len] == '/' &&
-        memcmp(link.ptr, v->origin, v->origin_len) == 0)
-        return (struct url_slice){link.ptr + v->origin_len, link.len - v->origin_len};
-    return link;
-}
-
-static size_t link_bytes(const struct visit *v, const struct agent_outcome *o) {
-    size_t n = 0;
-
-    for (size_t i = 0; i < o->link_count; i++)
-        n += shorten(v, o->links[i]).len;
-    return n;
-}
-
-struct verdict {
-    Trawl__State state;
-    const char *reason;
-};
-
-static struct visit_result *result_new(const struct visit *v, const struct visit_url *u,
-                                       const struct agent_outcome *o, struct verdict verdict) {
-    bool linked = verdict.state == TRAWL__STATE__FETCHED ||
-                  verdict.state == TRAWL__STATE__REDIRECTED ||
-                  verdict.state == TRAWL__STATE__EXCLUDED;
-    size_t count = linked ? o->link_count : 0, bytes = linked ? link_bytes(v, o) : 0;
-    size_t mime = o->mime == NULL ? 0 : strlen(o->mime);
-    size_t size = sizeof(struct visit_result) + count * sizeof(ProtobufCBinaryData) + bytes +
-                  strlen(verdict.reason) + 1 + mime + 20 + 16 + o->redirect_to_len +
-                  o->canonical.len + o->etag.len + o->last_modified.len;
-    struct visit_result *r = calloc(1, size);
-
-    if (r == NULL)
-        return NULL;
-    buf_init(&r->robots, LIMIT_ROBOTS_ENCODED_BYTES + 64);
-    ProtobufCBinaryData *links = (ProtobufCBinaryData *)(r + 1);
-    struct packer p = {(uint8_t *)(links + count)};
-    Trawl__Outcome *out = &r->outcome;
-    trawl__outcome__init(out);
-    out->fp = u->fp;
-    out->state = verdict.state;
-    out->reason = pack_text(&p, verdict.reason);
-    out->status = o->status;
-    out->mime = pack_bytes(&p, o->mime, mime);
-    out->length = o->length;
-    if (o->digest != NULL)
-        out->digest = pack_bytes(&p, o->digest, 20);
-    out->fetched_at_ms = o->fetched_at_unix_ms;
-    out->duration_ms = o->duration_ms;
-    out->ip = pack_bytes(&p, v->address, v->address_len);
-    if (verdict.state == TRAWL__STATE__REDIRECTED)
-        out->redirect_to = pack_bytes(&p, o->redirect_to, o->redirect_to_len);
-    out->links = links;
-    out->n_links = count;
-    out->sitemaps = o->sitemaps;
-    for (size_t i = 0; i < count; i++) {
-        struct url_slice link = shorten(v, o->links[i]);
-        links[i] = pack_bytes(&p, link.ptr, link.len);
-    }
-    out->canonical = pack_bytes(&p, o->canonical.ptr, linked ? o->canonical.len : 0);
-    out->etag = pack_bytes(&p, o->etag.ptr, o->etag.len);
-    out->last_modified = pack_bytes(&p, o->last_modified.ptr, o->last_modified.len);
-    out->revisit = o->revisit;
-    out->offset = o->offset;
-    out->record_length = o->record_length;
-    r->seq = u->seq;
-    r->depth = u->depth;
-    r->link_bytes = bytes;
-    return r;
-}
-
-static void add_result(struct agent *a, struct visit *v, struct visit_result *r,
-                       const char *segment, int64_t now_ms) {
-    if (segment != NULL)
-        r->segment = agent_segment(a, segment);
-    if (r->segment != NULL) {
-        r->segment->pending++;
-        r->mark = ++a->mark;
-        if (a->unsynced++ == 0)
-            a->unsynced_since_ms = now_ms;
-    } else if (a->ready_since_ms > now_ms) {
-        a->ready_since_ms = now_ms;
-    }
-    a->unacknowledged++;
-    a->link_bytes += r->link_bytes;
-    visit_add_result(v, r);
-}
-
 /* Reports `u` in the given way and frees it. */
 static void report(struct agent *a, struct visit *v, struct visit_url *u,
-                   const struct agent_outcome *o, struct verdict verdict, int64_t now_ms) {
-    struct visit_result *r = u->gone ? NULL : result_new(v, u, o, verdict);
+                   const struct agent_outcome *o, struct agent_verdict verdict, int64_t now_ms) {
+    struct visit_result *r = u->gone ? NULL : agent_result_new(a, v, u, o, verdict);
 
     if (r != NULL)
-        add_result(a, v, r, o->segment, now_ms);
+        agent_result_add(a, v, r, o->segment, now_ms);
     else if (!u->gone)
         a->out_of_memory = true;
     free(u);
@@ -137,7 +28,7 @@ void agent_return_queue(struct agent *a, struct visit *v, int64_t now_ms) {
     while (v->queue.first != NULL) {
         struct visit_url *u = v->queue.first;
         visit_list_take(&v->queue, u);
-        report(a, v, u, &nothing, (struct verdict){TRAWL__STATE__UNTRIED, ""}, now_ms);
+        report(a, v, u, &nothing, (struct agent_verdict){TRAWL__STATE__UNTRIED, ""}, now_ms);
     }
     a->urgent = true;
 }
@@ -267,7 +158,7 @@ static struct visit_url *next_allowed(struct agent *a, struct visit *v, int64_t 
             return u;
         visit_list_take(&v->queue, u);
         snprintf(reason, sizeof reason, "robots: line %u", why.line);
-        report(a, v, u, &nothing, (struct verdict){TRAWL__STATE__EXCLUDED, reason}, now_ms);
+        report(a, v, u, &nothing, (struct agent_verdict){TRAWL__STATE__EXCLUDED, reason}, now_ms);
     }
     return NULL;
 }
@@ -356,33 +247,33 @@ enum agent_disposition agent_disposition(const struct agent *a, uint64_t fetch, 
     return transient(status, failure) && !last_attempt(a, f->url) ? AGENT_DISCARD : AGENT_ARCHIVE;
 }
 
-static struct verdict judge_failure(const struct agent *a, const struct visit_url *u,
-                                    const struct agent_outcome *o) {
+static struct agent_verdict judge_failure(const struct agent *a, const struct visit_url *u,
+                                          const struct agent_outcome *o) {
     const char *reason = o->reason == NULL ? "failed" : o->reason;
 
     if (o->failure == AGENT_FORBIDDEN_ADDRESS)
-        return (struct verdict){TRAWL__STATE__EXCLUDED, reason};
+        return (struct agent_verdict){TRAWL__STATE__EXCLUDED, reason};
     if (transient(o->status, o->failure) && !last_attempt(a, u))
-        return (struct verdict){TRAWL__STATE__RETRY, reason};
-    return (struct verdict){TRAWL__STATE__FAILED, reason};
+        return (struct agent_verdict){TRAWL__STATE__RETRY, reason};
+    return (struct agent_verdict){TRAWL__STATE__FAILED, reason};
 }
 
-static struct verdict judge(const struct agent *a, const struct visit_url *u,
-                            const struct agent_outcome *o, char reason[32]) {
+static struct agent_verdict judge(const struct agent *a, const struct visit_url *u,
+                                  const struct agent_outcome *o, char reason[32]) {
     if (o->failure != AGENT_NO_FAILURE)
         return judge_failure(a, u, o);
     if (o->status >= 200 && o->status < 300)
-        return o->excluded == NULL
-                   ? (struct verdict){TRAWL__STATE__FETCHED, o->remark == NULL ? "" : o->remark}
-                   : (struct verdict){TRAWL__STATE__EXCLUDED, o->excluded};
+        return o->excluded == NULL ? (struct agent_verdict){TRAWL__STATE__FETCHED,
+                                                            o->remark == NULL ? "" : o->remark}
+                                   : (struct agent_verdict){TRAWL__STATE__EXCLUDED, o->excluded};
     if (o->unmodified && u->capture_len > 0)
-        return (struct verdict){TRAWL__STATE__FETCHED, ""};
+        return (struct agent_verdict){TRAWL__STATE__FETCHED, ""};
     if (o->redirect)
-        return (struct verdict){TRAWL__STATE__REDIRECTED, ""};
+        return (struct agent_verdict){TRAWL__STATE__REDIRECTED, ""};
     snprintf(reason, 32, "http-%u", o->status);
     return transient(o->status, o->failure) && !last_attempt(a, u)
-               ? (struct verdict){TRAWL__STATE__RETRY, reason}
-               : (struct verdict){TRAWL__STATE__FAILED, reason};
+               ? (struct agent_verdict){TRAWL__STATE__RETRY, reason}
+               : (struct agent_verdict){TRAWL__STATE__FAILED, reason};
 }
 
 static void ask_for_rest(struct visit *v, const struct agent_outcome *o) {
@@ -392,7 +283,7 @@ static void ask_for_rest(struct visit *v, const struct agent_outcome *o) {
 
 /* A server in trouble is left alone: the visit ends, and its origin rests. At once when the server says so, else
  * after some failures in a row. */
-static void heed(struct visit *v, const struct agent_outcome *o, struct verdict verdict) {
+static void heed(struct visit *v, const struct agent_outcome *o, struct agent_verdict verdict) {
     bool told = o->failure == AGENT_NO_FAILURE && overloaded(o->status);
 
     if (!transient(o->status, o->failure)) {
@@ -437,7 +328,7 @@ void agent_fetched(struct agent *a, int64_t now_ms, uint64_t fetch, const struct
         return;
     struct visit *v = f->visit;
     struct visit_url *u = f->url;
-    struct verdict verdict = judge(a, u, o, reason);
+    struct agent_verdict verdict = judge(a, u, o, reason);
     visit_list_take(&v->running, u);
     fetch_free(a, f, now_ms);
     heed(v, o, verdict);
@@ -576,24 +467,25 @@ static void foreign_robots(struct agent *a, struct visit *v, struct visit_url *u
                            int64_t now_ms) {
     struct robots rules;
     char trouble[96];
-    struct verdict verdict = {TRAWL__STATE__FETCHED, ""};
+    struct agent_verdict verdict = {TRAWL__STATE__FETCHED, ""};
 
     robots_init(&rules);
     enum robots_answer answer = understand(a, o, body, len, &rules);
     if (answer == ROBOTS_NO_MEMORY)
         a->out_of_memory = true;
     if (answer == ROBOTS_UNREACHABLE)
-        verdict = (struct verdict){last_attempt(a, u) ? TRAWL__STATE__FAILED : TRAWL__STATE__RETRY,
+        verdict =
+            (struct agent_verdict){last_attempt(a, u) ? TRAWL__STATE__FAILED : TRAWL__STATE__RETRY,
                                    robots_trouble(o, trouble)};
     heed(v, o, verdict);
-    struct visit_result *r = u->gone ? NULL : result_new(v, u, o, verdict);
+    struct visit_result *r = u->gone ? NULL : agent_result_new(a, v, u, o, verdict);
     if (r == NULL && !u->gone)
         a->out_of_memory = true;
     if (r != NULL) {
         if (answer != ROBOTS_UNREACHABLE &&
             !pack_robots(&r->robots, &rules, o, answer == ROBOTS_MOVED))
             a->out_of_memory = true;
-        add_result(a, v, r, NULL, now_ms);
+        agent_result_add(a, v, r, NULL, now_ms);
     }
     free(u);
     robots_release(&rules);

@@ -81,6 +81,7 @@ static void drop_part(struct agent *a, struct visit_result *r) {
         bytes += r->outcome.links[i].len;
     r->outcome.links += r->part;
     r->outcome.n_links -= r->part;
+    r->link_fps += r->part;
     r->part = 0;
     r->link_bytes -= bytes;
     a->link_bytes -= bytes;
@@ -143,6 +144,9 @@ static void add_outcomes(struct builder *b, struct visit *v, Trawl__VisitReport 
         if (r->robots.len > 0)
             r->outcome.robots = wire_unpack(&b->a->message, &trawl__robots_report__descriptor,
                                             r->robots.data, r->robots.len);
+#ifdef MUTANT_TOLD_UNHEARD
+        told_add(&b->a->told, r->link_fps, r->outcome.n_links);
+#endif
         r->place = m->n_outcomes;
         m->outcomes[m->n_outcomes++] = &r->outcome;
     }
@@ -257,8 +261,10 @@ static void drop_sent(struct agent *a, struct visit *v, const Trawl__VisitReply 
 
     while (*at != NULL) {
         drop_part(a, *at);
-        if ((*at)->sent && !is_refused(reply, *at))
+        if ((*at)->sent && !is_refused(reply, *at)) {
             tell_committed(a, *at);
+            told_add(&a->told, (*at)->link_fps, (*at)->outcome.n_links);
+        }
         if ((*at)->sent)
             agent_drop_result(a, v, at);
         else

@@ -1,5 +1,6 @@
 /*
- * agent_state: what the agent is made of; for agent.c, agent_fetch.c, agent_call.c and agent_report.c only.
+ * agent_state: what the agent is made of; for agent.c, agent_fetch.c, agent_result.c, agent_call.c and
+ * agent_report.c only.
  * agent.h is its outside.
  */
 #ifndef TRAWL_WORKER_AGENT_STATE_H
@@ -8,6 +9,7 @@
 #include "shared/heap.h"
 #include "shared/map.h"
 #include "worker/agent.h"
+#include "worker/told.h"
 #include "worker/visit.h"
 
 enum agent_state {
@@ -31,6 +33,22 @@ struct agent_fetch_state {
     struct visit *visit;
     struct visit_url *url; /* NULL: the visit's own robots.txt */
     bool sent, answered;
+};
+
+/* A link to be told, as it travels. */
+struct agent_link {
+    struct url_slice text;
+    uint64_t fp; /* told.h */
+};
+
+struct agent_links {
+    struct agent_link *items;
+    size_t count, size, bytes;
+};
+
+struct agent_verdict {
+    Trawl__State state;
+    const char *reason;
 };
 
 struct agent {
@@ -71,6 +89,9 @@ struct agent {
     struct map fetches;  /* struct agent_fetch_state by id */
     uint64_t next_fetch;
     uint32_t transfers; /* running */
+
+    struct told told;
+    struct agent_links links; /* of the result being made */
 
     size_t unacknowledged, link_bytes;         /* results, and the bytes of their links */
     size_t unsynced;                           /* results with records not yet durable */
@@ -117,6 +138,16 @@ int64_t agent_lease_end(const struct agent *a, int64_t made_ms);
 /* What is still queued is reported as untried. */
 void agent_return_queue(struct agent *a, struct visit *v, int64_t now_ms);
 void agent_void_fetches(struct agent *a, struct visit *v, int64_t now_ms);
+
+/* ---- agent_result.c ------------------------------------------------------------------------------------------ */
+
+/* NULL: no memory. */
+struct visit_result *agent_result_new(struct agent *a, const struct visit *v,
+                                      const struct visit_url *u, const struct agent_outcome *o,
+                                      struct agent_verdict verdict);
+/* To be reported, once its record in `segment`, if it is not NULL, is durable. */
+void agent_result_add(struct agent *a, struct visit *v, struct visit_result *r, const char *segment,
+                      int64_t now_ms);
 
 /* ---- agent_call.c, agent_report.c ----------------------------------------------------------------------------- */
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "shared/cost.h"
@@ -412,6 +413,10 @@ static bool set_up_agent(struct loop *l) {
     };
 
     memcpy(config.instance, l->config.instance, sizeof config.instance);
+    if (getrandom(config.link_key, sizeof config.link_key, 0) != sizeof config.link_key) {
+        error_set(&l->err, errno, "no random numbers");
+        return false;
+    }
     l->agent = agent_new(&config);
     l->harvest = harvest_new();
     if (l->agent != NULL && l->harvest != NULL)

@@ -61,6 +61,7 @@ struct visit_result {
     size_t place;      /* as this outcome of the visit's report */
     size_t part;       /* links of it that are in the exchange under way ahead of it; 0: none */
     size_t link_bytes; /* of those not yet acknowledged */
+    const uint64_t *link_fps; /* of the outcome's links (told.h) */
     struct visit_result *next;
 };
 

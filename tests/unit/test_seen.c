@@ -1,6 +1,6 @@
 /* The seen-set against a sorted array, its memory, and the fingerprint against OpenSSL's SipHash. */
-#include "master/fingerprint.h"
 #include "master/seen.h"
+#include "shared/fingerprint.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

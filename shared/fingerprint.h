@@ -1,6 +1,6 @@
 /*
- * fingerprint: the keyed 64-bit hash by which the crawl knows a canonical URL: SipHash-2-4 under the crawl's
- * random 128-bit key, which lives in the crawldb and leaves the master nowhere.
+ * fingerprint: the keyed 64-bit hash by which a canonical URL is known: SipHash-2-4 under a random 128-bit key. The crawl's
+ * lives in the crawldb and leaves the master nowhere; each fetch loop has one of its own, for worker/told.h.
  *
  * Why keyed: two URLs with one fingerprint count as one, and the second would never be fetched. Who can
  * choose URLs but does not know the key must not be able to make that happen. Why not XXH3 with a seed or secret:
@@ -10,8 +10,8 @@
  *
  * By chance, n URLs collide with probability n^2 / 2^65: at 100 million URLs 0.03 %.
  */
-#ifndef TRAWL_MASTER_FINGERPRINT_H
-#define TRAWL_MASTER_FINGERPRINT_H
+#ifndef TRAWL_SHARED_FINGERPRINT_H
+#define TRAWL_SHARED_FINGERPRINT_H
 
 #include <stddef.h>
 #include <stdint.h>

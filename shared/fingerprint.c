@@ -1,4 +1,4 @@
-#include "master/fingerprint.h"
+#include "shared/fingerprint.h"
 
 /* SipHash-2-4 (Aumasson, Bernstein: SipHash: a fast short-input PRF, 2012), as in its reference. */
 
