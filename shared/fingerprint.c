@@ -1,5 +1,8 @@
 #include "shared/fingerprint.h"
 
+#include <endian.h>
+#include <string.h>
+
 /* SipHash-2-4 (Aumasson, Bernstein: SipHash: a fast short-input PRF, 2012), as in its reference. */
 
 struct sip {
@@ -30,8 +33,15 @@ static inline void sip_word(struct sip *s, uint64_t word) {
     s->v0 ^= word;
 }
 
-/* Up to eight bytes, little-endian on every machine. */
-static uint64_t load(const unsigned char *p, size_t n) {
+static uint64_t load_word(const unsigned char *p) {
+    uint64_t word;
+
+    memcpy(&word, p, sizeof word);
+    return le64toh(word);
+}
+
+/* Less than eight bytes. */
+static uint64_t load_rest(const unsigned char *p, size_t n) {
     uint64_t word = 0;
 
     for (size_t i = 0; i < n; i++)
@@ -41,7 +51,7 @@ static uint64_t load(const unsigned char *p, size_t n) {
 
 uint64_t fingerprint(const unsigned char key[16], const void *bytes, size_t len) {
     const unsigned char *p = bytes;
-    uint64_t k0 = load(key, 8), k1 = load(key + 8, 8);
+    uint64_t k0 = load_word(key), k1 = load_word(key + 8);
     struct sip s = {.v0 = k0 ^ 0x736f6d6570736575u,
                     .v1 = k1 ^ 0x646f72616e646f6du,
                     .v2 = k0 ^ 0x6c7967656e657261u,
@@ -49,8 +59,8 @@ uint64_t fingerprint(const unsigned char key[16], const void *bytes, size_t len)
     size_t words = len / 8;
 
     for (size_t i = 0; i < words; i++)
-        sip_word(&s, load(p + 8 * i, 8));
-    sip_word(&s, (uint64_t)len << 56 | load(p + 8 * words, len % 8));
+        sip_word(&s, load_word(p + 8 * i));
+    sip_word(&s, (uint64_t)len << 56 | load_rest(p + 8 * words, len % 8));
     s.v2 ^= 0xff;
     for (int i = 0; i < 4; i++)
         sip_round(&s);

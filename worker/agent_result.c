@@ -50,8 +50,13 @@ static bool choose_links(struct agent *a, const struct visit *v, const struct ag
 
     if (!make_room(l, o->link_count))
         return false;
+    /* All places are asked for before the first is looked at: they are seldom in the cache. */
     for (size_t i = 0; i < o->link_count; i++) {
-        uint64_t fp = told_fingerprint(&a->told, o->links[i].ptr, o->links[i].len);
+        l->items[i].fp = told_fingerprint(&a->told, o->links[i].ptr, o->links[i].len);
+        told_prefetch(&a->told, l->items[i].fp);
+    }
+    for (size_t i = 0; i < o->link_count; i++) {
+        uint64_t fp = l->items[i].fp;
         if (told_has(&a->told, fp))
             continue;
         struct agent_link *link = &l->items[l->count++];

@@ -23,6 +23,11 @@ uint64_t told_fingerprint(const struct told *t, const char *url, size_t len) {
     return fp == 0 ? 1 : fp;
 }
 
+void told_prefetch(const struct told *t, uint64_t fp) {
+    if (t->places != NULL)
+        __builtin_prefetch(&t->places[fp % PLACES]);
+}
+
 bool told_has(const struct told *t, uint64_t fp) {
     return t->places != NULL && t->places[fp % PLACES] == fp;
 }

@@ -25,6 +25,8 @@ struct told {
 void told_init(struct told *t, const unsigned char key[16]);
 void told_release(struct told *t);
 uint64_t told_fingerprint(const struct told *t, const char *url, size_t len);
+/* told_has() will ask for it soon. */
+void told_prefetch(const struct told *t, uint64_t fp);
 bool told_has(const struct told *t, uint64_t fp);
 /* Without memory nothing is remembered. */
 void told_add(struct told *t, const uint64_t *fps, size_t count);
