@@ -14,8 +14,10 @@ variant  := $(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
 B        ?= build$(variant)
 
 PKGS     := libprotobuf-c libcurl libcares libdeflate libxxhash liblz4 libpcre2-8 jansson libmicrohttpd libpsl icu-uc sqlite3 zlib libbrotlidec libzstd libssl libcrypto expat libseccomp
-PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lnng -lrocksdb -lpthread -lm
+# Faster where it is there (shared/gzip_pack.h).
+ISAL     := $(shell pkg-config --exists libisal && echo libisal)
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) $(ISAL) 2>/dev/null) $(if $(ISAL),-DHAVE_ISAL)
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) $(ISAL) 2>/dev/null) -lnng -lrocksdb -lpthread -lm
 
 OPT      ?= -O2 -g
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes $(if $(WERROR),-Werror)

@@ -1,9 +1,9 @@
 #include "shared/warc_write.h"
 
 #include "shared/cost.h"
+#include "shared/gzip_pack.h"
 #include "shared/limits.h"
 
-#include <libdeflate.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +38,7 @@ struct warc_write {
     struct buf head;   /* its HTTP header block, made regular */
     struct buf whole;  /* header, block and end of a record that is compressed in one go */
     struct buf packed; /* the gzip member */
-    struct libdeflate_compressor *compressor;
+    struct gzip_pack *pack;
 
     z_stream stream; /* for big records; made when the first one comes */
     bool has_stream;
@@ -76,13 +76,13 @@ struct warc_write *warc_write_new(int level, struct warc_write_sink sink) {
     buf_init(&w->head, HEAD_BYTES_MAX);
     size_t whole_max = WARC_WRITE_WHOLE_BYTES + FIELDS_BYTES_MAX;
     buf_init(&w->whole, whole_max);
-    w->compressor = libdeflate_alloc_compressor(level);
-    buf_init(&w->packed, libdeflate_gzip_compress_bound(w->compressor, whole_max));
+    w->pack = gzip_pack_new(level);
+    if (w->pack != NULL)
+        buf_init(&w->packed, gzip_pack_bound(w->pack, whole_max));
     w->sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
     w->block_sha1 = EVP_MD_CTX_new();
     w->payload_sha1 = EVP_MD_CTX_new();
-    if (w->compressor == NULL || w->sha1 == NULL || w->block_sha1 == NULL ||
-        w->payload_sha1 == NULL) {
+    if (w->pack == NULL || w->sha1 == NULL || w->block_sha1 == NULL || w->payload_sha1 == NULL) {
         warc_write_free(w);
         return NULL;
     }
@@ -98,7 +98,7 @@ void warc_write_free(struct warc_write *w) {
     EVP_MD_CTX_free(w->payload_sha1);
     EVP_MD_CTX_free(w->block_sha1);
     EVP_MD_free(w->sha1);
-    libdeflate_free_compressor(w->compressor);
+    gzip_pack_free(w->pack);
     buf_release(&w->packed);
     buf_release(&w->whole);
     buf_release(&w->head);
@@ -131,7 +131,11 @@ static void base32(const uint8_t *in, char *out) {
 }
 
 bool warc_write_digest(const void *bytes, size_t len, uint8_t digest[WARC_WRITE_DIGEST_BYTES]) {
-    return EVP_Digest(bytes, len, digest, NULL, EVP_sha1(), NULL) == 1;
+    enum cost_stage was = cost_enter(COST_DIGEST);
+    bool ok = EVP_Digest(bytes, len, digest, NULL, EVP_sha1(), NULL) == 1;
+
+    cost_enter(was);
+    return ok;
 }
 
 void warc_write_digest_text(const uint8_t digest[WARC_WRITE_DIGEST_BYTES],
@@ -422,12 +426,11 @@ static enum warc_write_result pack_whole(struct warc_write *w, const struct bloc
     if (w->whole.failed)
         return WARC_WRITE_NO_MEMORY;
 
-    size_t bound = libdeflate_gzip_compress_bound(w->compressor, w->whole.len);
+    size_t bound = gzip_pack_bound(w->pack, w->whole.len);
     buf_reset(&w->packed);
     if (!buf_reserve(&w->packed, bound))
         return WARC_WRITE_NO_MEMORY;
-    size_t len =
-        libdeflate_gzip_compress(w->compressor, w->whole.data, w->whole.len, w->packed.data, bound);
+    size_t len = gzip_pack(w->pack, w->whole.data, w->whole.len, w->packed.data, bound);
     return len == 0 ? WARC_WRITE_NO_MEMORY : put(w, w->packed.data, len, place);
 }
 

@@ -32,7 +32,7 @@
  * ("X-Crawler-Note: no fields"). A reader that looks for the first CR LF CR LF (warcio does, and reads into
  * the next record when there is none) then finds the end of the header, and only that.
  *
- * Memory: records up to WARC_WRITE_WHOLE_BYTES are gathered and compressed whole by libdeflate. Bigger ones
+ * Memory: records up to WARC_WRITE_WHOLE_BYTES are gathered and compressed whole (gzip_pack.h). Bigger ones
  * go through zlib's stream in pieces, at a quarter of the speed, with no copy of the body anywhere. In a
  * steady state nothing is allocated, but for a small block that OpenSSL 3 takes for each digest.
  *
@@ -42,6 +42,7 @@
 #define TRAWL_SHARED_WARC_WRITE_H
 
 #include "shared/buf.h"
+#include "shared/gzip_pack.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -50,7 +51,7 @@
 enum {
     WARC_WRITE_WHOLE_BYTES = 4 << 20, /* bigger blocks are compressed as a stream */
     WARC_WRITE_LEVEL_DEFAULT = 1,
-    WARC_WRITE_LEVEL_MAX = 12,
+    WARC_WRITE_LEVEL_MAX = GZIP_PACK_LEVEL_MAX,
     WARC_WRITE_DIGEST_BYTES = 20,
     WARC_WRITE_DIGEST_TEXT_SIZE = 5 + 32 + 1, /* "sha1:", base32, NUL */
     WARC_WRITE_ID_BYTES = 16,

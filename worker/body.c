@@ -8,7 +8,7 @@
 
 #include "shared/io.h"
 
-/* What is kept for the next body. */
+/* Kept for the next body, whatever the others have; more is kept while the pool is used to less than a quarter. */
 enum { KEEP_BYTES = 16 * 1024 };
 
 void body_init(struct body *b, struct body_pool *pool) {
@@ -28,7 +28,7 @@ void body_reset(struct body *b, uint64_t max) {
     if (b->fd >= 0)
         close(b->fd);
     b->fd = -1;
-    if (b->memory.size > KEEP_BYTES)
+    if (b->memory.size > KEEP_BYTES && b->pool->bytes > b->pool->bytes_max / 4)
         drop_memory(b);
     buf_reset(&b->memory);
     b->len = 0;
@@ -76,6 +76,17 @@ static bool fits_memory(const struct body *b, size_t n) {
     size_t most = b->pool->bytes < b->pool->bytes_max ? BODY_MEMORY_BYTES : BODY_MEMORY_LOW_BYTES;
 
     return b->len + n <= most;
+}
+
+void body_expect(struct body *b, uint64_t n) {
+    size_t before = b->memory.size;
+
+    if (b->fd >= 0 || n > b->max || n > BODY_MEMORY_BYTES ||
+        b->pool->bytes + n > b->pool->bytes_max)
+        return;
+    if (!buf_reserve(&b->memory, (size_t)n))
+        buf_reset(&b->memory); /* it will be asked for again as it comes */
+    b->pool->bytes += b->memory.size - before;
 }
 
 enum body_result body_append(struct body *b, const void *p, size_t n) {

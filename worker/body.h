@@ -2,7 +2,7 @@
  * body: the bytes of one response's body as they arrive: in memory while they are few, then in a file without
  * a name, so that many large bodies at once do not take the memory of the process.
  *
- *     body_append() ...; body_view(&b, &p, &n); body_reset(&b);
+ *     body_reset(&b, max); body_append() ...; body_view(&b, &p, &n); body_reset(&b);
  *
  * A loop's bodies share a pool, which says how much memory they may take together: a body moves to disk at
  * BODY_MEMORY_BYTES, or at BODY_MEMORY_LOW_BYTES once the pool is used up. One owner: the loop's thread.
@@ -45,6 +45,8 @@ void body_init(struct body *b, struct body_pool *pool);
 /* Empties it, for a body of at most `max` bytes. */
 void body_reset(struct body *b, uint64_t max);
 void body_release(struct body *b);
+/* `n` bytes will come, it is said: a hint, before the first of them. */
+void body_expect(struct body *b, uint64_t n);
 enum body_result body_append(struct body *b, const void *p, size_t n);
 /* All of it, until the next call; NUL-terminated only by chance. False: errno says why. */
 bool body_view(struct body *b, const char **p, size_t *n);

@@ -377,6 +377,8 @@ static void run(struct loop *l) {
         if (l->over)
             break;
         int timeout_ms = wait_ms(l);
+        cost_enter(COST_TRANSFER);
+        transfers_watch(l->transfers);
         cost_enter(COST_IDLE);
         int n = epoll_wait(l->epoll_fd, events, EVENTS, timeout_ms);
         cost_enter(COST_OTHER);

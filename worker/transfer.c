@@ -17,6 +17,7 @@
 #include "shared/sitemap.h"
 #include "worker/conditional.h"
 #include "worker/fence.h"
+#include "worker/watches.h"
 
 enum {
     CONNECT_TIMEOUT_MS = 10 * 1000,
@@ -33,6 +34,7 @@ enum {
 struct transfers {
     struct transfers_config config;
     CURLM *multi;
+    struct watches watches;
     struct curl_slist *headers;
     char *user_agent;
     uint32_t timeout_ms;
@@ -103,6 +105,7 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
 static int on_close(void *arg, curl_socket_t fd) {
     struct transfers *ts = arg;
 
+    watches_forget(&ts->watches, fd);
     return sockets_close(ts->config.sockets, fd);
 }
 
@@ -162,10 +165,20 @@ static size_t on_header(char *p, size_t one, size_t n, void *arg) {
     return t->framing == HEADERS_FRAMING_FINE ? n : 0;
 }
 
+/* What the server says that will come is made room for at once. */
+static void expect_body(struct transfer *t) {
+    curl_off_t len = 0;
+
+    if (curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &len) == CURLE_OK && len > 0)
+        body_expect(&t->body, (uint64_t)len);
+}
+
 static size_t on_body(char *p, size_t one, size_t n, void *arg) {
     struct transfer *t = arg;
 
     (void)one;
+    if (t->body.len == 0)
+        expect_body(t);
     switch (body_append(&t->body, p, n)) {
     case BODY_OK:
         t->all->bytes_in += n;
@@ -183,22 +196,15 @@ static size_t on_body(char *p, size_t one, size_t n, void *arg) {
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known) {
     struct transfers *ts = arg;
-    struct epoll_event ev = {.data.u64 = (uint64_t)ts->config.tag << 32 | (uint32_t)fd};
+    uint32_t events = 0;
 
     (void)easy;
-    if (what == CURL_POLL_REMOVE) {
-        (void)epoll_ctl(ts->config.epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-        return 0;
-    }
-    if (what & CURL_POLL_IN)
-        ev.events |= EPOLLIN;
-    if (what & CURL_POLL_OUT)
-        ev.events |= EPOLLOUT;
-    if (known == NULL ||
-        (epoll_ctl(ts->config.epoll_fd, EPOLL_CTL_MOD, fd, &ev) != 0 && errno == ENOENT)) {
-        (void)epoll_ctl(ts->config.epoll_fd, EPOLL_CTL_ADD, fd, &ev);
-        curl_multi_assign(ts->multi, fd, ts);
-    }
+    (void)known;
+    if (what == CURL_POLL_IN || what == CURL_POLL_INOUT)
+        events |= EPOLLIN;
+    if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
+        events |= EPOLLOUT;
+    (void)watches_set(&ts->watches, fd, events); /* or the transfer ends by its timeout */
     return 0;
 }
 
@@ -867,6 +873,7 @@ struct transfers *transfers_new(const struct transfers_config *config, struct er
     }
     ts->config = *config;
     ts->timer_ms = INT64_MAX;
+    watches_init(&ts->watches, config->epoll_fd, config->tag);
     ts->transfers = calloc(config->max, sizeof *ts->transfers);
     ts->multi = curl_multi_init();
     ts->headers = curl_slist_append(NULL, TRANSFER_ACCEPT_ENCODING);
@@ -899,6 +906,7 @@ void transfers_free(struct transfers *ts) {
     }
     if (ts->multi != NULL)
         curl_multi_cleanup(ts->multi);
+    watches_release(&ts->watches);
     curl_slist_free_all(ts->headers);
     free(ts->transfers);
     free(ts->user_agent);
@@ -918,6 +926,10 @@ bool transfers_set_options(struct transfers *ts, const char *user_agent, uint32_
     ts->cookies = cookies;
     ts->options_version++;
     return true;
+}
+
+void transfers_watch(struct transfers *ts) {
+    watches_apply(&ts->watches);
 }
 
 uint32_t transfers_running(const struct transfers *ts) {

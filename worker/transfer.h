@@ -138,6 +138,8 @@ bool transfer_header(const struct transfer *t, const char *name, unsigned nth, c
                      size_t *value_len);
 
 void transfers_socket_event(struct transfers *ts, int fd, uint32_t epoll_events);
+/* Before epoll_wait(): what is waited for since the last time. */
+void transfers_watch(struct transfers *ts);
 /* When transfers_tick() is due, on fence_now_ms()'s clock; INT64_MAX: never. */
 int64_t transfers_next_ms(const struct transfers *ts);
 void transfers_tick(struct transfers *ts, int64_t now_ms);
