@@ -298,10 +298,12 @@ static void handle_session(struct core *c, struct now now, struct session *s,
     case TRAWL__REQUEST__BODY_EXCHANGE:
         exchange_handle(c, now, s, r->exchange, reply);
         break;
-    default:
+    case TRAWL__REQUEST__BODY_LEAVE:
         meter_told(c, s->worker, r->leave->cost_us, r->leave->n_cost_us);
         session_end(c, now, s, SESSION_LEFT);
         core_check_end(c, now);
+        break;
+    default:
         break;
     }
 }

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "master/core_state.h"
-#include "shared/fingerprint.h"
 #include "master/recrawl.h"
+#include "shared/fingerprint.h"
 #include "shared/limits.h"
 
 /* Fingerprints gather and go into the set together: each is a cache miss, and so they overlap. */
@@ -291,9 +291,18 @@ static bool load_jobs(struct core *c, struct now now) {
     return !c->failed;
 }
 
-bool load_crawl(struct core *c, struct now now, const unsigned char random16[16]) {
-    enum { MANY = 1 << 16 };
+/* Numbers reserved at a time. */
+enum { MANY = 1 << 16 };
 
+/* A crawl's first session has a number that no other crawl's has: a worker that outlives the master of one must not be
+ * taken for a session of the next at the same address. 48 bits, the rest is for those that follow. */
+static void load_sessions(struct core *c) {
+    load_counter(c, &c->sessions, "next_session", MANY);
+    if (c->sessions.limit == 0)
+        c->sessions.next = (fingerprint(c->key, "session", 7) >> 16) + 1;
+}
+
+bool load_crawl(struct core *c, struct now now, const unsigned char random16[16]) {
     load_key(c, random16);
     snprintf(c->crawl, sizeof c->crawl, "%016llx",
              (unsigned long long)fingerprint(c->key, "crawl", 5));
@@ -301,7 +310,7 @@ bool load_crawl(struct core *c, struct now now, const unsigned char random16[16]
     core_put_number(c, "term", c->term);
     load_counter(c, &c->seqs, "next_seq", MANY);
     load_counter(c, &c->attempts, "next_attempt", MANY);
-    load_counter(c, &c->sessions, "next_session", MANY);
+    load_sessions(c);
     load_counter(c, &c->job_numbers, "next_job", 1);
     c->next_segment = 1;
     if (!c->options->jobs_only && !recrawl_prepare(c, c->options->recrawl))
