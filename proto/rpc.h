@@ -8,8 +8,8 @@
  *     client: rpc_lines_send(l, line, ...) -> rpc_lines_fd() readable -> rpc_lines_take(l, &answer)
  *
  * A request may be delivered twice or answered in vain: handlers are idempotent, and a reply that
- * "succeeded" may never have arrived. Nothing is resent here: whoever asked asks again. Messages are at
- * most LIMIT_WIRE_BYTES. Addresses are tcp://host:port.
+ * "succeeded" may never have arrived. Nothing is resent here: whoever asked asks again. Messages have at
+ * most 64 bytes less than LIMIT_WIRE_BYTES; longer ones are not sent. Addresses are tcp://host:port.
  *
  * Threads: the server's handler is called on nng's threads, several at once. rpc_server_reply() may be
  * called from any thread. A client may be used by any thread; an rpc_lines belongs to one thread, and its

@@ -140,8 +140,10 @@ bool rpc_call_sync(struct rpc_client *c, const void *bytes, size_t len, unsigned
 
     buf_reset(reply);
     nng_msg *request = rpc_nng_message(bytes, len);
-    if (request == NULL)
+    if (request == NULL) {
+        rv = len > RPC_NNG_BYTES_MAX ? NNG_EMSGSIZE : NNG_ENOMEM;
         goto out;
+    }
     if ((rv = nng_ctx_open(&ctx, c->socket)) != 0 || (rv = nng_aio_alloc(&aio, NULL, NULL)) != 0) {
         nng_msg_free(request);
         goto out;

@@ -87,7 +87,7 @@ bool rpc_nng_close(nng_socket socket) {
 nng_msg *rpc_nng_message(const void *bytes, size_t len) {
     nng_msg *m;
 
-    if (nng_msg_alloc(&m, 0) != 0)
+    if (len > RPC_NNG_BYTES_MAX || nng_msg_alloc(&m, 0) != 0)
         return NULL;
     if (nng_msg_append(m, bytes, len) == 0)
         return m;

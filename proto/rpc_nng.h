@@ -9,10 +9,15 @@
 #include <stddef.h>
 
 #include "shared/error.h"
+#include "shared/limits.h"
 
 /* "`what` `address`: nng's reason". */
 void rpc_nng_error(struct error *err, int rv, const char *what, const char *address);
-/* A message with a copy of the bytes; NULL: no memory. */
+/* nng's own headers count in what the other end takes. */
+enum { RPC_NNG_BYTES_MAX = LIMIT_WIRE_BYTES - 64 };
+
+/* A message with a copy of the bytes; NULL: no memory, or more than RPC_NNG_BYTES_MAX. The other end would drop the connection for
+ * those, in the middle of the message, which nng 1.5 does not always survive: it may never close its socket afterwards. */
 nng_msg *rpc_nng_message(const void *bytes, size_t len);
 /* nng_close() with traffic in flight can hang for ever: it runs in a thread of its own, which is left behind
  * (false) when it takes longer than a few seconds. Stop aios and close contexts first. */

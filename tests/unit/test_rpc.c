@@ -128,7 +128,9 @@ static void test_echo(void **state) {
     char *big = calloc(1, LIMIT_WIRE_BYTES);
     assert_true(rpc_call_sync(c, big, LIMIT_WIRE_BYTES - 64, 20000, &reply, &err));
     assert_int_equal(reply.len, LIMIT_WIRE_BYTES - 64);
-    assert_false(rpc_call_sync(c, big, LIMIT_WIRE_BYTES, 1000, &reply, &err));
+    assert_false(rpc_call_sync(c, big, LIMIT_WIRE_BYTES - 63, 20000, &reply, &err));
+    assert_non_null(strstr(err.text, "message too large"));
+    assert_true(rpc_call_sync(c, "still there", 11, 20000, &reply, &err));
     free(big);
     buf_release(&reply);
     assert_true(rpc_client_free(c));
