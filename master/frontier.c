@@ -6,11 +6,11 @@
 #include <string.h>
 
 #include "master/core_state.h"
-#include "shared/fingerprint.h"
 #include "master/recrawl.h"
 #include "master/trial.h"
 #include "master/tries.h"
 #include "shared/domain.h"
+#include "shared/fingerprint.h"
 #include "shared/limits.h"
 #include "shared/netaddr.h"
 #include "shared/robots.h"

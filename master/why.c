@@ -4,9 +4,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "shared/fingerprint.h"
 #include "master/record.h"
 #include "proto/wire.h"
+#include "shared/fingerprint.h"
 #include "shared/json_out.h"
 #include "shared/limits.h"
 #include "shared/robots.h"
