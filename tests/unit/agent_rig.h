@@ -131,4 +131,19 @@ static void grant(struct rig *r) {
     answer(r, AGENT_CALL, &reply);
 }
 
+/* Until the only page of the grant is being fetched. */
+static inline uint64_t start_granted(struct rig *r) {
+    struct agent_effect e;
+    struct agent_fetch f;
+
+    while (r->resolving == NULL && agent_poll(r->agent, r->now_ms, &e))
+        if (e.kind == AGENT_RESOLVE)
+            r->resolving = e.visit;
+    assert_non_null(r->resolving);
+    agent_resolved(r->agent, r->now_ms, r->resolving, address, sizeof address, false, NULL);
+    assert_true(agent_next_fetch(r->agent, r->now_ms, &f));
+    assert_true(!f.robots && agent_sent(r->agent, r->now_ms, f.fetch));
+    return f.fetch;
+}
+
 #endif

@@ -1,21 +1,10 @@
 /* agent: what the end of a lease does to what is under way. */
 #include "tests/unit/agent_rig.h"
 
-/* Until the only page of the grant is being fetched. */
 static uint64_t start_page(struct rig *r) {
-    struct agent_effect e;
-    struct agent_fetch f;
-
     let_register(r);
     grant(r);
-    while (r->resolving == NULL && agent_poll(r->agent, r->now_ms, &e))
-        if (e.kind == AGENT_RESOLVE)
-            r->resolving = e.visit;
-    assert_non_null(r->resolving);
-    agent_resolved(r->agent, r->now_ms, r->resolving, address, sizeof address, false, NULL);
-    assert_true(agent_next_fetch(r->agent, r->now_ms, &f));
-    assert_true(!f.robots && agent_sent(r->agent, r->now_ms, f.fetch));
-    return f.fetch;
+    return start_granted(r);
 }
 
 /* The page is given back with the visit, and nothing is said of its server. */

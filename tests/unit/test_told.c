@@ -11,20 +11,6 @@ static const struct url_slice menu[] = {LINK("http://a.example/x"), LINK("http:/
 static const struct url_slice more[] = {LINK("http://a.example/x"), LINK("http://a.example/y"),
                                         LINK("http://b.example/")};
 
-static uint64_t start_page(struct rig *r) {
-    struct agent_effect e;
-    struct agent_fetch f;
-
-    while (r->resolving == NULL && agent_poll(r->agent, r->now_ms, &e))
-        if (e.kind == AGENT_RESOLVE)
-            r->resolving = e.visit;
-    assert_non_null(r->resolving);
-    agent_resolved(r->agent, r->now_ms, r->resolving, address, sizeof address, false, NULL);
-    assert_true(agent_next_fetch(r->agent, r->now_ms, &f));
-    assert_true(!f.robots && agent_sent(r->agent, r->now_ms, f.fetch));
-    return f.fetch;
-}
-
 /* The exchange that tells of a page with these links. */
 static const Trawl__Exchange *told(struct rig *r, uint64_t fetch, const struct url_slice *links,
                                    size_t count) {
@@ -90,7 +76,7 @@ static void test_not_again(void **state) {
     (void)state;
     begin(&r);
     join(&r);
-    const Trawl__Exchange *x = told(&r, start_page(&r), menu, 2);
+    const Trawl__Exchange *x = told(&r, start_granted(&r), menu, 2);
     assert_link(outcome(x), 0, "/x");
     assert_link(outcome(x), 1, "http://b.example/");
     answer_visit(&r, x->number, false);
@@ -107,7 +93,7 @@ static void test_refused(void **state) {
     (void)state;
     begin(&r);
     join(&r);
-    const Trawl__Exchange *x = told(&r, start_page(&r), menu, 2);
+    const Trawl__Exchange *x = told(&r, start_granted(&r), menu, 2);
     answer_visit(&r, x->number, true);
     x = told(&r, next_page(&r), more, 3);
     assert_int_equal(outcome(x)->n_links, 3);
@@ -122,14 +108,14 @@ static void test_new_session(void **state) {
     (void)state;
     begin(&r);
     join(&r);
-    const Trawl__Exchange *x = told(&r, start_page(&r), menu, 2);
+    const Trawl__Exchange *x = told(&r, start_granted(&r), menu, 2);
     answer_visit(&r, x->number, false);
     (void)told(&r, next_page(&r), more, 3);
     gone.code = TRAWL__CODE__UNKNOWN_SESSION;
     answer(&r, AGENT_CALL, &gone);
     r.resolving = NULL;
     join(&r);
-    x = told(&r, start_page(&r), menu, 2);
+    x = told(&r, start_granted(&r), menu, 2);
     assert_int_equal(outcome(x)->n_links, 2);
     end(&r);
 }
