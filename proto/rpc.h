@@ -49,7 +49,7 @@ void rpc_server_reply(struct rpc_call *call, const void *bytes, size_t len);
 /* The client gets no answer. */
 void rpc_server_drop(struct rpc_call *call);
 /* Closes everything. When it returns no handler runs and none will; calls not yet replied to stay valid, to be
- * replied to in vain or not at all. Takes about 0.1 s, for replies on their way. False: nng hangs in closing;
+ * replied to in vain or not at all. While somebody is connected it takes up to 0.1 s, for replies on their way. False: nng hangs in closing;
  * what it holds is left to the end of the process. Must not be called by a handler. */
 bool rpc_server_stop(struct rpc_server *s);
 /* After rpc_server_stop(), and when nobody holds a call any more. NULL is fine. */
@@ -70,6 +70,8 @@ struct rpc_client *rpc_client_new(const char *address, enum rpc_dial dial, struc
 bool rpc_client_free(struct rpc_client *c);
 /* How often a connection was made so far; 0: never reached. */
 uint64_t rpc_client_connections(const struct rpc_client *c);
+/* `eventfd` is the caller's, and outlives the client: each connection that is made from now on adds 1 to it. */
+void rpc_client_tell(struct rpc_client *c, int eventfd);
 /* Drops the connection (of a peer that has been silent for too long) and makes a new one. */
 void rpc_client_reconnect(struct rpc_client *c);
 

@@ -32,6 +32,7 @@ struct rpc_client {
     nng_pipe pipe; /* the last that was made */
     bool connected;
     uint64_t connections;
+    int tell_fd; /* -1: nobody wants to know */
 };
 
 static void client_pipe(nng_pipe pipe, nng_pipe_ev event, void *arg) {
@@ -42,6 +43,8 @@ static void client_pipe(nng_pipe pipe, nng_pipe_ev event, void *arg) {
         c->pipe = pipe;
         c->connected = true;
         c->connections++;
+        if (c->tell_fd >= 0)
+            (void)!write(c->tell_fd, &(uint64_t){1}, sizeof(uint64_t));
     } else if (nng_pipe_id(pipe) == nng_pipe_id(c->pipe)) {
         c->connected = false;
     }
@@ -74,6 +77,7 @@ struct rpc_client *rpc_client_new(const char *address, enum rpc_dial dial, struc
 
     if (c != NULL) {
         pthread_mutex_init(&c->lock, NULL);
+        c->tell_fd = -1;
         int n = snprintf(c->address, sizeof c->address, "%s", address);
         rv = n < 0 || (size_t)n >= sizeof c->address ? NNG_EADDRINVAL : client_dial(c, dial);
     }
@@ -101,6 +105,12 @@ uint64_t rpc_client_connections(const struct rpc_client *c) {
     uint64_t n = c->connections;
     pthread_mutex_unlock(&locked->lock);
     return n;
+}
+
+void rpc_client_tell(struct rpc_client *c, int eventfd) {
+    pthread_mutex_lock(&c->lock);
+    c->tell_fd = eventfd;
+    pthread_mutex_unlock(&c->lock);
 }
 
 void rpc_client_reconnect(struct rpc_client *c) {

@@ -11,7 +11,6 @@
 #include <arpa/inet.h>
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/rep.h>
-#include <nng/supplemental/util/platform.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +21,7 @@
 #include "shared/limits.h"
 #include "shared/map.h"
 
-enum { PEER_BYTES = 64, CLOSE_LINGER_MS = 100 /* for replies on their way */ };
+enum { PEER_BYTES = 64, CLOSE_LINGER_MS = 100 /* for replies on their way, to who is still there */ };
 
 struct rpc_call {
     struct rpc_server *server;
@@ -40,7 +39,7 @@ struct rpc_server {
     bool socket_open;
     char address[160];
     pthread_mutex_t lock;
-    pthread_cond_t idle;
+    pthread_cond_t idle; /* of threads inside, or of peers */
     bool stopping;
     unsigned users;   /* threads inside rpc_server_reply() or _drop() */
     struct map peers; /* char[PEER_BYTES] by pipe number */
@@ -112,6 +111,8 @@ static void peer_removed(nng_pipe pipe, nng_pipe_ev event, void *arg) {
     (void)event;
     pthread_mutex_lock(&s->lock);
     free(map_remove(&s->peers, (uint64_t)nng_pipe_id(pipe)));
+    if (s->peers.count == 0 && s->stopping)
+        pthread_cond_signal(&s->idle);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -230,6 +231,15 @@ static int server_calls(struct rpc_server *s) {
     return 0;
 }
 
+static void init_idle(struct rpc_server *s) {
+    pthread_condattr_t attr;
+
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->idle, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
 struct rpc_server *rpc_server_new(const struct rpc_server_config *config, struct error *err) {
     struct rpc_server *s = calloc(1, sizeof *s + config->contexts * sizeof(struct rpc_call));
     int rv = NNG_ENOMEM;
@@ -237,7 +247,7 @@ struct rpc_server *rpc_server_new(const struct rpc_server_config *config, struct
     if (s != NULL) {
         s->config = *config;
         pthread_mutex_init(&s->lock, NULL);
-        pthread_cond_init(&s->idle, NULL);
+        init_idle(s);
         map_init(&s->peers);
         rv = server_listen(s);
         if (rv == 0)
@@ -258,14 +268,25 @@ const char *rpc_server_address(const struct rpc_server *s) {
     return s->address;
 }
 
+/* Until the replies have left, or nobody is there to get one. */
+static void linger(struct rpc_server *s) {
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += CLOSE_LINGER_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    while (s->peers.count > 0 && pthread_cond_timedwait(&s->idle, &s->lock, &until) == 0)
+        ;
+}
+
 bool rpc_server_stop(struct rpc_server *s) {
     pthread_mutex_lock(&s->lock);
     s->stopping = true;
     while (s->users > 0)
         pthread_cond_wait(&s->idle, &s->lock);
+    linger(s);
     pthread_mutex_unlock(&s->lock);
-    if (s->call_count > 0)
-        nng_msleep(CLOSE_LINGER_MS);
     for (unsigned i = 0; i < s->call_count; i++) {
         struct rpc_call *call = &s->calls[i];
         if (call->in != NULL)

@@ -75,7 +75,7 @@ static void stop(struct worker *w) {
     drain_loops(w);
 }
 
-/* Waits for a signal, the end of a loop or the time. */
+/* Waits for a signal, a connection to the master, the end of a loop or the time. */
 static void await(struct worker *w, int timeout_ms) {
     struct pollfd p = {.fd = w->wake_fd, .events = POLLIN};
     uint64_t count;
@@ -96,6 +96,7 @@ static bool reach_master(struct worker *w) {
     w->client = rpc_client_new(w->config->master, RPC_DIAL_BACKGROUND, w->err);
     if (w->client == NULL)
         return false;
+    rpc_client_tell(w->client, w->wake_fd);
     while (rpc_client_connections(w->client) == 0) {
         int64_t now_ms = fence_now_ms();
         if (w->config->connect_timeout_ms > 0 &&
