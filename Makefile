@@ -14,10 +14,12 @@ variant  := $(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
 B        ?= build$(variant)
 
 PKGS     := libprotobuf-c libcurl libcares libdeflate libxxhash liblz4 libpcre2-8 jansson libmicrohttpd libpsl icu-uc sqlite3 zlib libbrotlidec libzstd libssl libcrypto expat libseccomp
-# Faster where it is there (shared/gzip_pack.h).
+# Faster where they are there (shared/gzip_pack.h, shared/digest.h).
 ISAL     := $(shell pkg-config --exists libisal && echo libisal)
-PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) $(ISAL) 2>/dev/null) $(if $(ISAL),-DHAVE_ISAL)
-PKG_LIBS := $(shell pkg-config --libs $(PKGS) $(ISAL) 2>/dev/null) -lnng -lrocksdb -lpthread -lm
+IPSEC_MB := $(shell echo '\#include <intel-ipsec-mb.h>' | $(CC) -E - >/dev/null 2>&1 && echo -lIPSec_MB)
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) $(ISAL) 2>/dev/null) $(if $(ISAL),-DHAVE_ISAL) \
+              $(if $(IPSEC_MB),-DHAVE_IPSEC_MB)
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) $(ISAL) 2>/dev/null) $(IPSEC_MB) -lnng -lrocksdb -lpthread -lm
 
 OPT      ?= -O2 -g
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes $(if $(WERROR),-Werror)

@@ -12,8 +12,8 @@ build="gcc:gcc make:make pkg-config:pkg-config libc6-dev protobuf-c-compiler lib
     libcurl4-openssl-dev libc-ares-dev librocksdb-dev libdeflate-dev libxxhash-dev liblz4-dev libpcre2-dev libjansson-dev
     libpsl-dev libicu-dev libsqlite3-dev libseccomp-dev zlib1g-dev libbrotli-dev libzstd-dev libssl-dev libexpat1-dev
     libmicrohttpd-dev"
-# Intel's igzip, which Debian builds for few machines.
-case $(dpkg --print-architecture) in amd64) build+=" libisal-dev" ;; esac
+# Intel's igzip and multi-buffer digests, which Debian builds for few machines.
+case $(dpkg --print-architecture) in amd64) build+=" libisal-dev libipsec-mb-dev" ;; esac
 test="libcmocka-dev libgumbo-dev nginx-light:nginx python3:python3 nodejs:node npm:npm iproute2:ip python3-doc
     curl:curl ca-certificates dnsmasq-base:dnsmasq tmux:tmux mount:mount"
 lint="clang:clang clang-format:clang-format clang-tidy:clang-tidy cppcheck:cppcheck shellcheck:shellcheck

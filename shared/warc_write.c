@@ -4,11 +4,9 @@
 #include "shared/gzip_pack.h"
 #include "shared/limits.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/random.h>
 #include <time.h>
 #include <zlib.h>
@@ -17,10 +15,9 @@ enum {
     RANDOM_BYTES =
         256 * WARC_WRITE_ID_BYTES, /* 256 is what getrandom() never cuts short; so in parts */
     RANDOM_PART_BYTES = 256,
-    FIELDS_BYTES_MAX = 64 * 1024,
-    HEAD_BYTES_MAX = 2 * LIMIT_HEADER_BYTES,
     STREAM_BYTES = 64 * 1024, /* of zlib's output at a time */
     INPUT_PART_BYTES = 1 << 30,
+    END_BYTES = 4, /* the empty line behind a block */
     ZLIB_MEMORY_LEVEL = 8
 };
 
@@ -34,33 +31,20 @@ struct warc_write {
     bool has_info; /* the file began with a warcinfo record of this writer */
     uint8_t info_id[WARC_WRITE_ID_BYTES];
 
-    struct buf fields; /* the WARC header of the record being written */
-    struct buf head;   /* its HTTP header block, made regular */
-    struct buf whole;  /* header, block and end of a record that is compressed in one go */
-    struct buf packed; /* the gzip member */
+    struct buf fields;        /* the WARC header of the record being written */
+    struct warc_block *block; /* of records that come without */
+    struct buf packed;        /* the gzip member */
     struct gzip_pack *pack;
 
     z_stream stream; /* for big records; made when the first one comes */
     bool has_stream;
     unsigned char *stream_out; /* STREAM_BYTES */
 
-    EVP_MD *sha1;
-    EVP_MD_CTX *block_sha1, *payload_sha1;
-
     uint8_t random[RANDOM_BYTES];
     size_t random_used;
 
     time_t date_second; /* what date_text stands for */
     char date_text[32]; /* "YYYY-MM-DDThh:mm:ss" */
-};
-
-/* A record's parts, ready to be compressed. */
-struct block {
-    const char *head;
-    size_t head_len;
-    const struct warc_write_piece *body;
-    size_t body_count;
-    uint64_t len; /* of head and body */
 };
 
 struct warc_write *warc_write_new(int level, struct warc_write_sink sink) {
@@ -72,17 +56,13 @@ struct warc_write *warc_write_new(int level, struct warc_write_sink sink) {
     w->sink = sink;
     w->level = level;
     w->random_used = sizeof w->random;
-    buf_init(&w->fields, FIELDS_BYTES_MAX);
-    buf_init(&w->head, HEAD_BYTES_MAX);
-    size_t whole_max = WARC_WRITE_WHOLE_BYTES + FIELDS_BYTES_MAX;
-    buf_init(&w->whole, whole_max);
+    buf_init(&w->fields, WARC_BLOCK_FIELDS_BYTES);
+    w->block = warc_block_new();
     w->pack = gzip_pack_new(level);
     if (w->pack != NULL)
-        buf_init(&w->packed, gzip_pack_bound(w->pack, whole_max));
-    w->sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
-    w->block_sha1 = EVP_MD_CTX_new();
-    w->payload_sha1 = EVP_MD_CTX_new();
-    if (w->pack == NULL || w->sha1 == NULL || w->block_sha1 == NULL || w->payload_sha1 == NULL) {
+        buf_init(&w->packed, gzip_pack_bound(w->pack, (size_t)WARC_BLOCK_FIELDS_BYTES +
+                                                          WARC_WRITE_WHOLE_BYTES + END_BYTES));
+    if (w->pack == NULL || w->block == NULL) {
         warc_write_free(w);
         return NULL;
     }
@@ -95,13 +75,9 @@ void warc_write_free(struct warc_write *w) {
     if (w->has_stream)
         deflateEnd(&w->stream);
     free(w->stream_out);
-    EVP_MD_CTX_free(w->payload_sha1);
-    EVP_MD_CTX_free(w->block_sha1);
-    EVP_MD_free(w->sha1);
     gzip_pack_free(w->pack);
+    warc_block_free(w->block);
     buf_release(&w->packed);
-    buf_release(&w->whole);
-    buf_release(&w->head);
     buf_release(&w->fields);
     free(w);
 }
@@ -128,14 +104,6 @@ static void base32(const uint8_t *in, char *out) {
         for (size_t k = 0; k < 8; k++)
             out[k] = digits[bits >> (35 - 5 * k) & 31];
     }
-}
-
-bool warc_write_digest(const void *bytes, size_t len, uint8_t digest[WARC_WRITE_DIGEST_BYTES]) {
-    enum cost_stage was = cost_enter(COST_DIGEST);
-    bool ok = EVP_Digest(bytes, len, digest, NULL, EVP_sha1(), NULL) == 1;
-
-    cost_enter(was);
-    return ok;
 }
 
 void warc_write_digest_text(const uint8_t digest[WARC_WRITE_DIGEST_BYTES],
@@ -319,88 +287,6 @@ static void add_revisit(struct warc_write *w, const struct warc_write_record *r)
     }
 }
 
-/* The digests. */
-
-static bool digest_block(struct warc_write *w, const struct block *b, bool with_payload,
-                         uint8_t *block, uint8_t *payload) {
-    enum cost_stage was = cost_enter(COST_DIGEST);
-    bool ok = EVP_DigestInit_ex2(w->block_sha1, w->sha1, NULL) == 1 &&
-              EVP_DigestUpdate(w->block_sha1, b->head, b->head_len) == 1 &&
-              (!with_payload || EVP_DigestInit_ex2(w->payload_sha1, w->sha1, NULL) == 1);
-
-    for (size_t i = 0; ok && i < b->body_count; i++) {
-        ok = EVP_DigestUpdate(w->block_sha1, b->body[i].bytes, b->body[i].len) == 1;
-        if (ok && with_payload)
-            ok = EVP_DigestUpdate(w->payload_sha1, b->body[i].bytes, b->body[i].len) == 1;
-    }
-    ok = ok && EVP_DigestFinal_ex(w->block_sha1, block, NULL) == 1 &&
-         (!with_payload || EVP_DigestFinal_ex(w->payload_sha1, payload, NULL) == 1);
-    cost_enter(was);
-    return ok;
-}
-
-/* The HTTP header block. */
-
-static bool is_blank(const char *line, size_t len) {
-    for (size_t i = 0; i < len; i++)
-        if (line[i] != ' ' && line[i] != '\t' && line[i] != '\r' && line[i] != '\v' &&
-            line[i] != '\f')
-            return false;
-    return true;
-}
-
-static bool is_transfer_encoding(const char *line, size_t len) {
-    static const char name[] = "transfer-encoding";
-    size_t name_len = sizeof name - 1;
-
-    if (len <= name_len || strncasecmp(line, name, name_len) != 0)
-        return false;
-    while (name_len < len && (line[name_len] == ' ' || line[name_len] == '\t'))
-        name_len++;
-    return name_len < len && line[name_len] == ':';
-}
-
-static void add_line(struct warc_write *w, const struct warc_write_record *r, const char *line,
-                     size_t len) {
-    if (r->type == WARC_WRITE_RESPONSE && is_transfer_encoding(line, len))
-        buf_append_str(&w->head, "X-Crawler-");
-    buf_append(&w->head, line, len);
-    buf_append(&w->head, "\r\n", 2);
-}
-
-/* Makes w->head of what the server sent, as the header says. */
-static enum warc_write_result regular_head(struct warc_write *w,
-                                           const struct warc_write_record *r) {
-    size_t lines = 0;
-    bool is_over = false;
-
-    if (r->type != WARC_WRITE_REQUEST && (r->head_len < 5 || memcmp(r->head, "HTTP/", 5) != 0))
-        return WARC_WRITE_INVALID;
-    buf_reset(&w->head);
-    for (size_t at = 0; at < r->head_len;) {
-        const char *line = r->head + at;
-        const char *end = memchr(line, '\n', r->head_len - at);
-        size_t len = end != NULL ? (size_t)(end - line) : r->head_len - at;
-
-        at += len + 1;
-        while (len > 0 && line[len - 1] == '\r')
-            len--;
-        if (is_over || (len == 0 && lines == 0))
-            return WARC_WRITE_INVALID;
-        if (!is_blank(line, len)) {
-            add_line(w, r, line, len);
-            lines++;
-        }
-        is_over = len == 0;
-    }
-    if (lines == 1)
-        buf_append_str(&w->head, "X-Crawler-Note: no fields\r\n");
-    buf_append(&w->head, "\r\n", 2);
-    if (!w->head.failed)
-        return WARC_WRITE_OK;
-    return r->head_len > LIMIT_HEADER_BYTES ? WARC_WRITE_INVALID : WARC_WRITE_NO_MEMORY;
-}
-
 /* Compression. */
 
 static enum warc_write_result put(struct warc_write *w, const void *bytes, size_t len,
@@ -415,22 +301,18 @@ static enum warc_write_result put(struct warc_write *w, const void *bytes, size_
     return WARC_WRITE_OK;
 }
 
-static enum warc_write_result pack_whole(struct warc_write *w, const struct block *b,
+/* The record's header goes right in front of its block. */
+static enum warc_write_result pack_whole(struct warc_write *w, struct warc_block *b,
                                          struct warc_write_place *place) {
-    buf_reset(&w->whole);
-    buf_append(&w->whole, w->fields.data, w->fields.len);
-    buf_append(&w->whole, b->head, b->head_len);
-    for (size_t i = 0; i < b->body_count; i++)
-        buf_append(&w->whole, b->body[i].bytes, b->body[i].len);
-    buf_append(&w->whole, "\r\n\r\n", 4);
-    if (w->whole.failed)
-        return WARC_WRITE_NO_MEMORY;
+    char *record = b->bytes.data + WARC_BLOCK_FIELDS_BYTES - w->fields.len;
+    size_t record_len = w->fields.len + (size_t)b->len + END_BYTES;
+    size_t bound = gzip_pack_bound(w->pack, record_len);
 
-    size_t bound = gzip_pack_bound(w->pack, w->whole.len);
+    memcpy(record, w->fields.data, w->fields.len);
     buf_reset(&w->packed);
     if (!buf_reserve(&w->packed, bound))
         return WARC_WRITE_NO_MEMORY;
-    size_t len = gzip_pack(w->pack, w->whole.data, w->whole.len, w->packed.data, bound);
+    size_t len = gzip_pack(w->pack, record, record_len, w->packed.data, bound);
     return len == 0 ? WARC_WRITE_NO_MEMORY : put(w, w->packed.data, len, place);
 }
 
@@ -472,26 +354,25 @@ static enum warc_write_result pack_part(struct warc_write *w, const void *bytes,
     return WARC_WRITE_OK;
 }
 
-static enum warc_write_result pack_stream(struct warc_write *w, const struct block *b,
+static enum warc_write_result pack_stream(struct warc_write *w, const struct warc_block *b,
                                           struct warc_write_place *place) {
     if (!ready_stream(w))
         return WARC_WRITE_NO_MEMORY;
     enum warc_write_result result = pack_part(w, w->fields.data, w->fields.len, false, place);
     if (result == WARC_WRITE_OK && b->head_len > 0)
-        result = pack_part(w, b->head, b->head_len, false, place);
+        result = pack_part(w, warc_block_head(b), b->head_len, false, place);
     for (size_t i = 0; result == WARC_WRITE_OK && i < b->body_count; i++)
         if (b->body[i].len > 0)
             result = pack_part(w, b->body[i].bytes, b->body[i].len, false, place);
-    return result != WARC_WRITE_OK ? result : pack_part(w, "\r\n\r\n", 4, true, place);
+    return result != WARC_WRITE_OK ? result : pack_part(w, "\r\n\r\n", END_BYTES, true, place);
 }
 
-static enum warc_write_result pack(struct warc_write *w, const struct block *b,
+static enum warc_write_result pack(struct warc_write *w, struct warc_block *b,
                                    struct warc_write_place *place) {
     if (w->fields.failed)
         return WARC_WRITE_NO_MEMORY;
     enum cost_stage was = cost_enter(COST_COMPRESS);
-    enum warc_write_result result =
-        b->len + 4 <= WARC_WRITE_WHOLE_BYTES ? pack_whole(w, b, place) : pack_stream(w, b, place);
+    enum warc_write_result result = b->whole ? pack_whole(w, b, place) : pack_stream(w, b, place);
     cost_enter(was);
     if (result == WARC_WRITE_OK)
         w->offset += place->length;
@@ -503,43 +384,39 @@ static enum warc_write_result pack(struct warc_write *w, const struct block *b,
 enum warc_write_result warc_write_info(struct warc_write *w, int64_t date_ms, const char *filename,
                                        const char *fields, size_t fields_len,
                                        struct warc_write_place *place) {
-    uint8_t digest[WARC_WRITE_DIGEST_BYTES];
-    struct block b = {.head = fields, .head_len = fields_len, .len = fields_len};
+    enum warc_write_result result;
 
     if (!is_date(date_ms) || (filename != NULL && !is_value(filename, strlen(filename))))
         return WARC_WRITE_INVALID;
     if (!begin_fields(w, "warcinfo", date_ms, place))
         return WARC_WRITE_NO_RANDOM;
-    if (!digest_block(w, &b, false, digest, NULL))
-        return WARC_WRITE_NO_MEMORY;
+    if ((result = warc_block_make_text(w->block, fields, fields_len)) != WARC_WRITE_OK)
+        return result;
     if (filename != NULL)
         add_text(w, "WARC-Filename", filename);
-    add_digest(w, "WARC-Block-Digest", digest);
-    end_fields(w, "application/warc-fields", b.len);
-    enum warc_write_result result = pack(w, &b, place);
+    add_digest(w, "WARC-Block-Digest", w->block->digest);
+    end_fields(w, "application/warc-fields", w->block->len);
+    result = pack(w, w->block, place);
     w->has_info = result == WARC_WRITE_OK;
     memcpy(w->info_id, place->record_id, sizeof w->info_id);
     return result;
 }
 
 static enum warc_write_result describe(struct warc_write *w, const struct warc_write_record *r,
-                                       const struct block *b, struct warc_write_place *place) {
+                                       const struct warc_block *b, struct warc_write_place *place) {
     static const char *const types[] = {[WARC_WRITE_RESPONSE] = "response",
                                         [WARC_WRITE_REQUEST] = "request",
                                         [WARC_WRITE_REVISIT] = "revisit"};
     static const char *const reasons[] = {[WARC_WRITE_TRUNCATED_LENGTH] = "length",
                                           [WARC_WRITE_TRUNCATED_TIME] = "time",
                                           [WARC_WRITE_TRUNCATED_DISCONNECT] = "disconnect"};
-    uint8_t digest[WARC_WRITE_DIGEST_BYTES];
     bool is_revisit = r->type == WARC_WRITE_REVISIT;
 
     if (!begin_fields(w, types[r->type], r->date_ms, place))
         return WARC_WRITE_NO_RANDOM;
-    bool is_known = is_revisit || r->payload_digest != NULL;
-    if (!digest_block(w, b, !is_known, digest, place->payload_digest))
-        return WARC_WRITE_NO_MEMORY;
-    if (r->payload_digest != NULL)
-        memcpy(place->payload_digest, r->payload_digest, sizeof place->payload_digest);
+    const uint8_t *payload = is_revisit ? r->payload_digest : b->payload_digest;
+    if (payload != NULL)
+        memcpy(place->payload_digest, payload, sizeof place->payload_digest);
 
     add_field(w, "WARC-Target-URI", r->uri, r->uri_len);
     if (r->ip != NULL)
@@ -550,9 +427,9 @@ static enum warc_write_result describe(struct warc_write *w, const struct warc_w
         add_id(w, "WARC-Warcinfo-ID", w->info_id);
     if (is_revisit)
         add_revisit(w, r);
-    if (!is_revisit || r->payload_digest != NULL)
-        add_digest(w, "WARC-Payload-Digest", place->payload_digest);
-    add_digest(w, "WARC-Block-Digest", digest);
+    if (payload != NULL)
+        add_digest(w, "WARC-Payload-Digest", payload);
+    add_digest(w, "WARC-Block-Digest", b->digest);
     if (r->truncated != WARC_WRITE_WHOLE)
         add_text(w, "WARC-Truncated", reasons[r->truncated]);
     else if (is_revisit && r->profile == WARC_WRITE_IDENTICAL_PAYLOAD && b->len > 0)
@@ -568,17 +445,13 @@ enum warc_write_result warc_write_record(struct warc_write *w, const struct warc
                                          struct warc_write_place *place) {
     if (!is_record(r))
         return WARC_WRITE_INVALID;
-    struct block b = {.body = r->body, .body_count = r->body_count};
-    enum warc_write_result result;
-    if (r->head_len > 0) {
-        if ((result = regular_head(w, r)) != WARC_WRITE_OK)
-            return result;
-        b.head = w->head.data;
-        b.head_len = w->head.len;
+    struct warc_block *b = r->type == WARC_WRITE_REVISIT ? NULL : r->block;
+    enum warc_write_result result = WARC_WRITE_OK;
+    if (b == NULL) {
+        b = w->block;
+        result = warc_block_make(b, r->type, r->head, r->head_len, r->body, r->body_count);
     }
-    b.len = b.head_len;
-    for (size_t i = 0; i < b.body_count; i++)
-        b.len += b.body[i].len;
-    result = describe(w, r, &b, place);
-    return result != WARC_WRITE_OK ? result : pack(w, &b, place);
+    if (result == WARC_WRITE_OK)
+        result = describe(w, r, b, place);
+    return result != WARC_WRITE_OK ? result : pack(w, b, place);
 }

@@ -43,27 +43,19 @@
 
 #include "shared/buf.h"
 #include "shared/gzip_pack.h"
+#include "shared/warc_block.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum {
-    WARC_WRITE_WHOLE_BYTES = 4 << 20, /* bigger blocks are compressed as a stream */
     WARC_WRITE_LEVEL_DEFAULT = 1,
     WARC_WRITE_LEVEL_MAX = GZIP_PACK_LEVEL_MAX,
-    WARC_WRITE_DIGEST_BYTES = 20,
+    WARC_WRITE_DIGEST_BYTES = DIGEST_BYTES,
     WARC_WRITE_DIGEST_TEXT_SIZE = 5 + 32 + 1, /* "sha1:", base32, NUL */
     WARC_WRITE_ID_BYTES = 16,
     WARC_WRITE_ID_TEXT_SIZE = 11 + 36 + 1 /* "<urn:uuid:", UUID, ">", NUL */
-};
-
-enum warc_write_result {
-    WARC_WRITE_OK = 0,
-    WARC_WRITE_INVALID, /* a value that no WARC field may hold, or no HTTP header block */
-    WARC_WRITE_SINK,    /* the sink said no; what it took of this record must be cut off again */
-    WARC_WRITE_NO_MEMORY,
-    WARC_WRITE_NO_RANDOM /* the system gave no random bytes */
 };
 
 /* Takes the file's next bytes. `write` returns false when it could not take all of them. */
@@ -71,8 +63,6 @@ struct warc_write_sink {
     bool (*write)(void *arg, const void *bytes, size_t len);
     void *arg;
 };
-
-enum warc_write_type { WARC_WRITE_RESPONSE, WARC_WRITE_REQUEST, WARC_WRITE_REVISIT };
 
 /* Why a body is not whole (WARC-Truncated). */
 enum warc_write_truncated {
@@ -85,12 +75,6 @@ enum warc_write_truncated {
 /* What a revisit found unchanged (§6.7). Of an identical payload whose header block is stored,
  * WARC-Truncated says "length", as §6.7.2 asks. */
 enum warc_write_profile { WARC_WRITE_IDENTICAL_PAYLOAD = 0, WARC_WRITE_NOT_MODIFIED };
-
-/* Memory, or a mapped file; must stay as it is during the call. */
-struct warc_write_piece {
-    const void *bytes;
-    size_t len;
-};
 
 /* All pointers are the caller's and only read during the call. */
 struct warc_write_record {
@@ -112,11 +96,11 @@ struct warc_write_record {
     const uint8_t
         *concurrent_to; /* WARC_WRITE_ID_BYTES of a record of the same exchange, or NULL */
 
-    /* WARC_WRITE_DIGEST_BYTES: of a revisit what was found unchanged, NULL only with NOT_MODIFIED; of others
-     * warc_write_digest() of the body if that is known already, else NULL. */
-    const uint8_t *payload_digest;
+    /* Made of that head and body, if that was done already; or NULL. What is in front of its head is overwritten. */
+    struct warc_block *block;
 
-    /* Revisits only. */
+    /* Revisits only. WARC_WRITE_DIGEST_BYTES of what was found unchanged, NULL only with NOT_MODIFIED. */
+    const uint8_t *payload_digest;
     enum warc_write_profile profile;
     const char *refers_to_uri; /* of the record that holds the payload; NULL: not said */
     size_t refers_to_uri_len;
@@ -157,8 +141,6 @@ bool warc_write_info_field(struct buf *fields, const char *name, const char *val
 enum warc_write_result warc_write_record(struct warc_write *w, const struct warc_write_record *r,
                                          struct warc_write_place *place);
 
-/* SHA-1. False: no memory. */
-bool warc_write_digest(const void *bytes, size_t len, uint8_t digest[WARC_WRITE_DIGEST_BYTES]);
 /* "sha1:BASE32", as in WARC-Payload-Digest. */
 void warc_write_digest_text(const uint8_t digest[WARC_WRITE_DIGEST_BYTES],
                             char text[WARC_WRITE_DIGEST_TEXT_SIZE]);

@@ -9,7 +9,7 @@
 
 #include "shared/limits.h"
 #include "shared/log.h"
-#include "shared/warc_write.h"
+#include "shared/warc_block.h"
 #include "worker/fence.h"
 #include "worker/offload.h"
 #include "worker/payloads.h"
@@ -52,7 +52,8 @@ struct archive {
     struct archive_config config;
     struct offload *syncer, *sealer;
     struct payloads *payloads;
-    struct held *held; /* the current one first, if there is one */
+    struct warc_block *block; /* of the record being written */
+    struct held *held;        /* the current one first, if there is one */
     bool has_current, new_file;
     uint32_t serial;
     char *crawl, *user_agent;
@@ -68,7 +69,7 @@ struct archive *archive_new(const struct archive_config *config, struct error *e
         return NULL;
     }
     a->config = *config;
-    if ((a->payloads = payloads_new()) == NULL)
+    if ((a->payloads = payloads_new()) == NULL || (a->block = warc_block_new()) == NULL)
         error_set(err, ENOMEM, "archive");
     else
         a->syncer = offload_new("trawl-sync", err);
@@ -109,6 +110,7 @@ void archive_free(struct archive *a) {
         held_free(h);
     }
     payloads_free(a->payloads);
+    warc_block_free(a->block);
     free(a->crawl);
     free(a->user_agent);
     free(a);
@@ -202,13 +204,15 @@ static enum segment_result append(struct archive *a, uint64_t session,
 static enum segment_result append_payload(struct archive *a, uint64_t session,
                                           struct segment_response r, struct segment_place *place,
                                           const char **name, struct error *err) {
-    unsigned char digest[20];
+    const struct warc_write_piece body = {r.body, r.body_len};
+    const unsigned char *digest = a->block->payload_digest;
     const struct payload *known;
 
     payloads_session(a->payloads, session);
-    if (!warc_write_digest(r.body, r.body_len, digest))
-        return append(a, session, &r, place, name, err);
-    r.digest = digest;
+    if (warc_block_make(a->block, WARC_WRITE_RESPONSE, r.head, r.head_len, &body, 1) !=
+        WARC_WRITE_OK)
+        return append(a, session, &r, place, name, err); /* which says why not */
+    r.block = a->block;
     known = payloads_find(a->payloads, digest);
     if (known != NULL) {
         r.revisit = &(struct segment_revisit){.url = known->url,

@@ -210,7 +210,7 @@ enum segment_result segment_append(struct segment *s, const struct segment_respo
         .body = &(struct warc_write_piece){r->body, r->body_len},
         .body_count = 1,
         .truncated = r->cut ? WARC_WRITE_TRUNCATED_LENGTH : WARC_WRITE_WHOLE,
-        .payload_digest = r->digest,
+        .block = r->block,
     };
     if (r->revisit != NULL)
         make_revisit(&record, r->revisit);

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "shared/error.h"
+#include "shared/warc_block.h"
 
 struct segment;
 
@@ -53,7 +54,7 @@ struct segment_response {
     const char *body;
     size_t body_len;
     bool cut;                              /* at the limit on bodies */
-    const unsigned char *digest;           /* SHA-1 of the body if it is known already, or NULL */
+    struct warc_block *block;              /* made of head and body already; or NULL */
     const struct segment_revisit *revisit; /* the body is not written, but where it is; or NULL */
 };
 

@@ -12,6 +12,7 @@
 #ifndef TRAWL_TESTS_UNIT_ALLOC_H
 #define TRAWL_TESTS_UNIT_ALLOC_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -33,10 +34,12 @@ static long alloc_live;
 void *__libc_malloc(size_t n);
 void *__libc_calloc(size_t count, size_t n);
 void *__libc_realloc(void *p, size_t n);
+void *__libc_memalign(size_t alignment, size_t n);
 void __libc_free(void *p);
 void *malloc(size_t n);
 void *calloc(size_t count, size_t n);
 void *realloc(void *p, size_t n);
+int posix_memalign(void **p, size_t alignment, size_t n);
 void free(void *p);
 
 static bool alloc_fails(void) {
@@ -62,6 +65,15 @@ void *realloc(void *p, size_t n) {
     void *q = __libc_realloc(p, n);
     alloc_live += p == NULL && q != NULL;
     return q;
+}
+
+int posix_memalign(void **p, size_t alignment, size_t n) {
+    void *q = alloc_fails() ? NULL : alloc_count(__libc_memalign(alignment, n));
+
+    if (q == NULL)
+        return ENOMEM;
+    *p = q;
+    return 0;
 }
 
 void free(void *p) {
