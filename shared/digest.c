@@ -8,8 +8,8 @@
 #define NO_COMPAT_IMB_API_053 /* names that OpenSSL has, too */
 #include <intel-ipsec-mb.h>
 
-/* Its lanes count blocks of 64 bytes in 16 bits; and little is won where the tail is short. */
-enum { LANE_BYTES_MAX = 2 << 20, LANE_BYTES_MIN = 256 };
+/* Its lanes count bytes in 16 bits; and little is won where the tail is short. */
+enum { LANE_BYTES_MAX = 65534, LANE_BYTES_MIN = 512 };
 #endif
 
 struct digest {
@@ -39,7 +39,12 @@ static void free_lanes(struct digest *d) {
         free_mb_mgr(d->lanes);
 }
 
-static void submit(IMB_MGR *lanes, const void *bytes, size_t len, uint8_t *out) {
+static unsigned completed(const IMB_JOB *job) {
+    return job != NULL && job->status == IMB_STATUS_COMPLETED;
+}
+
+/* How many that ended then, this or an earlier one: 0 or 1. */
+static unsigned submit(IMB_MGR *lanes, const void *bytes, size_t len, uint8_t *out) {
     IMB_JOB *job = IMB_GET_NEXT_JOB(lanes);
 
     memset(job, 0, sizeof *job);
@@ -51,21 +56,19 @@ static void submit(IMB_MGR *lanes, const void *bytes, size_t len, uint8_t *out) 
     job->msg_len_to_hash_in_bytes = len;
     job->auth_tag_output = out;
     job->auth_tag_output_len_in_bytes = DIGEST_BYTES;
-    (void)IMB_SUBMIT_JOB(lanes);
+    return completed(IMB_SUBMIT_JOB(lanes));
 }
 
 static bool side_by_side(struct digest *d, const void *bytes, size_t len, size_t tail_at,
                          uint8_t *whole, uint8_t *tail) {
     const IMB_JOB *job;
-    unsigned done = 0;
 
     if (d->lanes == NULL || len > LANE_BYTES_MAX || len - tail_at < LANE_BYTES_MIN)
         return false;
-    submit(d->lanes, bytes, len, whole);
-    submit(d->lanes, (const uint8_t *)bytes + tail_at, len - tail_at, tail);
-    while ((job = IMB_GET_COMPLETED_JOB(d->lanes)) != NULL ||
-           (job = IMB_FLUSH_JOB(d->lanes)) != NULL)
-        done += job->status == IMB_STATUS_COMPLETED;
+    unsigned done = submit(d->lanes, bytes, len, whole);
+    done += submit(d->lanes, (const uint8_t *)bytes + tail_at, len - tail_at, tail);
+    while ((job = IMB_FLUSH_JOB(d->lanes)) != NULL)
+        done += completed(job);
     return done == 2;
 }
 #else

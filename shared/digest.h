@@ -8,7 +8,8 @@
  *     digest_end(d, of_block, of_payload);
  *
  * Where trawl was built with Intel's multi-buffer library and the processor has SHA instructions, the two are made side by
- * side, which takes 0.56 of the time of one after the other; OpenSSL does what is left, and all elsewhere.
+ * side, which takes 0.58 of the time of one after the other. The library takes messages up to 64 KiB so; OpenSSL does what
+ * is left, and all elsewhere.
  *
  * One owner; different ones may be used by different threads.
  */

@@ -60,8 +60,8 @@ static void test_lengths(void **state) {
         check(d, len, 313);
         check(d, len, len - 257);
     }
-    for (size_t len = (2 << 20) - 70; len <= (2 << 20) + 70; len += 7)
-        check(d, len, 64);
+    for (size_t len = 65536 - 700; len <= 65536 + 700; len += 7)
+        check(d, len, len % 3 * 200);
     check(d, BYTES, 200);
     digest_free(d);
 }
