@@ -10,8 +10,8 @@
 #define VISIT_OF(item, member) ((struct visit *)((char *)(item)-offsetof(struct visit, member)))
 
 enum {
-    RESULTS_TO_SYNC = 256,     /* so many records are worth a sync at once; */
-    SYNC_LINGER_MS = 30,       /* fewer wait so long for company */
+    RESULTS_TO_SYNC = 512,     /* so many records are worth a sync at once; */
+    SYNC_LINGER_MS = 50,       /* fewer wait so long for company */
     UNACKNOWLEDGED_MAX = 4096, /* results; beyond, nothing is started */
     LINK_BYTES_MAX = 16 << 20,
 };
