@@ -6,12 +6,16 @@
 #include <stdlib.h>
 
 #ifdef HAVE_ISAL
-#include <isa-l/igzip_lib.h>
+#include "shared/gzip_code.h"
 
-enum { ISAL_LEVEL = 2 }; /* as fast as its level 1 on pages, and smaller */
+enum {
+    LEVEL_OWN_CODE = 2, /* as fast as its level 1 on pages, and smaller */
+    LEVEL_KNOWN_CODE = 0,
+};
 
 struct fast {
     struct isal_zstream stream;
+    struct gzip_code *code;
     uint8_t scratch[ISAL_DEF_LVL2_DEFAULT];
 };
 #else
@@ -28,7 +32,16 @@ struct gzip_pack {
 #ifdef HAVE_ISAL
 static bool make_fast(struct gzip_pack *g) {
     g->fast = malloc(sizeof *g->fast);
-    return g->fast != NULL;
+    if (g->fast == NULL)
+        return false;
+    g->fast->code = gzip_code_new();
+    return g->fast->code != NULL;
+}
+
+static void free_fast(struct fast *f) {
+    if (f != NULL)
+        gzip_code_free(f->code);
+    free(f);
 }
 
 static size_t pack_fast(struct fast *f, const void *in, size_t len, void *out, size_t size) {
@@ -36,8 +49,11 @@ static size_t pack_fast(struct fast *f, const void *in, size_t len, void *out, s
 
     if (len > UINT32_MAX)
         return 0;
+    struct isal_hufftables *known = gzip_code_for(f->code, in, len);
     isal_deflate_stateless_init(s);
-    s->level = ISAL_LEVEL;
+    if (known != NULL)
+        (void)isal_deflate_set_hufftables(s, known, IGZIP_HUFFTABLE_CUSTOM);
+    s->level = known != NULL ? LEVEL_KNOWN_CODE : LEVEL_OWN_CODE;
     s->level_buf = f->scratch;
     s->level_buf_size = sizeof f->scratch;
     s->gzip_flag = IGZIP_GZIP;
@@ -53,6 +69,10 @@ static size_t pack_fast(struct fast *f, const void *in, size_t len, void *out, s
 static bool make_fast(struct gzip_pack *g) {
     (void)g;
     return true;
+}
+
+static void free_fast(struct fast *f) {
+    (void)f;
 }
 
 static size_t pack_fast(struct fast *f, const void *in, size_t len, void *out, size_t size) {
@@ -81,7 +101,7 @@ void gzip_pack_free(struct gzip_pack *g) {
         return;
     if (g->compressor != NULL)
         libdeflate_free_compressor(g->compressor);
-    free(g->fast);
+    free_fast(g->fast);
     free(g);
 }
 
