@@ -21,7 +21,7 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) $(ISAL) 2>/dev/null) $(if $(IS
               $(if $(IPSEC_MB),-DHAVE_IPSEC_MB)
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) $(ISAL) 2>/dev/null) $(IPSEC_MB) -lnng -lrocksdb -lpthread -lm
 
-OPT      ?= -O2 -g
+OPT      ?= -O3 -g
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes $(if $(WERROR),-Werror)
 CFLAGS_ALL = -std=c11 -D_GNU_SOURCE -DTRAWL_VERSION='"$(VERSION)"' $(OPT) $(WARN) -fno-omit-frame-pointer \
              $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all) \
