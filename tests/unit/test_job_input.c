@@ -92,7 +92,7 @@ static bool line_of(const char *text, size_t len, size_t *at, size_t *from, size
 }
 
 static void expect_lines(const char *text, size_t len, uint64_t split_bytes) {
-    size_t at = 0, from, line_len;
+    size_t at = 0, from = 0, line_len;
     uint64_t bytes = 0;
     struct trawl_record r;
 
