@@ -49,8 +49,8 @@ void rpc_server_reply(struct rpc_call *call, const void *bytes, size_t len);
 /* The client gets no answer. */
 void rpc_server_drop(struct rpc_call *call);
 /* Closes everything. When it returns no handler runs and none will; calls not yet replied to stay valid, to be
- * replied to in vain or not at all. While somebody is connected it takes up to 0.1 s, for replies on their way. False: nng hangs in closing;
- * what it holds is left to the end of the process. Must not be called by a handler. */
+ * replied to in vain or not at all. While somebody is connected it takes up to 0.1 s, for replies on their way. False: nng
+ * hangs in closing; what it holds is left to the end of the process. Must not be called by a handler. */
 bool rpc_server_stop(struct rpc_server *s);
 /* After rpc_server_stop(), and when nobody holds a call any more. NULL is fine. */
 void rpc_server_free(struct rpc_server *s);

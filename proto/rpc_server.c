@@ -21,7 +21,7 @@
 #include "shared/limits.h"
 #include "shared/map.h"
 
-enum { PEER_BYTES = 64, CLOSE_LINGER_MS = 100 /* for replies on their way, to who is still there */ };
+enum { PEER_BYTES = 64, CLOSE_LINGER_MS = 100 /* for replies to who is still there */ };
 
 struct rpc_call {
     struct rpc_server *server;
