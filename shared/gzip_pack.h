@@ -5,8 +5,8 @@
  *     size = gzip_pack_bound(g, len); ... n = gzip_pack(g, in, len, out, size);
  *
  * Levels as libdeflate has them: 0 (stored) to 12. Level 1 is made by ISA-L's igzip where that was there when trawl was built,
- * with a code learned from what was packed before (gzip_code.h): on pages it takes a third of the time of libdeflate's level 1, which
- * is itself twice as fast as zlib's, for 2.5% (text of our making) to 8% (documentation) more bytes. What igzip cannot do,
+ * with a code learned from what was packed before (gzip_code.h): on pages it takes less than half the time of libdeflate's level 1, which
+ * is itself twice as fast as zlib's, for 2.5% (text of our making) to 7% (documentation) more bytes. What igzip cannot do,
  * libdeflate does.
  *
  * One owner; different ones may be used by different threads.

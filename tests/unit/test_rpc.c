@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -256,12 +258,41 @@ static void test_errors(void **state) {
     buf_release(&reply);
 }
 
+/* Who waits for a connection is told of it, and of the next one. */
+static void test_told_of_connections(void **state) {
+    struct echo e;
+    char address[160];
+    uint64_t count;
+    int fd = eventfd(0, EFD_CLOEXEC);
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+
+    (void)state;
+    echo_init(&e);
+    struct rpc_server *s = serve(&e, "tcp://127.0.0.1:0");
+    snprintf(address, sizeof address, "%s", rpc_server_address(s));
+    stop(s);
+    struct rpc_client *c = dial(address); /* nobody is there yet */
+    rpc_client_tell(c, fd);
+    assert_int_equal(poll(&p, 1, 0), 0);
+    for (uint64_t n = 1; n <= 2; n++) {
+        s = serve(&e, address);
+        assert_int_equal(poll(&p, 1, 20000), 1);
+        assert_int_equal(read(fd, &count, sizeof count), sizeof count);
+        assert_int_equal(count, 1);
+        assert_int_equal(rpc_client_connections(c), n);
+        stop(s);
+    }
+    assert_true(rpc_client_free(c));
+    close(fd);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_echo),
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_told_of_connections),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

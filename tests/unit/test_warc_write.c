@@ -150,6 +150,44 @@ static void test_response(void **state) {
     teardown(&f);
 }
 
+/* A block that is made beforehand makes the same record, small or large; a revisit takes no notice of its body. */
+static void test_block_made_before(void **state) {
+    static char large[WARC_WRITE_WHOLE_BYTES + 1000];
+    const size_t lengths[] = {0, 5, 9000, sizeof large};
+    struct warc_block *block = warc_block_new();
+    struct fixture f;
+
+    (void)state;
+    assert_non_null(block);
+    memset(large, 'x', sizeof large);
+    setup(&f);
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        const struct warc_write_piece body = {large, lengths[i]};
+        struct warc_write_record r = response(HEAD, &body, 1);
+        uint8_t digest[DIGEST_BYTES];
+        write_ok(&f, &r);
+        memcpy(digest, f.place.payload_digest, sizeof digest);
+        assert_int_equal(warc_block_make(block, WARC_WRITE_RESPONSE, r.head, r.head_len, &body, 1),
+                         WARC_WRITE_OK);
+        assert_memory_equal(block->payload_digest, digest, sizeof digest);
+        r.block = block;
+        write_ok(&f, &r);
+        assert_memory_equal(f.place.payload_digest, digest, sizeof digest);
+        (void)read_back(&f);
+        has_block(&f, HEAD, large, lengths[i]);
+        r.type = WARC_WRITE_REVISIT;
+        r.body_count = 0;
+        r.payload_digest = digest;
+        write_ok(&f, &r);
+        (void)read_back(&f);
+        has_block(&f, HEAD, "", 0);
+    }
+    assert_int_equal(warc_block_make(block, WARC_WRITE_RESPONSE, "no HTTP", 7, NULL, 0),
+                     WARC_WRITE_INVALID);
+    warc_block_free(block);
+    teardown(&f);
+}
+
 static void test_digest_text(void **state) {
     char text[WARC_WRITE_DIGEST_TEXT_SIZE];
     uint8_t digest[20];
@@ -458,17 +496,12 @@ static void test_head_limit(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_response),
-        cmocka_unit_test(test_digest_text),
-        cmocka_unit_test(test_truncated_and_dates),
-        cmocka_unit_test(test_info),
-        cmocka_unit_test(test_revisit_and_request),
-        cmocka_unit_test(test_head),
-        cmocka_unit_test(test_forgery),
-        cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_many),
-        cmocka_unit_test(test_sink_fails),
-        cmocka_unit_test(test_head_limit),
+        cmocka_unit_test(test_response),    cmocka_unit_test(test_block_made_before),
+        cmocka_unit_test(test_digest_text), cmocka_unit_test(test_truncated_and_dates),
+        cmocka_unit_test(test_info),        cmocka_unit_test(test_revisit_and_request),
+        cmocka_unit_test(test_head),        cmocka_unit_test(test_forgery),
+        cmocka_unit_test(test_sizes),       cmocka_unit_test(test_many),
+        cmocka_unit_test(test_sink_fails),  cmocka_unit_test(test_head_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
