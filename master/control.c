@@ -55,35 +55,18 @@ static const char *drain_worker(struct core *c, const Trawl__Control *v, Trawl__
 
 /* Everything committed in one segment goes back into the queue. */
 static size_t forget_segment(struct core *c, struct now now, struct segment *s) {
-    struct record_key prefix = record_committed_of(s->id);
-    struct store_iter *iter =
-        store_iter_open(c->store, prefix.bytes, prefix.len, prefix.bytes, prefix.len);
+    struct committed_list list = {NULL, 0, 0};
     size_t count = 0;
 
-    if (iter == NULL) {
-        core_fail(c, "cannot read a segment's records");
-        return 0;
-    }
-    for (; store_iter_valid(iter) && !c->failed; store_iter_next(iter)) {
-        size_t key_len, value_len;
-        uint32_t id;
-        uint64_t offset;
-        struct committed_value value;
-        const void *key = store_iter_key(iter, &key_len);
-        const void *bytes = store_iter_value(iter, &value_len);
-
-        if (!record_parse_committed(key, key_len, &id, &offset) ||
-            !record_committed_unpack(bytes, value_len, &value)) {
-            core_fail(c, "a committed record of the crawldb cannot be read");
-            break;
+    if (committed_read(c, s, 0, &list)) {
+        for (size_t i = 0; i < list.count && !c->failed; i++) {
+            count += frontier_refetch(c, now, list.items[i].fp, s->id);
+            recrawl_forget(c, list.items[i].fp, s->id);
         }
-        count += frontier_refetch(c, now, value.fp, s->id);
-        recrawl_forget(c, value.fp, s->id);
-        core_delete(c, record_committed(id, offset));
+        if (!c->failed)
+            segment_forget(c, s);
     }
-    store_iter_close(iter);
-    if (!c->failed)
-        segment_forget(c, s);
+    committed_list_release(&list);
     return count;
 }
 

@@ -51,6 +51,7 @@ void core_delete(struct core *c, struct record_key key) {
 bool core_flush(struct core *c) {
     uint64_t seq;
 
+    committed_put(c);
     if (c->failed)
         return false;
     if (batch_count(&c->batch) > 0 && !store_write(c->store, &c->batch, &seq, &c->failure))
@@ -555,6 +556,7 @@ void core_free(struct core *c) {
     if (c == NULL)
         return;
     batch_release(&c->batch);
+    committed_notes_release(&c->committed);
     host_table_release(&c->hosts);
     lease_table_release(&c->leases);
     job_table_release(&c->jobs);

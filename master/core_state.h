@@ -1,6 +1,6 @@
 /*
- * core_state: what the core is made of; for the files that make up the core (core.c, exchange.c, frontier.c,
- * sitemaps.c, traps.c, trial.c, session.c, load.c, control.c, status.c, job_*.c) and nobody else. core.h is its outside.
+ * core_state: what the core is made of; for the files that make up the core (core.c, committed.c, exchange.c,
+ * frontier.c, sitemaps.c, traps.c, trial.c, session.c, load.c, control.c, status.c, job_*.c) and nobody else. core.h is its outside.
  *
  * Every handler gathers its writes in `batch` and ends with core_flush(); whatever reads the store in between
  * flushes first. A failure to write or to allocate makes the core void (core_fail()): there is no half-done
@@ -10,6 +10,7 @@
 #define TRAWL_MASTER_CORE_STATE_H
 
 #include "master/batch.h"
+#include "master/committed.h"
 #include "master/core.h"
 #include "master/host.h"
 #include "master/job.h"
@@ -43,6 +44,7 @@ struct core {
     const struct options *options;
     struct store *store;
     struct batch batch;
+    struct committed_notes committed; /* enter the batch with the flush */
     struct error failure;
     bool failed;
 
@@ -168,8 +170,6 @@ void frontier_finish(struct core *c, struct now now, struct lease_item *it, cons
 /* Some of its links, ahead of its outcome: it stays leased. Known ones again change nothing. */
 void frontier_links(struct core *c, struct now now, const struct lease_item *it,
                     const Trawl__Outcome *o);
-/* The record in `segment` is the committed one. */
-void frontier_record(struct core *c, const struct segment *segment, const Trawl__Outcome *o);
 void frontier_put_origin(struct core *c, const struct origin *o);
 /* Gives an origin up: what is queued of it ends in `state`. */
 void frontier_park(struct core *c, struct now now, struct origin *o, Trawl__State state,

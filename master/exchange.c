@@ -58,7 +58,7 @@ static bool take_outcome(struct core *c, struct now now, struct lease *l, const 
 
 #ifdef MUTANT_COMMIT_TWICE
     if (it == NULL && segment != NULL && !segment->closed) {
-        frontier_record(c, segment, o);
+        committed_note(c, segment, (struct committed_record){o->offset, o->record_length, o->fp});
         c->by_state[o->state]++;
         return true;
     }

@@ -420,15 +420,6 @@ void frontier_requeue(struct core *c, struct lease_item *it, const Trawl__Outcom
     free(it);
 }
 
-void frontier_record(struct core *c, const struct segment *segment, const Trawl__Outcome *o) {
-    unsigned char value[16];
-    struct record_key key = record_committed(segment->id, o->offset);
-
-    record_committed_pack((struct committed_value){.length = o->record_length, .fp = o->fp}, value);
-    if (!batch_put(&c->batch, key.bytes, key.len, value, sizeof value))
-        core_fail(c, "out of memory for a batch");
-}
-
 static void count_outcome(struct core *c, struct origin *o, const Trawl__Outcome *out) {
     c->by_state[TRAWL__STATE__PENDING]--;
     c->commits++;
@@ -477,7 +468,8 @@ static void put_outcome(struct core *c, const struct lease_item *it, const struc
         d.segment = segment->id;
         d.offset = out->offset;
         d.record_length = out->record_length;
-        frontier_record(c, segment, out);
+        committed_note(c, segment,
+                       (struct committed_record){out->offset, out->record_length, it->fp});
     }
     put_done(c, it->fp, &d);
 }

@@ -151,16 +151,6 @@ bool record_parse_earlier(const void *key, size_t len, uint64_t *fp) {
     return true;
 }
 
-bool record_parse_committed(const void *key, size_t len, uint32_t *segment, uint64_t *offset) {
-    const unsigned char *p = key;
-
-    if (len != 13 || p[0] != 'g')
-        return false;
-    *segment = (uint32_t)get_number(p + 1, 4);
-    *offset = get_number(p + 5, 8);
-    return true;
-}
-
 bool record_parse_task(const void *key, size_t len, uint64_t *job, Trawl__TaskKind *kind,
                        uint32_t *number) {
     const unsigned char *p = key;
@@ -173,20 +163,87 @@ bool record_parse_task(const void *key, size_t len, uint64_t *job, Trawl__TaskKi
     return true;
 }
 
-void record_committed_pack(struct committed_value v, unsigned char out[16]) {
+/* ---- committed records ------------------------------------------------------------------------------------ */
+
+enum { NUMBER_BYTES = 8, LEB128_BYTES = 10 /* of 64 bits */ };
+
+static void append_number(struct buf *value, uint64_t n) {
     struct record_key k = {.len = 0};
 
-    put_number(&k, v.length, 8);
-    put_number(&k, v.fp, 8);
-    memcpy(out, k.bytes, 16);
+    put_number(&k, n, NUMBER_BYTES);
+    buf_append(value, k.bytes, k.len);
 }
 
-bool record_committed_unpack(const void *p, size_t len, struct committed_value *v) {
-    if (len != 16)
+static void append_leb128(struct buf *value, uint64_t n) {
+    unsigned char bytes[LEB128_BYTES];
+    size_t len = 0;
+
+    for (; n >= 0x80; n >>= 7)
+        bytes[len++] = (unsigned char)(n | 0x80);
+    bytes[len++] = (unsigned char)n;
+    buf_append(value, bytes, len);
+}
+
+void record_committed_begin(struct buf *value, struct committed_record first) {
+    append_number(value, first.length);
+    append_number(value, first.fp);
+}
+
+void record_committed_append(struct buf *value, uint64_t previous_offset,
+                             struct committed_record r) {
+    append_leb128(value, r.offset - previous_offset);
+    append_leb128(value, r.length);
+    append_number(value, r.fp);
+}
+
+bool record_committed_open(struct committed_cursor *c, const void *key, size_t key_len,
+                           const void *value, size_t value_len) {
+    const unsigned char *p = key;
+
+    if (key_len != 13 || p[0] != 'g')
         return false;
-    *v = (struct committed_value){.length = get_number(p, 8),
-                                  .fp = get_number((const unsigned char *)p + 8, 8)};
+    *c = (struct committed_cursor){.at = value,
+                                   .end = (const unsigned char *)value + value_len,
+                                   .offset = get_number(p + 5, NUMBER_BYTES),
+                                   .first = true};
     return true;
+}
+
+static uint64_t take_number(struct committed_cursor *c) {
+    if (c->end - c->at < NUMBER_BYTES) {
+        c->broken = true;
+        return 0;
+    }
+    c->at += NUMBER_BYTES;
+    return get_number(c->at - NUMBER_BYTES, NUMBER_BYTES);
+}
+
+static uint64_t take_leb128(struct committed_cursor *c) {
+    uint64_t n = 0;
+
+    for (unsigned shift = 0; shift < 64 && c->at < c->end; shift += 7) {
+        unsigned char byte = *c->at++;
+        n |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80)
+            return n;
+    }
+    c->broken = true;
+    return 0;
+}
+
+bool record_committed_next(struct committed_cursor *c, struct committed_record *r) {
+    if (c->broken || (c->at == c->end && !c->first))
+        return false;
+    if (c->first) {
+        r->length = take_number(c);
+    } else {
+        c->offset += take_leb128(c);
+        r->length = take_leb128(c);
+    }
+    c->first = false;
+    r->offset = c->offset;
+    r->fp = take_number(c);
+    return !c->broken;
 }
 
 int queue_place_compare(struct queue_place a, struct queue_place b) {

@@ -9,7 +9,7 @@
  *   'u' fingerprint:8              DoneUrl: in its terminal state
  *   'h' fingerprint:8 time:8       DoneUrl: of an earlier round, with a record; by its fetched_at_ms
  *   's' segment:4                  StoredSegment
- *   'g' segment:4 offset:8         a committed record: its length and fingerprint, 8 bytes each
+ *   'g' segment:4 offset:8         committed records of a segment, the first one at that offset
  *   'w' session:8                  StoredSession: alive, or not known to have left
  *   'j' job:8                      StoredJob
  *   't' job:8 kind:1 number:4      StoredTask, of a job that runs
@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "proto/wire.h"
+#include "shared/buf.h"
 
 struct record_key {
     unsigned char bytes[40];
@@ -58,16 +59,30 @@ bool record_parse_number4(const void *key, size_t len, char group, uint32_t *num
 bool record_parse_number8(const void *key, size_t len, char group, uint64_t *number);
 bool record_parse_queued(const void *key, size_t len, uint32_t *origin, struct queue_place *place);
 bool record_parse_earlier(const void *key, size_t len, uint64_t *fp);
-bool record_parse_committed(const void *key, size_t len, uint32_t *segment, uint64_t *offset);
 bool record_parse_task(const void *key, size_t len, uint64_t *job, Trawl__TaskKind *kind,
                        uint32_t *number);
 
-/* The value under 'g'. */
-struct committed_value {
-    uint64_t length, fp;
+/* A committed record: where it lies in its segment, and the URL's fingerprint. */
+struct committed_record {
+    uint64_t offset, length, fp;
 };
-void record_committed_pack(struct committed_value v, unsigned char out[16]);
-bool record_committed_unpack(const void *p, size_t len, struct committed_value *v);
+
+/* The value under 'g', one record or more at rising offsets: length:8 and fingerprint:8 of the first, then of each
+ * its distance from the offset before and its length, both as LEB128, and fingerprint:8. */
+void record_committed_begin(struct buf *value, struct committed_record first);
+void record_committed_append(struct buf *value, uint64_t previous_offset,
+                             struct committed_record r);
+
+/* Walks an entry. Whether it ended early, because of bytes that are no such value, `broken` tells. */
+struct committed_cursor {
+    const unsigned char *at, *end;
+    uint64_t offset;
+    bool first, broken;
+};
+/* False: not a key of the group. The value must stay where it is. */
+bool record_committed_open(struct committed_cursor *c, const void *key, size_t key_len,
+                           const void *value, size_t value_len);
+bool record_committed_next(struct committed_cursor *c, struct committed_record *r);
 
 int queue_place_compare(struct queue_place a, struct queue_place b);
 

@@ -96,6 +96,7 @@ struct segment *segment_get(struct core *c, const char *name, const char *worker
 void segment_forget(struct core *c, struct segment *s) {
     struct segment *first = map_get(&c->segments_by_name, name_hash(s->name));
 
+    committed_delete(c, s);
     core_delete(c, record_segment(s->id));
     map_remove(&c->segments_by_id, s->id);
     if (first == s) {
@@ -133,40 +134,26 @@ void segments_release(struct core *c) {
 /* One page of the committed records from an offset on. */
 static void list_committed(struct core *c, const struct segment *s, uint64_t from_offset,
                            Trawl__SegmentReply *m) {
-    struct record_key prefix = record_committed_of(s->id),
-                      from = record_committed(s->id, from_offset);
-    struct store_iter *iter =
-        store_iter_open(c->store, prefix.bytes, prefix.len, from.bytes, from.len);
-    uint64_t *offsets = arena_alloc(&c->arena, LIMIT_SEGMENT_PAGE * sizeof *offsets);
-    uint64_t *lengths = arena_alloc(&c->arena, LIMIT_SEGMENT_PAGE * sizeof *lengths);
-    size_t n = 0;
+    struct committed_list list = {NULL, 0, 0};
 
-    if (iter == NULL || offsets == NULL || lengths == NULL) {
-        core_fail(c, "cannot read a segment's records");
+    if (!committed_read(c, s, from_offset, &list))
+        goto out;
+    size_t n = list.count < LIMIT_SEGMENT_PAGE ? list.count : LIMIT_SEGMENT_PAGE;
+    m->offsets = arena_alloc(&c->arena, n * sizeof *m->offsets);
+    m->lengths = arena_alloc(&c->arena, n * sizeof *m->lengths);
+    if (m->offsets == NULL || m->lengths == NULL) {
+        core_fail(c, "out of memory for a reply");
         goto out;
     }
-    for (; n < LIMIT_SEGMENT_PAGE && store_iter_valid(iter); store_iter_next(iter), n++) {
-        size_t key_len, value_len;
-        uint32_t id;
-        struct committed_value v;
-        const void *key = store_iter_key(iter, &key_len);
-        const void *value = store_iter_value(iter, &value_len);
-
-        if (!record_parse_committed(key, key_len, &id, &offsets[n]) ||
-            !record_committed_unpack(value, value_len, &v)) {
-            core_fail(c, "a committed record of the crawldb cannot be read");
-            goto out;
-        }
-        lengths[n] = v.length;
+    for (size_t i = 0; i < n; i++) {
+        m->offsets[i] = list.items[i].offset;
+        m->lengths[i] = list.items[i].length;
     }
-    m->offsets = offsets;
     m->n_offsets = n;
-    m->lengths = lengths;
     m->n_lengths = n;
-    m->more = store_iter_valid(iter);
+    m->more = n < list.count;
 out:
-    if (iter != NULL)
-        store_iter_close(iter);
+    committed_list_release(&list);
 }
 
 static struct segment *for_request(struct core *c, const char *name, Trawl__Reply *reply,

@@ -675,6 +675,8 @@ static void seal_answer(struct world *w, struct event *e) {
         if (!there)
             fail(w, "committed, and not in its segment: %s at %llu", s->name,
                  (unsigned long long)r->segment->offsets[i]);
+        if (i > 0 && r->segment->offsets[i] <= r->segment->offsets[i - 1])
+            fail(w, "%s: committed records are not listed by rising offsets", s->name);
     }
     if (fault(w, FAULT_KILLED_SEALING, 20))
         goto out; /* between answer and rename: asked again */
