@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { PREFIX_BYTES = 5 }; /* of the keys of one origin's queue, record.h: what filters know */
@@ -437,6 +438,24 @@ static bool rocks_iter_close(struct store_iter *iter, struct error *err) {
     rocksdb_readoptions_destroy(it->options);
     free(it);
     return ok;
+}
+
+static uint64_t number_of(const struct rocks *r, const char *property) {
+    uint64_t n = 0;
+
+    (void)rocksdb_property_int(r->db, property, &n);
+    return n;
+}
+
+void store_rocks_settle(struct store *s) {
+    const struct rocks *r = (const struct rocks *)s;
+    const struct timespec step = {.tv_nsec = 5000000};
+
+    while (r->db != NULL && (number_of(r, "rocksdb.mem-table-flush-pending") > 0 ||
+                             number_of(r, "rocksdb.num-running-flushes") > 0 ||
+                             number_of(r, "rocksdb.compaction-pending") > 0 ||
+                             number_of(r, "rocksdb.num-running-compactions") > 0))
+        nanosleep(&step, NULL);
 }
 
 static const struct store_ops ops = {

@@ -43,4 +43,8 @@ enum store_rocks_mode {
  * store_close(). */
 struct store *store_rocks_open(const char *path, enum store_rocks_mode mode, struct error *err);
 
+/* For measurements: returns when no buffer is being written, no tables are being merged and none are due to be,
+ * looking every few milliseconds. */
+void store_rocks_settle(struct store *s);
+
 #endif
