@@ -24,13 +24,17 @@ struct rocks {
     rocksdb_writebatch_t *batch; /* scratch of the writer */
     struct batch_op *ops;        /* likewise */
     size_t ops_size;
-    rocksdb_t *db; /* NULL: a reopening failed */
+    rocksdb_t *db;             /* NULL: a reopening failed */
+    struct rocks_iter *parked; /* closed, nothing was written since: serves for a prefix as long */
 };
 
 struct rocks_iter {
     struct store_iter iter; /* first */
     rocksdb_iterator_t *it;
     rocksdb_readoptions_t *options;
+    size_t prefix_len;
+    bool behind; /* it was to begin behind all keys that have the prefix */
+    bool bounded;
     char upper[]; /* the first key behind the prefix; `options` points to it */
 };
 
@@ -176,6 +180,24 @@ static void set_prefixes(rocksdb_options_t *o) {
     rocksdb_options_set_memtable_prefix_bloom_size_ratio(o, 0.02);
 }
 
+/* Tiers: runs of about the same size are merged, four or more at once. By levels, a key of 100 million is written twelve
+ * times, because it is merged with ten times as many that have not changed, on each level; by tiers four or five
+ * times. The price is that more runs are read, which filters keep small, and more room while large ones are
+ * merged. A crawldb that was written by levels is taken as it is: each level is a run. */
+static void set_compaction(rocksdb_options_t *o) {
+    rocksdb_universal_compaction_options_t *u = rocksdb_universal_compaction_options_create();
+
+    rocksdb_universal_compaction_options_set_min_merge_width(u, 4);
+    rocksdb_universal_compaction_options_set_size_ratio(u, 50);
+    rocksdb_options_set_compaction_style(o, rocksdb_universal_compaction);
+    rocksdb_options_set_universal_compaction_options(o, u);
+    rocksdb_options_set_level0_file_num_compaction_trigger(o, 12);
+    /* While the largest runs are merged, a minute or more, small ones may gather. */
+    rocksdb_options_set_level0_slowdown_writes_trigger(o, 64);
+    rocksdb_options_set_level0_stop_writes_trigger(o, 96);
+    rocksdb_universal_compaction_options_destroy(u);
+}
+
 static rocksdb_options_t *make_options(bool may_create) {
     rocksdb_options_t *o = rocksdb_options_create();
 
@@ -183,16 +205,14 @@ static rocksdb_options_t *make_options(bool may_create) {
     rocksdb_options_set_paranoid_checks(o, 1);
     rocksdb_options_set_wal_recovery_mode(o, rocksdb_point_in_time_recovery);
 
-    /* Small, to stay near the processor's caches: random inserts are what costs most. Tables are small
-     * then, too, so more of them are merged at once. Together: a quarter more writes a second. */
+    /* Small, to stay near the processor's caches: random inserts are what costs most. */
     rocksdb_options_set_write_buffer_size(o, STORE_ROCKS_BUFFER_BYTES);
-    rocksdb_options_set_level0_file_num_compaction_trigger(o, 8);
     rocksdb_options_set_max_write_buffer_number(o, STORE_ROCKS_BUFFERS);
+    set_compaction(o);
     /* One writer. */
     rocksdb_options_set_allow_concurrent_memtable_write(o, 0);
     /* A visit to the queue undoes some blocks for three URLs: with LZ4 it takes a quarter longer, for a fifth less on
      * disk. */
-    rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
     rocksdb_options_set_compression(o, rocksdb_no_compression);
     rocksdb_options_set_max_background_jobs(o, 2);
     /* Written out as it comes, so that the fdatasync of store_sync() finds little to do. */
@@ -208,6 +228,24 @@ static rocksdb_options_t *make_options(bool may_create) {
     set_tables(o);
     set_prefixes(o);
     return o;
+}
+
+/* ---- the iterator that is kept ---------------------------------------------------------------------------- */
+
+/* To open one takes as long as a third of what is then done with it, and an exchange opens dozens, between which nothing
+ * is written: so the last one is kept, until there is a write that it would not see. */
+
+static void iter_free(struct rocks_iter *it) {
+    if (it == NULL)
+        return;
+    rocksdb_iter_destroy(it->it);
+    rocksdb_readoptions_destroy(it->options);
+    free(it);
+}
+
+static void unpark(struct rocks *r) {
+    iter_free(r->parked);
+    r->parked = NULL;
 }
 
 /* ---- operations ------------------------------------------------------------------------------------------ */
@@ -267,6 +305,7 @@ static bool rocks_write(struct store *s, const struct batch *b, struct error *er
     struct rocks *r = (struct rocks *)s;
     char *why = NULL;
 
+    unpark(r);
     if (not_open(r, err))
         return false;
     if (!sort_ops(r, b)) {
@@ -327,6 +366,7 @@ static enum store_result rocks_get(struct store *s, const void *key, size_t key_
 static bool rocks_reopen(struct store *s, struct error *err) {
     struct rocks *r = (struct rocks *)s;
 
+    unpark(r);
     if (r->db != NULL)
         rocksdb_close(r->db);
     r->db = NULL;
@@ -350,6 +390,7 @@ static void write_buffers(struct rocks *r) {
 static void rocks_close(struct store *s) {
     struct rocks *r = (struct rocks *)s;
 
+    unpark(r);
     if (r->db != NULL) {
         if (!r->read_only && !store_failed(s, NULL))
             write_buffers(r);
@@ -372,45 +413,76 @@ static void start(struct rocks_iter *it, const char *prefix, size_t prefix_len, 
     size_t shared_len = from_len < prefix_len ? from_len : prefix_len;
     int order = shared_len == 0 ? 0 : memcmp(from, prefix, shared_len);
 
+    it->behind = order > 0;
     if (order < 0 || (order == 0 && from_len < prefix_len))
         rocksdb_iter_seek(it->it, prefix, prefix_len);
-    else
+    else if (order == 0)
         rocksdb_iter_seek(it->it, from, from_len);
+}
+
+/* The first key behind those that begin with the prefix becomes the bound. False: there is none. RocksDB looks
+ * it up in `options` with each seek. */
+static bool set_bound(struct rocks_iter *it, const char *prefix) {
+    size_t len = it->prefix_len;
+
+    while (len > 0 && (unsigned char)prefix[len - 1] == 0xff)
+        len--;
+    if (len == 0)
+        return false;
+    memcpy(it->upper, prefix, len);
+    it->upper[len - 1]++;
+    rocksdb_readoptions_set_iterate_upper_bound(it->options, it->upper, len);
+    return true;
+}
+
+static struct rocks_iter *iter_new(struct rocks *r, const char *prefix, size_t prefix_len) {
+    struct rocks_iter *it = malloc(sizeof *it + prefix_len);
+
+    if (it == NULL)
+        return NULL;
+    it->prefix_len = prefix_len;
+    it->options = rocksdb_readoptions_create();
+    if (prefix_len < PREFIX_BYTES)
+        rocksdb_readoptions_set_total_order_seek(it->options, 1);
+    else
+        rocksdb_readoptions_set_prefix_same_as_start(it->options, 1);
+    it->bounded = set_bound(it, prefix);
+    it->it = rocksdb_create_iterator(r->db, it->options);
+    return it;
+}
+
+/* The kept one, if it will do. */
+static struct rocks_iter *iter_again(struct rocks *r, const char *prefix, size_t prefix_len) {
+    struct rocks_iter *it = r->parked;
+
+    if (it == NULL || it->prefix_len != prefix_len || !set_bound(it, prefix))
+        return NULL;
+    r->parked = NULL;
+    return it;
 }
 
 static struct store_iter *rocks_iter_open(struct store *s, const void *prefix, size_t prefix_len,
                                           const void *from, size_t from_len, struct error *err) {
     struct rocks *r = (struct rocks *)s;
     struct rocks_iter *it;
-    size_t upper_len = prefix_len;
 
     if (not_open(r, err))
         return NULL;
-    it = malloc(sizeof *it + prefix_len);
+    it = iter_again(r, prefix, prefix_len);
+    if (it == NULL)
+        it = iter_new(r, prefix, prefix_len);
     if (it == NULL) {
         error_set(err, ENOMEM, "cannot read the crawldb %s", r->path);
         return NULL;
     }
-    it->options = rocksdb_readoptions_create();
-    if (prefix_len < PREFIX_BYTES)
-        rocksdb_readoptions_set_total_order_seek(it->options, 1);
-    else
-        rocksdb_readoptions_set_prefix_same_as_start(it->options, 1);
-    if (prefix_len > 0)
-        memcpy(it->upper, prefix, prefix_len);
-    while (upper_len > 0 && (unsigned char)it->upper[upper_len - 1] == 0xff)
-        upper_len--;
-    if (upper_len > 0) {
-        it->upper[upper_len - 1]++;
-        rocksdb_readoptions_set_iterate_upper_bound(it->options, it->upper, upper_len);
-    }
-    it->it = rocksdb_create_iterator(r->db, it->options);
     start(it, prefix, prefix_len, from, from_len);
     return &it->iter;
 }
 
 static bool rocks_iter_valid(const struct store_iter *iter) {
-    return rocksdb_iter_valid(((const struct rocks_iter *)iter)->it) != 0;
+    const struct rocks_iter *it = (const struct rocks_iter *)iter;
+
+    return !it->behind && rocksdb_iter_valid(it->it) != 0;
 }
 
 static const void *rocks_iter_key(const struct store_iter *iter, size_t *len) {
@@ -434,9 +506,11 @@ static bool rocks_iter_close(struct store_iter *iter, struct error *err) {
     bool ok = why == NULL;
     if (!ok)
         explain(err, r->path, "read", why);
-    rocksdb_iter_destroy(it->it);
-    rocksdb_readoptions_destroy(it->options);
-    free(it);
+    unpark(r);
+    if (ok && it->bounded && it->prefix_len >= PREFIX_BYTES)
+        r->parked = it;
+    else
+        iter_free(it);
     return ok;
 }
 

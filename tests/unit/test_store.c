@@ -344,6 +344,74 @@ static void agrees_with_a_model(void **state) {
     buf_release(&got);
 }
 
+/* Bytes of which neighbours, and what has no successor of its length, come up often. */
+static size_t random_key(uint64_t *random, char key[8], size_t min) {
+    static const char bytes[] = {'\0', '\1', '\xfe', '\xff'};
+    size_t len = min + random_below(random, 8 - min + 1);
+
+    for (size_t i = 0; i < len; i++)
+        key[i] = i < 2 ? 'q' : bytes[random_below(random, sizeof bytes)];
+    if (random_below(random, 10) == 0)
+        memset(key, 0xff, len);
+    return len;
+}
+
+static void walk(struct store *s, const char *prefix, size_t prefix_len, const char *from,
+                 size_t from_len, struct buf *out) {
+    struct store_iter *it = store_iter_open(s, prefix, prefix_len, from, from_len);
+
+    assert_non_null(it);
+    buf_reset(out);
+    buf_append_str(out, "");
+    show(it, out);
+}
+
+/* Many walks, with writes between some of them, and one inside another: what is kept from one to the next must not
+ * show. Both stores go through the same. */
+static void walks_one_after_another(void **state) {
+    struct store *rocks = ((struct fixture *)*state)->store, *mem = store_mem_new();
+    uint64_t random = 7, seq;
+    struct batch b;
+    struct buf expected, got;
+
+    batch_init(&b);
+    buf_init(&expected, 1 << 20);
+    buf_init(&got, 1 << 20);
+    for (unsigned round = 0; round < 20000; round++) {
+        char key[8], from[8];
+        size_t len = random_key(&random, key, 1), from_len = random_key(&random, from, 1);
+
+        if (random_below(&random, 8) == 0) {
+            batch_reset(&b);
+            if (random_below(&random, 2) == 0)
+                batch_put(&b, key, len, "v", 1);
+            else
+                batch_delete(&b, key, len);
+            assert_true(store_write(rocks, &b, &seq, NULL) && store_write(mem, &b, &seq, NULL));
+        }
+        if (round % 4000 == 3999)
+            assert_true(store_reopen(rocks, NULL));
+        struct store_iter *outer =
+            random_below(&random, 4) == 0 ? store_iter_open(rocks, from, from_len, "", 0) : NULL;
+        walk(rocks, key, len, from, from_len, &got);
+        walk(mem, key, len, from, from_len, &expected);
+        assert_int_equal(got.len, expected.len);
+        assert_memory_equal(got.data, expected.data, expected.len);
+        if (outer != NULL) {
+            buf_reset(&got);
+            buf_append_str(&got, "");
+            show(outer, &got);
+            walk(mem, from, from_len, "", 0, &expected);
+            assert_int_equal(got.len, expected.len);
+            assert_memory_equal(got.data, expected.data, expected.len);
+        }
+    }
+    store_close(mem);
+    batch_release(&b);
+    buf_release(&expected);
+    buf_release(&got);
+}
+
 struct syncer {
     struct store *store;
     atomic_uint_fast64_t synced;
@@ -870,6 +938,7 @@ int main(int argc, char **argv) {
         BOTH(binary_keys),
         BOTH(sync_says_upto_where),
         BOTH(agrees_with_a_model),
+        cmocka_unit_test_setup_teardown(walks_one_after_another, setup_rocks, teardown),
         BOTH(syncs_beside_the_writer),
         cmocka_unit_test(a_crash_keeps_a_prefix),
         cmocka_unit_test_setup_teardown(faults_stick, setup_mem, teardown),
