@@ -160,6 +160,7 @@ static void take_report(struct core *c, struct now now, struct session *s, const
 #ifdef MUTANT_NO_FENCING
     struct lease_item *any = r->n_outcomes == 0 ? NULL : lease_item(&c->leases, r->outcomes[0]->fp);
     l = l == NULL && any != NULL ? any->lease : l;
+    (void)s;
     if (l == NULL) {
 #else
     if (l == NULL || l->session != s || l->task != NULL) {
@@ -262,7 +263,7 @@ static bool should_yield(const struct core *c, struct now now, const struct leas
         return false;
     if (splittable(c, l->origin) && l->connections > share(c, c->hosts.rules.host_connections))
         return true;
-    return s->lease_count > share(c, c->leases.visits + c->hosts.ready_count);
+    return s->lease_count > share(c, c->leases.visits + c->hosts.ready.count);
 }
 
 static void give_more(struct core *c, struct now now, struct session *s,
@@ -337,7 +338,7 @@ static Trawl__Grant *grant_origin(struct core *c, struct now now, struct session
 }
 
 static size_t visits_for(const struct core *c, const struct session *s, uint32_t wanted) {
-    uint64_t fair = share(c, c->leases.visits + c->hosts.ready_count);
+    uint64_t fair = share(c, c->leases.visits + c->hosts.ready.count);
     uint64_t room = fair > s->lease_count ? fair - s->lease_count : 0;
 
     if (room > LIMIT_LOOP_VISITS - s->lease_count)
@@ -363,7 +364,7 @@ static void give_grants(struct core *c, struct now now, struct session *s, uint3
         return;
     }
     /* Each ready origin is looked at once: one that cannot be granted goes back to where it belongs. */
-    for (size_t tries = c->hosts.ready_count; tries > 0 && reply->n_grants < max && !c->failed;
+    for (size_t tries = c->hosts.ready.count; tries > 0 && reply->n_grants < max && !c->failed;
          tries--) {
         struct origin *o = host_take_ready(&c->hosts);
         Trawl__Grant *g = trial_allows(c, w, o) ? grant_origin(c, now, s, o) : NULL;

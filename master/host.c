@@ -33,6 +33,7 @@ void host_table_release(struct host_table *t) {
     map_release(&t->rules_pool);
     map_release(&t->addresses);
     heap_release(&t->cooling);
+    id_set_release(&t->ready);
     host_table_init(t, t->rules);
 }
 
@@ -120,6 +121,8 @@ static bool id_room(struct host_table *t, uint32_t id) {
         size_t size = t->size == 0 ? 64 : t->size * 2;
         while (size < id)
             size *= 2;
+        if (!id_set_reserve(&t->ready, (uint32_t)size + 1))
+            return false;
         struct origin **by_id = realloc(t->by_id, size * sizeof(struct origin *));
         if (by_id == NULL)
             return false;
@@ -218,8 +221,7 @@ static bool host_place(struct host_table *t, struct origin *o, enum host_place p
     case HOST_OUT:
         break;
     case HOST_READY:
-        list_take(&t->ready_first, &t->ready_last, o);
-        t->ready_count--;
+        id_set_remove(&t->ready, o->id);
         break;
     case HOST_COOLING:
         heap_remove(&t->cooling, &o->cooling);
@@ -235,8 +237,7 @@ static bool host_place(struct host_table *t, struct origin *o, enum host_place p
     case HOST_OUT:
         break;
     case HOST_READY:
-        list_add(&t->ready_first, &t->ready_last, o);
-        t->ready_count++;
+        id_set_add(&t->ready, o->id);
         break;
     case HOST_COOLING:
         o->cooling.place = 0;
@@ -333,15 +334,20 @@ void host_thaw(struct host_table *t, int64_t now_ms) {
 }
 
 struct origin *host_take_ready(struct host_table *t) {
-    struct origin *o = t->ready_first;
+    uint32_t id = id_set_next(&t->ready, t->ready_after + 1);
 
-    if (o != NULL)
-        (void)host_place(t, o, HOST_OUT, 0, NULL);
+    if (id == ID_SET_NONE)
+        id = id_set_next(&t->ready, 0);
+    if (id == ID_SET_NONE)
+        return NULL;
+    t->ready_after = id;
+    struct origin *o = host_by_id(t, id);
+    (void)host_place(t, o, HOST_OUT, 0, NULL);
     return o;
 }
 
 size_t host_active(const struct host_table *t) {
-    return t->ready_count + t->waiting_count + t->cooling.count;
+    return t->ready.count + t->waiting_count + t->cooling.count;
 }
 
 int64_t host_next_ms(const struct host_table *t) {

@@ -28,6 +28,7 @@
 #include "master/record.h"
 #include "master/rules_pool.h"
 #include "shared/heap.h"
+#include "shared/id_set.h"
 #include "shared/map.h"
 
 enum host_place { HOST_OUT, HOST_READY, HOST_COOLING, HOST_WAITING };
@@ -75,8 +76,8 @@ struct origin {
     enum host_place place : 8;
 
     union {
-        struct {                        /* READY or WAITING */
-            struct origin *prev, *next; /* in the ready list, or among an address's waiters */
+        struct {                        /* WAITING */
+            struct origin *prev, *next; /* among its address's waiters */
             struct host_address *waits_for;
         };
         struct heap_item cooling; /* COOLING */
@@ -118,8 +119,9 @@ struct host_table {
     struct map rules_pool;
     struct origin **by_id; /* index id - 1 */
     size_t count, size;
-    struct origin *ready_first, *ready_last;
-    size_t ready_count, waiting_count;
+    struct id_set ready;  /* ids */
+    uint32_t ready_after; /* the last that was taken */
+    size_t waiting_count;
     struct heap cooling;
     struct map addresses;
 };
@@ -142,7 +144,9 @@ bool host_park(struct origin *o, Trawl__State state, const char *reason);
 bool host_update(struct host_table *t, struct origin *o, int64_t now_ms);
 /* Moves the cooled-down to READY. */
 void host_thaw(struct host_table *t, int64_t now_ms);
-/* The READY origin that has waited longest, taken out (the caller leases it or calls host_update()). */
+/* The next READY origin in the order of ids, round and round, taken out (the caller leases it or calls host_update()):
+ * before one has its turn again, each that has been READY all the while has had one. Queues of neighbours lie
+ * together in the crawldb, so that what is read for one is there for the next. */
 struct origin *host_take_ready(struct host_table *t);
 /* Anything granted or about to be: READY, COOLING or WAITING. */
 size_t host_active(const struct host_table *t);

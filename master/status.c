@@ -23,7 +23,7 @@ void core_stats(const struct core *c, struct core_stats *s) {
         .retries = c->retries,
         .refused = c->refused,
         .origins = c->hosts.count,
-        .origins_ready = c->hosts.ready_count,
+        .origins_ready = c->hosts.ready.count,
         .leases = c->leases.by_attempt.count,
         .sessions = (uint32_t)c->leases.sessions.count,
         .workers_lost = c->workers_lost,
