@@ -214,7 +214,8 @@ static rocksdb_options_t *make_options(bool may_create) {
     /* A visit to the queue undoes some blocks for three URLs: with LZ4 it takes a quarter longer, for a fifth less on
      * disk. */
     rocksdb_options_set_compression(o, rocksdb_no_compression);
-    rocksdb_options_set_max_background_jobs(o, 2);
+    /* One writes buffers, one merges; and another merges small runs when they pile up behind large ones. */
+    rocksdb_options_set_max_background_jobs(o, 3);
     /* Written out as it comes, so that the fdatasync of store_sync() finds little to do. */
     rocksdb_options_set_bytes_per_sync(o, 1 << 20);
     rocksdb_options_set_wal_bytes_per_sync(o, 512 << 10);
