@@ -5,8 +5,9 @@
  *     frontier DIR [URLS] [SEED] [FILL]
  *
  * Default: 1000000 1 15. FILL: so many percent of the links are new until the part that is measured. DIR must not exist; it is left there as `trawl master --dir DIR` has it. One line of JSON. It
- * grows the crawl until URLS are known, then measures apart what links cost, and what visits without links cost, and
- * at last how long closing takes and a start, with the files of the crawldb dropped from the page cache.
+ * grows the crawl until URLS are known, then measures ten links for each URL, as the aim has it (300,000 links and 30,000
+ * URLs a second), apart what links cost, and what visits without links cost, and at last how long closing takes and a
+ * start, with the files of the crawldb dropped from the page cache.
  *
  * CPU seconds are of all threads, RocksDB's own included, less what the made-up web takes; seconds by the wall likewise.
  * What is measured begins when the crawldb has nothing left to write and merge, and ends when it has nothing left again:
@@ -34,6 +35,8 @@ enum {
     SEEDS = 64,
     MEASURED_MAX = 2000000, /* of the growth */
     FETCHED_MAX = 3000000,  /* alone */
+    MIXED_MAX = 2000000,    /* URLs, with ten links each */
+    MIXED_ROUNDS = 4,       /* pages have 40 links: every fourth round brings its links */
     PATH_BYTES = 4096,
 };
 
@@ -257,6 +260,18 @@ static struct meter take_links(struct bench *b, uint64_t links) {
     return m;
 }
 
+/* Ten links for each URL. */
+static struct meter mix(struct bench *b, uint64_t urls) {
+    struct meter then = begin_part(b);
+
+    while (meter_since(b, then).urls < urls) {
+        round_of(b, VISITS, CREW_ALL);
+        for (int i = 1; i < MIXED_ROUNDS; i++)
+            round_of(b, VISITS, CREW_OUTCOMES);
+    }
+    return end_part(b, then);
+}
+
 static struct meter fetch(struct bench *b, uint64_t urls) {
     struct meter then = begin_part(b);
 
@@ -303,7 +318,8 @@ int main(int argc, char **argv) {
     sync_store(&b);
     uint64_t resident = resident_bytes() - before, disk = launch_disk_bytes(b.path);
     struct core_stats s = stats(&b);
-    struct meter links = take_links(&b, 2000000),
+    struct meter mixed = mix(&b, urls / 5 < MIXED_MAX ? urls / 5 : MIXED_MAX),
+                 links = take_links(&b, 2000000),
                  fetched = fetch(&b, urls / 2 < FETCHED_MAX ? urls / 2 : FETCHED_MAX);
     close_store(&b);
     struct meter start = restart(&b);
@@ -320,6 +336,7 @@ int main(int argc, char **argv) {
         (double)resident / (double)s.known, (double)s.seen_bytes / (double)s.known,
         (double)disk / (double)s.known);
     print_rates("grow", grown);
+    print_rates("ten_links_a_url", mixed);
     print_rates("links_only", links);
     print_rates("urls_only", fetched);
     printf(", \"restart\": {\"urls\": %llu, \"cpu_s\": %.2f, \"wall_s\": %.2f}}\n",
