@@ -284,7 +284,7 @@ static void test_by_itself(void **state) {
 static void test_summons(void **state) {
     struct master m;
     struct peer p, other;
-    uint64_t attempt, fp, others, others_fp;
+    uint64_t attempt, fp, others, others_fp, d_fp;
 
     (void)state;
     begin(&m, &p, (const char *const[]){"http://b.example/1", NULL});
@@ -296,6 +296,10 @@ static void test_summons(void **state) {
         peer_die(&p);
         master_wait(&m, 10);
     }
+    /* Two visits are under way and one origin is ready: a second visit is the other's share. */
+    master_seed(&m, "http://d.example/1");
+    assert_int_equal(items_granted(&p, &attempt, &d_fp), 1);
+    assert_true(d_fp != fp);
     assert_int_equal(peer_exchange(&other, NULL, NULL, 1)->n_grants, 0);
     master_seed(&m, "http://c.example/1");
     assert_int_equal(peer_exchange(&other, NULL, NULL, 1)->n_grants, 0);
