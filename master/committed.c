@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "master/core_state.h"
-#include "shared/limits.h"
 
 struct committed_note {
     uint32_t segment;

@@ -16,7 +16,9 @@
  * follows has nothing to replay.
  *
  * Memory: STORE_ROCKS_CACHE_BYTES for blocks with their indexes and filters, STORE_ROCKS_BUFFER_BYTES a write
- * buffer of which there are at most STORE_ROCKS_BUFFERS; whatever the size of the crawl. RocksDB itself
+ * buffer of which there are at most STORE_ROCKS_BUFFERS; whatever the size of the crawl. The last iterator that was
+ * closed is kept until the next write, and with it the tables that it reads. Disk: while the largest tables are
+ * merged there is room taken for both, up to twice the crawldb's size. RocksDB itself
  * aborts the process when malloc() fails.
  */
 #ifndef TRAWL_MASTER_STORE_ROCKS_H

@@ -31,8 +31,9 @@ struct id_set {
 void id_set_release(struct id_set *s);
 /* Room for the numbers below `size`. False: no memory, and what was there before still is. */
 bool id_set_reserve(struct id_set *s, uint32_t size);
-void id_set_add(struct id_set *s,
-                uint32_t id); /* below the reserved size; in the set already: nothing happens */
+/* `id`: below the reserved size. In the set already: nothing happens. */
+void id_set_add(struct id_set *s, uint32_t id);
+/* Not in the set: nothing happens. */
 void id_set_remove(struct id_set *s, uint32_t id);
 bool id_set_has(const struct id_set *s, uint32_t id);
 /* The least that is not below `from`, or ID_SET_NONE. */
