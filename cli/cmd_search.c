@@ -2,13 +2,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/screen.h"
 #include "cli/search.h"
 #include "shared/json_out.h"
+#include "shared/utc.h"
 
 enum { SNIPPET_BYTES = 1000, JSON_BYTES = 64 << 20 };
 
@@ -78,11 +78,9 @@ static void append_snippet(struct buf *b, const char *p, size_t n) {
 
 static void append_page(void *arg, size_t rank, const struct search_page *page) {
     struct buf *b = &((struct output *)arg)->json;
-    time_t seconds = (time_t)(page->fetched_at_ms / 1000);
-    char when[64];
-    struct tm tm;
+    char when[UTC_RFC3339_SIZE];
 
-    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &tm));
+    utc_rfc3339(page->fetched_at_ms, when);
     buf_printf(b, "%s{\"rank\": %zu, \"score\": %.6f, ", rank > 1 ? ", " : "", rank, page->score);
     json_out_member(b, "url", page->url, strlen(page->url));
     buf_append_str(b, ", ");

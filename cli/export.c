@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/command.h"
@@ -15,6 +14,7 @@
 #include "shared/cdxj.h"
 #include "shared/json_out.h"
 #include "shared/limits.h"
+#include "shared/utc.h"
 #include "shared/warc_write.h"
 
 enum { LINE_BYTES = 16 * LIMIT_URL_BYTES, COLUMNS = 19 /* and a NULL */ };
@@ -33,7 +33,7 @@ struct cell {
 };
 
 struct texts {
-    char digest[WARC_WRITE_DIGEST_TEXT_SIZE], when[40], ip[INET6_ADDRSTRLEN], file[300];
+    char digest[WARC_WRITE_DIGEST_TEXT_SIZE], when[UTC_RFC3339_SIZE], ip[INET6_ADDRSTRLEN], file[300];
 };
 
 static struct cell text_cell(const void *text, size_t len) {
@@ -48,16 +48,8 @@ static struct cell number_cell(uint64_t n) {
     return (struct cell){.is_number = true, .number = n};
 }
 
-static const char *format_time(uint64_t unix_ms, char out[40]) {
-    time_t s = (time_t)(unix_ms / 1000);
-    struct tm tm;
-    size_t n;
-
-    if (unix_ms == 0 || gmtime_r(&s, &tm) == NULL)
-        return NULL;
-    n = strftime(out, 40, "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(out + n, 40 - n, ".%03uZ", (unsigned)(unix_ms % 1000));
-    return out;
+static const char *format_time(uint64_t unix_ms, char out[UTC_RFC3339_SIZE]) {
+    return unix_ms != 0 && utc_rfc3339((int64_t)unix_ms, out) ? out : NULL;
 }
 
 static const char *format_ip(ProtobufCBinaryData ip, char out[INET6_ADDRSTRLEN]) {

@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "master/record.h"
 #include "proto/wire.h"
@@ -13,6 +12,7 @@
 #include "shared/scope.h"
 #include "shared/tracking.h"
 #include "shared/url.h"
+#include "shared/utc.h"
 
 enum { VIA_MAX = 300 };
 
@@ -131,16 +131,11 @@ static void flag(struct why *w, const char *name, bool value) {
     buf_printf(w->out, ",\"%s\":%s", name, value ? "true" : "false");
 }
 
-/* RFC 3339, UTC. */
 static void moment(struct why *w, const char *name, uint64_t unix_ms) {
-    time_t seconds = (time_t)(unix_ms / 1000);
-    struct tm tm;
-    char when[32];
+    char when[UTC_RFC3339_SIZE];
 
-    if (unix_ms == 0 || gmtime_r(&seconds, &tm) == NULL ||
-        strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &tm) == 0)
-        return;
-    buf_printf(w->out, ",\"%s\":\"%s.%03uZ\"", name, when, (unsigned)(unix_ms % 1000));
+    if (unix_ms != 0 && utc_rfc3339((int64_t)unix_ms, when))
+        buf_printf(w->out, ",\"%s\":\"%s\"", name, when);
 }
 
 static bool has_beyond_ascii(const char *s, size_t len) {

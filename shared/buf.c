@@ -69,11 +69,20 @@ bool buf_append_char(struct buf *b, char c) {
 }
 
 bool buf_printf(struct buf *b, const char *fmt, ...) {
+    size_t room = b->size - b->len;
     va_list args;
 
+    if (b->failed)
+        return false;
     va_start(args, fmt);
-    int n = vsnprintf(NULL, 0, fmt, args);
+    int n = vsnprintf(room > 0 ? b->data + b->len : NULL, room, fmt, args);
     va_end(args);
+    if (n >= 0 && (size_t)n < room) { /* nor over the cap: the size is not */
+        b->len += (size_t)n;
+        return true;
+    }
+    if (room > 0)
+        b->data[b->len] = '\0';
     if (n < 0 || !buf_reserve(b, (size_t)n)) {
         b->failed = true;
         return false;

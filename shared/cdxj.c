@@ -2,12 +2,12 @@
 
 #include "shared/json_out.h"
 #include "shared/limits.h"
+#include "shared/utc.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct argument {
     uint16_t at, len; /* in the query */
@@ -152,13 +152,13 @@ bool cdxj_surt(const char *url, size_t url_len, struct buf *to) {
 }
 
 static bool append_date(struct buf *to, int64_t date_ms) {
-    time_t second = (time_t)(date_ms >= 0 ? date_ms / 1000 : (date_ms - 999) / 1000);
-    struct tm tm;
+    char text[UTC_14_SIZE];
 
-    if (gmtime_r(&second, &tm) == NULL || tm.tm_year < -1900 || tm.tm_year > 9999 - 1900)
+    if (!utc_14(date_ms, text))
         return false;
-    return buf_printf(to, " %04d%02d%02d%02d%02d%02d ", tm.tm_year + 1900, tm.tm_mon + 1,
-                      tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+    buf_append_char(to, ' ');
+    buf_append_str(to, text);
+    return buf_append_char(to, ' ');
 }
 
 static void append_member(struct buf *to, const char *name, const char *text, size_t len) {

@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shared/utc.h"
+
 /* Kept free at a line's end: closing quotes, the mark of a cut line, the newline. */
 enum { LINE_TAIL = 32 };
 
@@ -125,13 +127,10 @@ static void put_escaped(struct line *l, const void *bytes, size_t n, bool quoted
 
 static void put_time(struct line *l) {
     struct timespec now;
-    struct tm tm;
-    char text[64];
+    char text[UTC_RFC3339_SIZE];
 
     clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &tm);
-    snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ", tm.tm_year + 1900,
-             tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000);
+    utc_rfc3339((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, text);
     put_str(l, text);
 }
 

@@ -3,12 +3,12 @@
 #include "shared/cost.h"
 #include "shared/gzip_pack.h"
 #include "shared/limits.h"
+#include "shared/utc.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 #include <zlib.h>
 
 enum {
@@ -42,9 +42,6 @@ struct warc_write {
 
     uint8_t random[RANDOM_BYTES];
     size_t random_used;
-
-    time_t date_second; /* what date_text stands for */
-    char date_text[32]; /* "YYYY-MM-DDThh:mm:ss" */
 };
 
 struct warc_write *warc_write_new(int level, struct warc_write_sink sink) {
@@ -220,21 +217,9 @@ static void add_text(struct warc_write *w, const char *name, const char *value) 
 }
 
 static void add_date(struct warc_write *w, const char *name, int64_t date_ms) {
-    int64_t ms = date_ms % 1000;
-    char text[48];
+    char text[UTC_RFC3339_SIZE];
 
-    if (ms < 0)
-        ms += 1000;
-    time_t second = (time_t)((date_ms - ms) / 1000);
-    if (second != w->date_second || w->date_text[0] == '\0') {
-        struct tm tm;
-        gmtime_r(&second, &tm);
-        strftime(w->date_text, sizeof w->date_text, "%Y-%m-%dT%H:%M:%S", &tm);
-        w->date_second = second;
-    }
-    /* strftime() does not pad the year. */
-    snprintf(text, sizeof text, "%.*s%s.%03dZ", (int)(19 - strlen(w->date_text)), "000",
-             w->date_text, (int)ms);
+    utc_rfc3339(date_ms, text);
     add_text(w, name, text);
 }
 

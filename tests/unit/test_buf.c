@@ -71,6 +71,30 @@ static void stops_at_its_cap(void **state) {
     }
 }
 
+/* At each size: what fits into what is allocated, and what needs more; and a failure leaves all as it was. */
+static void prints_at_each_length(void **state) {
+    static const char text[] =
+        "0123456789012345678901234567890123456789012345678901234567890123456789";
+
+    (void)state;
+    for (int before = 0; before <= 70; before++)
+        for (int n = 0; n <= 70; n++) {
+            struct buf b;
+
+            buf_init(&b, 100);
+            assert_true(buf_append(&b, text, (size_t)before));
+            bool fits = before + n <= 100;
+            assert_int_equal(buf_printf(&b, "%.*s", n, text), fits);
+            assert_int_equal(b.failed, !fits);
+            assert_int_equal(b.len, fits ? before + n : before);
+            assert_memory_equal(b.data, text, (size_t)before);
+            if (fits)
+                assert_memory_equal(b.data + before, text, (size_t)n);
+            assert_int_equal(b.data[b.len], '\0');
+            buf_release(&b);
+        }
+}
+
 static void failure_sticks(void **state) {
     struct buf b;
 
@@ -129,10 +153,10 @@ static void hands_over(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(starts_empty),      cmocka_unit_test(appends),
-        cmocka_unit_test(stops_at_its_cap),  cmocka_unit_test(failure_sticks),
-        cmocka_unit_test(absurd_sizes_fail), cmocka_unit_test(reserves_ahead),
-        cmocka_unit_test(hands_over),
+        cmocka_unit_test(starts_empty),     cmocka_unit_test(appends),
+        cmocka_unit_test(stops_at_its_cap), cmocka_unit_test(prints_at_each_length),
+        cmocka_unit_test(failure_sticks),   cmocka_unit_test(absurd_sizes_fail),
+        cmocka_unit_test(reserves_ahead),   cmocka_unit_test(hands_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
