@@ -191,7 +191,7 @@ void core_tick(struct core *c, struct now now) {
     if (!core_flush(c))
         return;
     host_thaw(&c->hosts, now.mono_ms);
-    (void)frontier_purge(c, now, PURGE_PER_TICK);
+    (void)origins_purge(c, now, PURGE_PER_TICK);
     if (!core_flush(c))
         return;
     core_check_end(c, now);

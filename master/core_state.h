@@ -1,6 +1,7 @@
 /*
  * core_state: what the core is made of; for the files that make up the core (core.c, committed.c, exchange.c,
- * frontier.c, sitemaps.c, traps.c, trial.c, session.c, load.c, control.c, status.c, job_*.c) and nobody else. core.h is its outside.
+ * frontier.c, origins.c, sitemaps.c, traps.c, trial.c, session.c, load.c, control.c, status.c, job_*.c) and nobody else. core.h is
+ * its outside.
  *
  * Every handler gathers its writes in `batch` and ends with core_flush(); whatever reads the store in between
  * flushes first. A failure to write or to allocate makes the core void (core_fail()): there is no half-done
@@ -143,7 +144,6 @@ struct discovery {
 bool frontier_discover(struct core *c, struct now now, const char *url, size_t len,
                        struct discovery d);
 uint64_t frontier_fingerprint(const struct core *c, const char *url, size_t len);
-struct origin *frontier_origin(struct core *c, const char *name, size_t len);
 /* Queues robots.txt of `for_origin`, found at `url` of another origin. UNREACHABLE: that one was given up, `why`. */
 enum frontier_robots_queued {
     FRONTIER_ROBOTS_QUEUED,
@@ -170,29 +170,39 @@ void frontier_finish(struct core *c, struct now now, struct lease_item *it, cons
 /* Some of its links, ahead of its outcome: it stays leased. Known ones again change nothing. */
 void frontier_links(struct core *c, struct now now, const struct lease_item *it,
                     const Trawl__Outcome *o);
-void frontier_put_origin(struct core *c, const struct origin *o);
-/* Gives an origin up: what is queued of it ends in `state`. */
-void frontier_park(struct core *c, struct now now, struct origin *o, Trawl__State state,
-                   const char *reason);
-void frontier_purge_later(struct core *c, const struct origin *o);
-/* Some of the queues of parked origins; true while there is more to do. */
-bool frontier_purge(struct core *c, struct now now, size_t max);
 /* Puts a done URL back into the queue if its record, or the payload that this refers to, is in the segment, which is
  * gone. */
 bool frontier_refetch(struct core *c, struct now now, uint64_t fp, uint32_t segment);
-/* The visit's robots report, or one for an origin whose robots.txt lay elsewhere. */
-void frontier_robots(struct core *c, struct now now, struct origin *o,
-                     const Trawl__RobotsReport *r);
-/* A visit ended because the origin does not answer, or (`failing`) answers with errors: it rests, for
- * `asked_ms` or longer, or is given up. `error` is the last one. `attempt`: of the visit, which counts once; 0: none. */
-void frontier_unreachable(struct core *c, struct now now, struct origin *o, uint64_t attempt,
-                          bool failing, uint32_t asked_ms, const char *error);
-/* Nothing is granted on it for `ms`; LIMIT_SERVER_DELAY_MS at most. */
-void frontier_rest(struct core *c, struct now now, struct origin *o, uint32_t ms);
-/* It has answered without an error. */
-void frontier_reached(struct core *c, struct origin *o);
 /* What may still be granted under --max-pages. */
 uint64_t frontier_page_room(const struct core *c);
+/* Writes down how a URL ended, and counts it. */
+void frontier_put_done(struct core *c, uint64_t fp, const Trawl__DoneUrl *d);
+
+/* ---- origins.c ---------------------------------------------------------------------------------------- */
+
+/* Known or made. NULL: no memory (the core has failed). */
+struct origin *origin_get(struct core *c, const char *name, size_t len);
+void origin_put(struct core *c, const struct origin *o);
+/* Its queue or its times are other ones than before: it gets its place among those that wait for a grant. */
+void origin_changed(struct core *c, struct now now, struct origin *o);
+/* The visit's robots report. */
+void origin_robots(struct core *c, struct now now, struct origin *o, const Trawl__RobotsReport *r);
+/* How the fetch ended of robots.txt of origin `id` that lay at another one. */
+void origin_robots_elsewhere(struct core *c, struct now now, uint32_t id, const Trawl__Outcome *o);
+/* Gives it up: what is queued of it ends in `state`. */
+void origin_park(struct core *c, struct now now, struct origin *o, Trawl__State state,
+                 const char *reason);
+void origin_purge_later(struct core *c, const struct origin *o);
+/* Some of the queues of parked origins; true while there is more to do. */
+bool origins_purge(struct core *c, struct now now, size_t max);
+/* A visit ended because the origin does not answer, or (`failing`) answers with errors: it rests, for
+ * `asked_ms` or longer, or is given up. `error` is the last one. `attempt`: of the visit, which counts once; 0: none. */
+void origin_unreachable(struct core *c, struct now now, struct origin *o, uint64_t attempt,
+                        bool failing, uint32_t asked_ms, const char *error);
+/* Nothing is granted on it for `ms`; LIMIT_SERVER_DELAY_MS at most. */
+void origin_rest(struct core *c, struct now now, struct origin *o, uint32_t ms);
+/* It has answered without an error. */
+void origin_reached(struct core *c, struct origin *o);
 
 /* ---- sitemaps.c --------------------------------------------------------------------------------------- */
 

@@ -71,7 +71,7 @@ static bool take_outcome(struct core *c, struct now now, struct lease *l, const 
         return false;
 #endif
     if (is_success(o)) {
-        frontier_reached(c, l->origin);
+        origin_reached(c, l->origin);
         l->trouble[0] = '\0';
     }
     if (payload_gone(c, it, o)) {
@@ -140,11 +140,11 @@ static void take_verdict(struct core *c, struct now now, struct lease *l,
     switch (r->verdict) {
     case TRAWL__VERDICT__UNREACHABLE:
     case TRAWL__VERDICT__FAILING:
-        frontier_unreachable(c, now, o, r->attempt, r->verdict == TRAWL__VERDICT__FAILING,
-                             r->backoff_ms, reason);
+        origin_unreachable(c, now, o, r->attempt, r->verdict == TRAWL__VERDICT__FAILING,
+                           r->backoff_ms, reason);
         break;
     case TRAWL__VERDICT__FORBIDDEN:
-        frontier_park(c, now, o, TRAWL__STATE__EXCLUDED, reason);
+        origin_park(c, now, o, TRAWL__STATE__EXCLUDED, reason);
         break;
     default:
         break;
@@ -172,7 +172,7 @@ static void take_report(struct core *c, struct now now, struct session *s, const
     l->progress_ms = now.mono_ms;
     if (r->robots != NULL && robots_well_formed(r->robots) &&
         l->origin->robots_state != HOST_ROBOTS_ELSEWHERE)
-        frontier_robots(c, now, l->origin, r->robots);
+        origin_robots(c, now, l->origin, r->robots);
     take_outcomes(c, now, l, x, segments, r, reply);
     take_address(c, l, r, reply);
     take_verdict(c, now, l, r);

@@ -1,7 +1,5 @@
 /* frontier: which URLs are known, which are queued, how they end. The queue lives in the store; memory holds
  * a cursor for each origin and what is leased. */
-#include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,47 +11,10 @@
 #include "shared/fingerprint.h"
 #include "shared/limits.h"
 #include "shared/netaddr.h"
-#include "shared/robots.h"
 #include "shared/tracking.h"
-
-enum { ORIGIN_REASON_BYTES = 600 };
 
 uint64_t frontier_fingerprint(const struct core *c, const char *url, size_t len) {
     return fingerprint(c->key, url, len);
-}
-
-void frontier_put_origin(struct core *c, const struct origin *o) {
-    Trawl__StoredOrigin v = TRAWL__STORED_ORIGIN__INIT;
-
-    v.name = (ProtobufCBinaryData){.data = (uint8_t *)o->name, .len = o->name_len};
-    v.robots_known = o->robots_state == HOST_ROBOTS_KNOWN;
-    if (o->robots != NULL)
-        v.robots = (ProtobufCBinaryData){.data = o->robots->bytes, .len = o->robots->len};
-    v.crawl_delay_ms = o->crawl_delay_ms;
-    v.robots_until_ms = (uint64_t)o->robots_until_unix_ms;
-    v.robots_status = o->robots_status;
-    v.parked = o->parked;
-    v.reason = o->reason;
-    v.depth = o->depth;
-    v.failures = o->failures;
-    v.judged_attempt = o->judged_attempt;
-    v.rest_until_ms = (uint64_t)o->rest_until_unix_ms;
-    v.rest_ms = o->rest_ms;
-    core_put(c, record_origin(o->id), &v.base);
-}
-
-struct origin *frontier_origin(struct core *c, const char *name, size_t len) {
-    struct origin *o = host_find(&c->hosts, name, len);
-
-    if (o != NULL)
-        return o;
-    o = host_add(&c->hosts, (uint32_t)c->hosts.count + 1, name, len);
-    if (o == NULL) {
-        core_fail(c, "out of memory for an origin");
-        return NULL;
-    }
-    frontier_put_origin(c, o);
-    return o;
 }
 
 /* ---- into the queue ----------------------------------------------------------------------------------- */
@@ -75,12 +36,7 @@ static void put_queued(struct core *c, struct origin *o, struct queue_place plac
     rewind_to(o, place);
 }
 
-static void update_host(struct core *c, struct now now, struct origin *o) {
-    if (!host_update(&c->hosts, o, now.mono_ms))
-        core_fail(c, "out of memory for the queue of origins");
-}
-
-static void put_done(struct core *c, uint64_t fp, const Trawl__DoneUrl *d) {
+void frontier_put_done(struct core *c, uint64_t fp, const Trawl__DoneUrl *d) {
     core_put(c, record_done(fp), &d->base);
     c->by_state[d->state]++;
 }
@@ -101,7 +57,7 @@ static void finish_unqueued(struct core *c, uint64_t fp, const char *url, size_t
     v.sitemap = d.sitemap;
     v.state = state;
     v.reason = (char *)reason;
-    put_done(c, fp, &v);
+    frontier_put_done(c, fp, &v);
 }
 
 static const char *excluded_by(struct core *c, struct discovery d) {
@@ -134,7 +90,7 @@ static void has_page(struct core *c, struct now now, struct origin *o, uint32_t 
     bool first = o->depth == UINT32_MAX;
 
     o->depth = depth;
-    frontier_put_origin(c, o);
+    origin_put(c, o);
     if (first)
         sitemaps_find(c, now, o);
 }
@@ -142,7 +98,7 @@ static void has_page(struct core *c, struct now now, struct origin *o, uint32_t 
 static void take_in(struct core *c, struct now now, uint64_t fp, struct discovery d) {
     Trawl__QueuedUrl q = TRAWL__QUEUED_URL__INIT;
     struct url_slice name = url_origin(&c->url);
-    struct origin *o = frontier_origin(c, name.ptr, name.len);
+    struct origin *o = origin_get(c, name.ptr, name.len);
 
     if (o == NULL)
         return;
@@ -162,7 +118,7 @@ static void take_in(struct core *c, struct now now, uint64_t fp, struct discover
     put_queued(c, o, place_of(d.depth, core_number(c, &c->seqs)), &q);
     o->queued++;
     c->by_state[TRAWL__STATE__PENDING]++;
-    update_host(c, now, o);
+    origin_changed(c, now, o);
     if (d.sitemap == 0 && d.depth < o->depth)
         has_page(c, now, o, d.depth);
 }
@@ -220,7 +176,7 @@ enum frontier_robots_queued frontier_queue_robots(struct core *c, struct now now
         goto out;
     url_canonicalise(&u);
     struct url_slice name = url_origin(&u);
-    struct origin *o = frontier_origin(c, name.ptr, name.len);
+    struct origin *o = origin_get(c, name.ptr, name.len);
     if (o == NULL || o == for_origin)
         goto out;
     if (o->parked != TRAWL__STATE__PENDING) {
@@ -236,7 +192,7 @@ enum frontier_robots_queued frontier_queue_robots(struct core *c, struct now now
         (ProtobufCBinaryData){.data = (uint8_t *)u.href + name.len, .len = u.href_len - name.len};
     put_queued(c, o, place_of(0, seq), &q);
     o->queued++;
-    update_host(c, now, o);
+    origin_changed(c, now, o);
     result = FRONTIER_ROBOTS_QUEUED;
 out:
     url_release(&u);
@@ -471,7 +427,7 @@ static void put_outcome(struct core *c, const struct lease_item *it, const struc
         committed_note(c, segment,
                        (struct committed_record){out->offset, out->record_length, it->fp});
     }
-    put_done(c, it->fp, &d);
+    frontier_put_done(c, it->fp, &d);
 }
 
 /* A seed that redirects to another host of the same registrable domain (http to https, to www.) takes the
@@ -577,29 +533,6 @@ void frontier_links(struct core *c, struct now now, const struct lease_item *it,
         follow_links(c, now, it, it->lease->origin, o);
 }
 
-/* Its robots.txt lies at another origin, which cannot be reached: the same as if it could not be reached itself
- * (RFC 9309 §2.3.1.4). */
-static void robots_unreachable(struct core *c, struct now now, struct origin *o, bool failing,
-                               const char *reason) {
-    o->robots_state = HOST_ROBOTS_UNKNOWN;
-    o->robots_hops = 0;
-    frontier_unreachable(c, now, o, 0, failing, 0,
-                         reason == NULL || reason[0] == '\0' ? "robots-unreachable" : reason);
-}
-
-static void finish_robots_elsewhere(struct core *c, struct now now, struct lease_item *it,
-                                    const Trawl__Outcome *out) {
-    struct origin *host = host_by_id(&c->hosts, it->robots_for);
-
-    if (host == NULL || host->robots_state != HOST_ROBOTS_ELSEWHERE)
-        return;
-    if (out->robots != NULL) {
-        frontier_robots(c, now, host, out->robots);
-        return;
-    }
-    robots_unreachable(c, now, host, out->status > 0, out->reason);
-}
-
 void frontier_finish(struct core *c, struct now now, struct lease_item *it, const Trawl__Outcome *o,
                      const struct segment *segment) {
     bool failed = o->state == TRAWL__STATE__FAILED;
@@ -611,7 +544,7 @@ void frontier_finish(struct core *c, struct now now, struct lease_item *it, cons
     core_delete(c, record_queued(host->id, place_of(it->depth, it->seq)));
     host->queued--;
     if (it->robots_for != 0) {
-        finish_robots_elsewhere(c, now, it, o);
+        origin_robots_elsewhere(c, now, it->robots_for, o);
         free(it);
         return;
     }
@@ -621,245 +554,6 @@ void frontier_finish(struct core *c, struct now now, struct lease_item *it, cons
         follow_redirect(c, now, it, host, o);
     follow_links(c, now, it, host, o);
     free(it);
-}
-
-/* ---- origins --------------------------------------------------------------------------------------------- */
-
-static bool purge_push(struct core *c, uint32_t id) {
-    if (c->purge_count == c->purge_size) {
-        size_t size = c->purge_size == 0 ? 16 : c->purge_size * 2;
-        uint32_t *purge = realloc(c->purge, size * sizeof *purge);
-        if (purge == NULL)
-            return false;
-        c->purge = purge;
-        c->purge_size = size;
-    }
-    c->purge[c->purge_count++] = id;
-    return true;
-}
-
-void frontier_purge_later(struct core *c, const struct origin *o) {
-    if (!purge_push(c, o->id))
-        core_fail(c, "out of memory for an origin");
-}
-
-void frontier_park(struct core *c, struct now now, struct origin *o, Trawl__State state,
-                   const char *reason) {
-    if (o->parked != TRAWL__STATE__PENDING)
-        return;
-    if (!host_park(o, state, reason)) {
-        core_fail(c, "out of memory for an origin");
-        return;
-    }
-    core_tell(c, CORE_ORIGIN_PARKED, o->name, reason);
-    frontier_purge_later(c, o);
-    frontier_put_origin(c, o);
-    update_host(c, now, o);
-}
-
-/* One entry of a parked origin's queue meets its end. */
-static void purge_entry(struct core *c, struct now now, struct origin *o, const Trawl__QueuedUrl *q,
-                        struct queue_place place) {
-    core_delete(c, record_queued(o->id, place));
-    o->queued--;
-    if (q->robots_for != 0) {
-        struct origin *host = host_by_id(&c->hosts, q->robots_for);
-        if (host != NULL && host->robots_state == HOST_ROBOTS_ELSEWHERE)
-            robots_unreachable(c, now, host, false, o->reason);
-        return;
-    }
-    Trawl__DoneUrl d = TRAWL__DONE_URL__INIT;
-    d.origin = o->id;
-    d.path = q->path;
-    d.via = q->via;
-    d.depth = q->depth;
-    d.hops = q->hops;
-    d.seed = q->seed;
-    d.sitemap = q->sitemap;
-    d.attempts = q->attempts;
-    d.tries = q->tries;
-    d.n_tries = q->n_tries;
-    d.state = o->parked;
-    d.reason = o->reason;
-    put_done(c, q->fp, &d);
-    c->by_state[TRAWL__STATE__PENDING]--;
-    o->done++;
-    o->errors += o->parked == TRAWL__STATE__FAILED;
-}
-
-/* Up to `max` entries of one origin; what is leased comes back first. */
-static size_t purge_origin(struct core *c, struct now now, struct origin *o, size_t max) {
-    struct record_key prefix = record_queue_of(o->id);
-    struct store_iter *iter =
-        store_iter_open(c->store, prefix.bytes, prefix.len, prefix.bytes, prefix.len);
-    size_t done = 0;
-
-    if (iter == NULL) {
-        core_fail(c, "cannot read the queue");
-        return 0;
-    }
-    for (; done < max && !c->failed && store_iter_valid(iter); store_iter_next(iter)) {
-        size_t key_len, value_len;
-        uint32_t id;
-        struct queue_place place;
-        const void *key = store_iter_key(iter, &key_len);
-        const void *value = store_iter_value(iter, &value_len);
-
-        arena_reset(&c->record);
-        Trawl__QueuedUrl *q =
-            wire_unpack(&c->record, &trawl__queued_url__descriptor, value, value_len);
-        if (q == NULL || !record_parse_queued(key, key_len, &id, &place)) {
-            core_fail(c, "a queue entry of the crawldb cannot be read");
-            break;
-        }
-        if (lease_item(&c->leases, q->fp) == NULL) {
-            purge_entry(c, now, o, q, place);
-            done++;
-        }
-    }
-    store_iter_close(iter);
-    return done;
-}
-
-bool frontier_purge(struct core *c, struct now now, size_t max) {
-    for (size_t i = 0; i < c->purge_count && max > 0 && !c->failed;) {
-        struct origin *o = host_by_id(&c->hosts, c->purge[i]);
-        if (o->queued > o->leased)
-            max -= purge_origin(c, now, o, max);
-        if (o->queued > 0) {
-            i++;
-            continue;
-        }
-        c->purge[i] = c->purge[--c->purge_count];
-    }
-    return c->purge_count > 0;
-}
-
-/* RFC 9309 §2.3.1.3: what is unavailable, here behind too many redirects, forbids nothing. */
-static bool allow_all(struct core *c, struct now now, struct origin *o, uint32_t status) {
-    struct robots rules;
-    bool ok;
-
-    robots_init(&rules);
-    robots_allow_all(&rules);
-    buf_reset(&c->value);
-    ok = robots_encode(&rules, &c->value) &&
-         host_set_robots(&c->hosts, o, c->value.data, c->value.len, 0, status,
-                         now.unix_ms + LIMIT_ROBOTS_VALID_MS);
-    robots_release(&rules);
-    return ok;
-}
-
-static bool take_rules(struct core *c, struct now now, struct origin *o,
-                       const Trawl__RobotsReport *r) {
-    uint32_t crawl_delay =
-        r->crawl_delay_ms < LIMIT_SERVER_DELAY_MS ? r->crawl_delay_ms : LIMIT_SERVER_DELAY_MS;
-    uint32_t valid = r->valid_ms < LIMIT_ROBOTS_VALID_MS ? r->valid_ms : LIMIT_ROBOTS_VALID_MS;
-
-    return host_set_robots(&c->hosts, o, r->rules.data, r->rules.len, crawl_delay, r->status,
-                           now.unix_ms + valid);
-}
-
-void frontier_robots(struct core *c, struct now now, struct origin *o,
-                     const Trawl__RobotsReport *r) {
-    enum frontier_robots_queued queued = FRONTIER_ROBOTS_NOWHERE;
-    const char *why = NULL;
-    bool ok = true;
-
-    if (r->redirect_to.len > 0 && o->robots_hops < LIMIT_ROBOTS_HOPS)
-        queued = frontier_queue_robots(c, now, o, (const char *)r->redirect_to.data,
-                                       r->redirect_to.len, &why);
-    if (queued == FRONTIER_ROBOTS_UNREACHABLE) {
-        robots_unreachable(c, now, o, false, why);
-        return;
-    }
-    if (queued == FRONTIER_ROBOTS_QUEUED) {
-        o->robots_hops++;
-        o->robots_state = HOST_ROBOTS_ELSEWHERE;
-    } else {
-        ok = r->redirect_to.len > 0 ? allow_all(c, now, o, r->status) : take_rules(c, now, o, r);
-        o->failures = 0;
-    }
-    if (!ok) {
-        core_fail(c, "out of memory for robots.txt");
-        return;
-    }
-    frontier_put_origin(c, o);
-    update_host(c, now, o);
-    sitemaps_find(c, now, o);
-}
-
-void frontier_reached(struct core *c, struct origin *o) {
-    if (o->failures == 0)
-        return;
-    o->failures = 0;
-    frontier_put_origin(c, o);
-}
-
-/* Doubles from rest to rest. Up to a quarter more, so that origins that failed together do not return together. */
-static uint32_t backoff_ms(const struct core *c, const struct origin *o) {
-    uint32_t doublings = o->failures < 16 ? o->failures : 16;
-    const uint32_t incident[2] = {o->id, o->failures};
-    uint32_t pause = (uint32_t)LIMIT_BACKOFF_FIRST_MS << doublings;
-
-    if (pause > LIMIT_BACKOFF_MAX_MS)
-        pause = LIMIT_BACKOFF_MAX_MS;
-    return pause + (uint32_t)(fingerprint(c->key, incident, sizeof incident) % (pause / 4));
-}
-
-/* How many rests in a row are too many. */
-static uint32_t failures_max(const struct core *c, const struct origin *o, bool failing) {
-    if (o->robots_state == HOST_ROBOTS_KNOWN)
-        return LIMIT_ORIGIN_FAILURES;
-    return failing ? LIMIT_ROBOTS_FAILURES : c->options->retries;
-}
-
-/* Without its robots.txt the error says what is needed. */
-static void name_trouble(char out[ORIGIN_REASON_BYTES], bool failing, const char *error) {
-    const char *word = failing ? "origin-failing: " : "origin-unreachable: ";
-
-    snprintf(out, ORIGIN_REASON_BYTES, "%s%s",
-             strncmp(error, "robots-unreachable", 18) == 0 ? "" : word, error);
-}
-
-void frontier_rest(struct core *c, struct now now, struct origin *o, uint32_t ms) {
-    if (ms > LIMIT_SERVER_DELAY_MS)
-        ms = LIMIT_SERVER_DELAY_MS;
-#ifdef MUTANT_NO_REST
-    ms = 1;
-#endif
-    if (o->rest_until_ms < now.mono_ms + ms) {
-        o->rest_until_ms = now.mono_ms + ms;
-        o->rest_until_unix_ms = now.unix_ms + ms;
-        o->rest_ms = ms;
-    }
-    if (o->rest_until_ms > o->free_at_ms)
-        o->free_at_ms = o->rest_until_ms;
-    frontier_put_origin(c, o);
-    update_host(c, now, o);
-}
-
-void frontier_unreachable(struct core *c, struct now now, struct origin *o, uint64_t attempt,
-                          bool failing, uint32_t asked_ms, const char *error) {
-    bool resting = o->rest_until_ms > now.mono_ms;
-    bool told = attempt != 0 && attempt <= o->judged_attempt;
-    char reason[ORIGIN_REASON_BYTES];
-
-    /* Several visits of one origin meet the same trouble, and a visit that was attached after a restart tells it
-     * again: it counts once. */
-    if (attempt > o->judged_attempt)
-        o->judged_attempt = attempt;
-    if (resting || told) {
-        frontier_rest(c, now, o, asked_ms);
-        return;
-    }
-    uint32_t pause = backoff_ms(c, o);
-    if (++o->failures >= failures_max(c, o, failing)) {
-        name_trouble(reason, failing, error);
-        frontier_park(c, now, o, TRAWL__STATE__FAILED, reason);
-        return;
-    }
-    frontier_rest(c, now, o, asked_ms > pause ? asked_ms : pause);
 }
 
 /* ---- back into the queue ----------------------------------------------------------------------------------- */
@@ -897,6 +591,6 @@ bool frontier_refetch(struct core *c, struct now now, uint64_t fp, uint32_t segm
     q.path = d->path;
     put_queued(c, o, place_of(d->depth, core_number(c, &c->seqs)), &q);
     o->queued++;
-    update_host(c, now, o);
+    origin_changed(c, now, o);
     return true;
 }

@@ -265,7 +265,7 @@ static void place_origins(struct core *c, struct now now) {
         if (o->free_at_ms < now.mono_ms + host_delay_ms(&c->hosts, o))
             o->free_at_ms = now.mono_ms + host_delay_ms(&c->hosts, o);
         if (o->parked != TRAWL__STATE__PENDING && o->queued > 0)
-            frontier_purge_later(c, o);
+            origin_purge_later(c, o);
         if (!host_update(&c->hosts, o, now.mono_ms))
             core_fail(c, "out of memory for the queue of origins");
     }

@@ -56,7 +56,7 @@ static void take_back_lost(struct core *c, struct now now, struct lease *l, bool
         return;
     }
     if (l->trouble[0] != '\0')
-        frontier_unreachable(c, now, l->origin, l->attempt, l->failing, 0, l->trouble);
+        origin_unreachable(c, now, l->origin, l->attempt, l->failing, 0, l->trouble);
     if (dead && !c->failed)
         trial_lost(c, now, l);
     if (!c->failed)
@@ -356,7 +356,7 @@ static void attach_visit(struct core *c, struct now now, struct session *s, cons
     for (size_t i = 0; i < v->n_items && !c->failed; i++)
         reply->items[reply->n_items++] = fate_of(c, a, l, v->items[i]);
     if (!c->failed && v->backoff_ms > 0)
-        frontier_rest(c, now, l->origin, v->backoff_ms);
+        origin_rest(c, now, l->origin, v->backoff_ms);
     if (!c->failed && !host_update(&c->hosts, l->origin, now.mono_ms))
         core_fail(c, "out of memory for the queue of origins");
 }

@@ -83,7 +83,7 @@ static void convict(struct core *c, struct now now, struct lease_item *it) {
     out.fetched_at_ms = (uint64_t)now.unix_ms;
     frontier_finish(c, now, it, &out, NULL);
     if (++o->culprits >= LIMIT_ORIGIN_CULPRITS && !c->failed)
-        frontier_park(c, now, o, TRAWL__STATE__FAILED, TRIAL_REASON);
+        origin_park(c, now, o, TRAWL__STATE__FAILED, TRIAL_REASON);
 }
 
 static bool counts(const struct core *c, const struct lease *l, const struct lease_item *it) {

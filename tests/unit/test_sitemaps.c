@@ -54,7 +54,7 @@ static void end(struct crawl *k) {
 
 /* The robots.txt of the origin becomes known. */
 static void robots(struct crawl *k, const char *origin, const char *text) {
-    struct origin *o = frontier_origin(k->core, origin, strlen(origin));
+    struct origin *o = origin_get(k->core, origin, strlen(origin));
     Trawl__RobotsReport m = TRAWL__ROBOTS_REPORT__INIT;
     struct robots rules;
     struct buf encoded;
@@ -66,7 +66,7 @@ static void robots(struct crawl *k, const char *origin, const char *text) {
     assert_true(robots_encode(&rules, &encoded));
     m.rules = (ProtobufCBinaryData){.data = (uint8_t *)encoded.data, .len = encoded.len};
     m.valid_ms = LIMIT_ROBOTS_VALID_MS;
-    frontier_robots(k->core, now, o, &m);
+    origin_robots(k->core, now, o, &m);
     assert_true(core_flush(k->core));
     buf_release(&encoded);
     robots_release(&rules);
