@@ -20,7 +20,7 @@ declare -A apart=(
     [psl/public_suffix_list.dat]="the list itself; its cases are in registrable.tsv"
 )
 
-for name in url html robots sitemaps warc; do
+for name in url html_tokenizer html_tree html_encoding html_values robots sitemaps warc; do
     "$B/tests/test_corpus_$name" >"$T/$name.log" 2>&1 && ! grep -q SKIPPED "$T/$name.log" && continue
     echo "test_corpus_$name failed:" && grep -E 'FAILED|ERROR|SKIPPED|LINE' "$T/$name.log"
     failed=1

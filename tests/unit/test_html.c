@@ -1,5 +1,5 @@
 /* The tokenizer's bounds, its options, and the context that stands in for a tree. The standard's
- * cases themselves are in test_corpus_html.c. */
+ * cases themselves are in test_corpus_html_tokenizer.c and test_corpus_html_tree.c. */
 #include "shared/html.h"
 #include "shared/html_context.h"
 

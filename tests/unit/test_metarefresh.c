@@ -1,4 +1,4 @@
-/* Meta refresh beyond the WPT cases of test_corpus_html.c. */
+/* Meta refresh beyond the WPT cases of test_corpus_html_values.c. */
 #include "shared/metarefresh.h"
 
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-/* MIME types: what callers ask of them, and the bounds. WPT's cases are in test_corpus_html.c. */
+/* MIME types: what callers ask of them, and the bounds. WPT's cases are in test_corpus_html_values.c. */
 #include "shared/mimetype.h"
 
 #include <setjmp.h>

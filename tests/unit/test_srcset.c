@@ -1,4 +1,4 @@
-/* Candidates of srcset, all of them and in order. The WPT cases are in test_corpus_html.c. */
+/* Candidates of srcset, all of them and in order. The WPT cases are in test_corpus_html_values.c. */
 #include "shared/srcset.h"
 
 #include "shared/buf.h"
