@@ -33,7 +33,8 @@ struct cell {
 };
 
 struct texts {
-    char digest[WARC_WRITE_DIGEST_TEXT_SIZE], when[UTC_RFC3339_SIZE], ip[INET6_ADDRSTRLEN], file[300];
+    char digest[WARC_WRITE_DIGEST_TEXT_SIZE], when[UTC_RFC3339_SIZE], ip[INET6_ADDRSTRLEN],
+        file[300];
 };
 
 static struct cell text_cell(const void *text, size_t len) {
