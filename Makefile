@@ -96,7 +96,7 @@ MUTANT_SRC := master/committed.c master/core.c master/exchange.c master/frontier
               master/job_exchange.c worker/task_agent.c
 
 # Only what has mutants in it is compiled anew; the rest comes from the library.
-$(B)/mutants/%: $(MUTANT_SRC) $(B)/tests/sim/sim.o $(B)/tests/sim/web.o $(B)/tests/sim/jobs.o $(B)/libtrawl.a
+$(B)/mutants/%: $(MUTANT_SRC) $(filter-out $(MUTANT_SRC:%.c=$(B)/%.o),$(SIM_OBJ)) $(B)/libtrawl.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -DMUTANT_$* $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS)
 

@@ -12,7 +12,8 @@
 #include "shared/heap.h"
 #include "shared/limits.h"
 #include "shared/map.h"
-#include "tests/sim/web.h"
+#include "tests/sim/rng.h"
+#include "tests/sim/skew.h"
 #include "worker/task_agent.h"
 
 enum {
@@ -58,7 +59,7 @@ struct sim_tasker {
     bool alive, left;
     int64_t paused_until_ms;
     bool cut_up, cut_down;
-    int64_t clock_offset_ms, clock_drift; /* drift in parts per thousand */
+    struct skew skew; /* of its clock */
     struct task_agent *agent;
     struct sim_child *children;
     struct sim_file files[FILES_MAX];
@@ -189,17 +190,6 @@ static bool fault(struct world *w, enum jobs_fault f, uint32_t permille) {
 
 static struct now master_now(const struct world *w) {
     return (struct now){.mono_ms = w->now_ms, .unix_ms = 1700000000000 + w->now_ms};
-}
-
-static int64_t worker_now(const struct world *w, const struct sim_tasker *s) {
-    return s->clock_offset_ms + w->now_ms + w->now_ms * s->clock_drift / 1000;
-}
-
-/* The virtual moment at which the worker's clock shows `ms`, rounded up. */
-static int64_t worker_to_world(const struct world *w, const struct sim_tasker *s, int64_t ms) {
-    int64_t t = (ms - s->clock_offset_ms) * 1000 / (1000 + s->clock_drift);
-
-    return t <= w->now_ms ? w->now_ms : t + 1;
 }
 
 static bool put(struct world *w, struct event *e, int64_t at_ms) {
@@ -811,7 +801,7 @@ static void ended_event(struct world *w, struct event *e) {
     if (r->end == TRAWL__TASK_END__DONE && c->kind == TRAWL__TASK_KIND__MAP)
         keep_output(w, s, c);
     note(w, "%s: %llu ends: %d", s->name, (unsigned long long)c->attempt, (int)r->end);
-    task_agent_ended(s->agent, worker_now(w, s), c->attempt, r);
+    task_agent_ended(s->agent, skew_now(&s->skew, w->now_ms), c->attempt, r);
     child_unlink(s, c);
     child_free(c);
     arena_release(&arena);
@@ -902,7 +892,7 @@ static void check_leases(struct world *w, const struct sim_tasker *s) {
 
 static void run_worker(struct world *w, struct sim_tasker *s) {
     struct task_effect e;
-    int64_t now = worker_now(w, s);
+    int64_t now = skew_now(&s->skew, w->now_ms);
 
     if (s->agent == NULL || s->left)
         return;
@@ -912,7 +902,7 @@ static void run_worker(struct world *w, struct sim_tasker *s) {
     while (!s->left && w->result->why[0] == '\0' && task_agent_poll(s->agent, now, &e))
         obey(w, s, &e);
     check_leases(w, s);
-    int64_t at = worker_to_world(w, s, task_agent_next_ms(s->agent, now));
+    int64_t at = skew_when(&s->skew, w->now_ms, task_agent_next_ms(s->agent, now));
     if (s->wake_ms <= w->now_ms)
         s->wake_ms = INT64_MAX;
     wake(w, s, at - w->now_ms < 1 ? 1 : at - w->now_ms);
@@ -929,8 +919,7 @@ static void worker_start(struct world *w, struct sim_tasker *s) {
     s->paused_until_ms = 0;
     s->wake_ms = INT64_MAX;
     s->file_count = 0; /* it begins with nothing: worker/task_files.h */
-    s->clock_offset_ms = rng_below(&w->rng, 1000000);
-    s->clock_drift = (int64_t)rng_below(&w->rng, 21) - 10;
+    skew_draw(&s->skew, &w->rng);
     memset(s->call, 0, sizeof s->call);
     snprintf(serve, sizeof serve, "tcp://%s:%llu", s->name, (unsigned long long)s->incarnation);
     config.serve = serve;
@@ -1168,7 +1157,7 @@ static void reply_event(struct world *w, struct event *e) {
         return;
     s->call[e->line] = 0;
     note_told(w, s, e);
-    task_agent_reply(s->agent, worker_now(w, s), e->line, e->bytes.data, e->bytes.len);
+    task_agent_reply(s->agent, skew_now(&s->skew, w->now_ms), e->line, e->bytes.data, e->bytes.len);
     run_worker(w, s);
 }
 
@@ -1178,7 +1167,7 @@ static void timeout_event(struct world *w, struct event *e) {
     if (s->call[e->line] != e->number)
         return;
     s->call[e->line] = 0;
-    task_agent_no_reply(s->agent, worker_now(w, s), e->line);
+    task_agent_no_reply(s->agent, skew_now(&s->skew, w->now_ms), e->line);
     run_worker(w, s);
 }
 

@@ -14,12 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct rng {
-    uint64_t state;
-};
-uint64_t rng_next(struct rng *r);
-uint32_t rng_below(struct rng *r, uint32_t n); /* 0 .. n-1 */
-bool rng_chance(struct rng *r, uint32_t percent);
+#include "tests/sim/rng.h"
+
 uint64_t web_mix(uint64_t a, uint64_t b);
 
 enum { WEB_ORIGINS_MAX = 8, WEB_PAGES_MAX = 64, WEB_LINKS_MAX = 32 };

@@ -13,6 +13,7 @@
 #include "shared/heap.h"
 #include "shared/limits.h"
 #include "shared/map.h"
+#include "tests/sim/skew.h"
 #include "tests/sim/web.h"
 #include "worker/agent.h"
 #include "worker/visit.h"
@@ -87,11 +88,10 @@ struct sim_worker {
     uint64_t incarnation;
     bool alive;
     int64_t paused_until_ms;
-    bool cut_up, cut_down;                /* partitions */
-    int64_t clock_offset_ms, clock_drift; /* drift in parts per thousand */
+    bool cut_up, cut_down; /* partitions */
+    struct skew skew;      /* of its clock */
     struct sim_loop loops[LOOPS];
     struct sim_segment *disk;
-    size_t sealing;        /* segments being sealed now */
     struct cost_sums cost; /* of this process */
 };
 
@@ -104,7 +104,6 @@ enum event_kind {
     EVENT_RESOLVED,
     EVENT_SYNCED,
     EVENT_SEAL,
-    EVENT_SEALED_STEP,
     EVENT_MASTER_TICK,
     EVENT_MASTER_SYNC,
     EVENT_MASTER_START,
@@ -206,17 +205,6 @@ static bool fault(struct world *w, enum world_fault f, uint32_t permille) {
 static struct now master_now(const struct world *w) {
     return (struct now){.mono_ms = w->now_ms,
                         .unix_ms = 1700000000000 + w->now_ms + w->unix_jump_ms};
-}
-
-static int64_t worker_now(const struct world *w, const struct sim_worker *s) {
-    return s->clock_offset_ms + w->now_ms + w->now_ms * s->clock_drift / 1000;
-}
-
-/* The virtual moment at which the worker's clock shows `ms`, rounded up. */
-static int64_t worker_to_world(const struct world *w, const struct sim_worker *s, int64_t ms) {
-    int64_t t = (ms - s->clock_offset_ms) * 1000 / (1000 + s->clock_drift);
-
-    return t <= w->now_ms ? w->now_ms : t + 1;
 }
 
 static struct event *schedule(struct world *w, int64_t delay_ms, enum event_kind kind) {
@@ -651,7 +639,7 @@ static void tell_sealed(struct world *w, struct sim_worker *s, struct sim_segmen
         struct sim_loop *l = &s->loops[i];
         if (l->agent == NULL)
             continue;
-        agent_sealed(l->agent, worker_now(w, s), segment->name);
+        agent_sealed(l->agent, skew_now(&s->skew, w->now_ms), segment->name);
         wake(w, l, 0);
     }
 }
@@ -737,7 +725,7 @@ static void start_fetch(struct world *w, struct sim_loop *l, const struct agent_
     t->robots = f->robots;
     t->sitemap = f->sitemap;
     t->visit = shell_of(w, l, f->visit);
-    t->started_ms = worker_now(w, s);
+    t->started_ms = skew_now(&s->skew, w->now_ms);
     if (!web_find(&w->web, f->url, f->url_len, &t->origin, &t->page)) {
         fail(w, "a URL that is none: %.*s", (int)f->url_len, f->url);
         free(t);
@@ -750,7 +738,7 @@ static void start_fetch(struct world *w, struct sim_loop *l, const struct agent_
         web_connection(&w->web, t->origin, 1, who);
     }
     web_request(&w->web, w->now_ms, t->origin, t->page, who, &w->rng, &t->answer);
-    (void)agent_sent(l->agent, worker_now(w, s), f->fetch);
+    (void)agent_sent(l->agent, skew_now(&s->skew, w->now_ms), f->fetch);
     if (fault(w, FAULT_SERVER_BROKE, 10))
         t->answer.duration_ms += 2000;
     t->next = l->transfers;
@@ -794,7 +782,7 @@ static void fetched_page(struct world *w, struct sim_loop *l, struct sim_transfe
 }
 
 static void finish_fetch(struct world *w, struct sim_loop *l, struct sim_transfer *t) {
-    int64_t now = worker_now(w, l->worker);
+    int64_t now = skew_now(&l->worker->skew, w->now_ms);
     struct agent_outcome o = {.started_ms = t->started_ms, .duration_ms = t->answer.duration_ms};
 
     l->worker->cost.us[COST_TRANSFER] += 100;
@@ -898,7 +886,7 @@ static void obey(struct world *w, struct sim_loop *l, const struct agent_effect 
         break;
     case AGENT_CLOSE:
         close_connections(w, l, shell_of(w, l, e->visit));
-        agent_closed(l->agent, worker_now(w, l->worker), e->visit);
+        agent_closed(l->agent, skew_now(&l->worker->skew, w->now_ms), e->visit);
         break;
     case AGENT_ABORT:
         close_connections(w, l, shell_of(w, l, e->visit));
@@ -934,7 +922,7 @@ static void obey(struct world *w, struct sim_loop *l, const struct agent_effect 
 static void run_loop(struct world *w, struct sim_loop *l) {
     struct agent_effect e;
     struct agent_fetch f;
-    int64_t now = worker_now(w, l->worker);
+    int64_t now = skew_now(&l->worker->skew, w->now_ms);
     bool more = true;
 
     if (l->agent == NULL || l->left)
@@ -952,7 +940,7 @@ static void run_loop(struct world *w, struct sim_loop *l) {
         }
     }
     int64_t next = agent_next_ms(l->agent, now);
-    int64_t at = worker_to_world(w, l->worker, next);
+    int64_t at = skew_when(&l->worker->skew, w->now_ms, next);
     if (l->wake_ms <= w->now_ms)
         l->wake_ms = INT64_MAX;
     wake(w, l, at - w->now_ms < 1 ? 1 : at - w->now_ms);
@@ -984,8 +972,7 @@ static void worker_start(struct world *w, struct sim_worker *s) {
     s->alive = true;
     s->cost = (struct cost_sums){0};
     s->paused_until_ms = 0;
-    s->clock_offset_ms = rng_below(&w->rng, 1000000);
-    s->clock_drift = (int64_t)rng_below(&w->rng, 21) - 10;
+    skew_draw(&s->skew, &w->rng);
     note(w, "%s starts", s->name);
     for (struct sim_segment *i = s->disk; i != NULL; i = i->next)
         if (!i->sealed)
@@ -1061,10 +1048,11 @@ static void worker_resume(struct world *w, struct sim_worker *s) {
             v->stale = v->open;
             v->open = 0;
         }
-        while (l->agent != NULL && !l->left && agent_poll(l->agent, worker_now(w, s), &e))
+        while (l->agent != NULL && !l->left &&
+               agent_poll(l->agent, skew_now(&s->skew, w->now_ms), &e))
             obey(w, l, &e);
         for (struct sim_visit *v = l->visits; v != NULL; v = v->next) {
-            if (v->visit != NULL && visit_deadline_ms(v->visit) > worker_now(w, s) &&
+            if (v->visit != NULL && visit_deadline_ms(v->visit) > skew_now(&s->skew, w->now_ms) &&
                 v->stale > 0) {
                 v->open = v->stale;
                 web_connection(&w->web, v->origin, (int)v->open, s->name);
@@ -1201,13 +1189,14 @@ static void take_reply(struct world *w, struct event *e) {
         return;
     l->call[e->line] = 0;
     note_acknowledged(w, e);
-    agent_reply(l->agent, worker_now(w, l->worker), e->line, e->bytes.data, e->bytes.len);
+    agent_reply(l->agent, skew_now(&l->worker->skew, w->now_ms), e->line, e->bytes.data,
+                e->bytes.len);
     run_loop(w, l);
 }
 
 static void loop_event(struct world *w, struct event *e) {
     struct sim_loop *l = e->loop;
-    int64_t now = worker_now(w, l->worker);
+    int64_t now = skew_now(&l->worker->skew, w->now_ms);
     static const unsigned char none[4];
 
     switch (e->kind) {
