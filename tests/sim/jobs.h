@@ -2,9 +2,9 @@
  * jobs: the simulation of MapReduce. The real master core (for jobs alone) and the real agents of task workers, over
  * a clock, a network, disks and child processes that are made up and follow from one seed.
  *
- * For the first 40 virtual seconds anything may go wrong; then the faults heal and every job must come to its end. On the
- * way, after each answer of the master and each step of a child, the invariants of docs/mapreduce.md are checked,
- * J1 to J5, and T1 of worker/task_agent.h; after each restart of the master, what was acknowledged before.
+ * For the first 40 virtual seconds anything may go wrong; then the faults heal and every job must come to its end.
+ * On the way, after each answer of the master and each step of a child, the invariants of docs/mapreduce.md are
+ * checked, J1 to J5, and T1 of worker/task_agent.h; after each restart of the master, what was acknowledged before.
  *
  * One thread; nothing outside is touched.
  */

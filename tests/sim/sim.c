@@ -1,6 +1,6 @@
 /*
- * sim: runs the simulations for many seeds: of each a crawl (world.h), of each fourth MapReduce jobs too (jobs.h). Prints one line a broken seed, and at the end how often each kind
- * of fault was met.
+ * sim: runs the simulations for many seeds: of each a crawl (world.h), of each fourth MapReduce jobs too (jobs.h).
+ * Prints one line a broken seed, and at the end how often each kind of fault was met.
  *
  *     sim SEED             one seed, with its trace of events
  *     sim FROM COUNT       so many seeds, quietly

@@ -2,10 +2,10 @@
  * web: the web that the simulation crawls, and the log of its servers.
  *
  * Everything follows from a seed: origins, pages, links, robots.txt, sitemaps, redirects, errors that pass. Many
- * origins have pages that no page links to: their robots.txt names a sitemap index, and some another origin's sitemap. The servers
- * check what is promised to them at each request: never two requests to an origin closer than its delay,
- * never more connections than allowed to an origin or an address, never a forbidden page. web_expected() walks
- * the same web without a crawler and says which state each URL must end in.
+ * origins have pages that no page links to: their robots.txt names a sitemap index, and some another origin's
+ * sitemap. The servers check what is promised to them at each request: never two requests to an origin closer than
+ * its delay, never more connections than allowed to an origin or an address, never a forbidden page. web_expected()
+ * walks the same web without a crawler and says which state each URL must end in.
  */
 #ifndef TRAWL_TESTS_SIM_WEB_H
 #define TRAWL_TESTS_SIM_WEB_H

@@ -2,9 +2,9 @@
  * world: the deterministic simulation. The real master core and the real agents, over a clock, a network,
  * disks and a web (web.h) that are all made up and follow from one seed.
  *
- * Time is virtual and jumps from event to event. Until `faults_end_ms` everything may go wrong; then the
- * faults heal and the crawl must end by itself. The promises are checked on the way (web.c at each request,
- * here at each answer and restart) and once more at the end, from the store and the sealed segments.
+ * Time is virtual and jumps from event to event. For the first 60 virtual seconds everything may go wrong;
+ * then the faults heal and the crawl must end by itself. The promises are checked on the way (web.c at each request,
+ * world_check.c at each answer and restart) and once more at the end, from the store and the sealed segments.
  *
  *     struct world_result r;
  *     world_run(&(struct world_options){.seed = 42, .trace = stderr}, &r);

@@ -1,0 +1,227 @@
+/* world_master: the real core, and what its process does around it: replies held for a sync, ticks, a new start. */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "master/store_mem.h"
+#include "shared/limits.h"
+#include "tests/sim/world_state.h"
+
+static struct now master_now(const struct world *w) {
+    return (struct now){.mono_ms = w->now_ms,
+                        .unix_ms = 1700000000000 + w->now_ms + w->unix_jump_ms};
+}
+
+/* ---- start and end ---------------------------------------------------------------------------------------- */
+
+static void drop_held(struct world *w) {
+    while (w->held != NULL) {
+        struct held_reply *h = w->held;
+        w->held = h->next;
+        world_event_free(h->event);
+        free(h);
+    }
+}
+
+void world_master_start(struct world *w) {
+    static const unsigned char random16[16] = {1, 2, 3};
+    struct error err = {0};
+
+    w->core = core_new(&w->crawl, w->store, master_now(w), random16, &err);
+    if (w->core == NULL) {
+        struct event *e = world_schedule(w, 500, EVENT_MASTER_START);
+        e->incarnation = w->master_incarnation;
+        world_note(w, "master cannot start: %s", err.text);
+        if (!store_reopen(w->store, &err))
+            world_fail(w, "the store does not open again: %s", err.text);
+        return;
+    }
+    char seed[96];
+    size_t n = web_url(&w->web, 0, 0, seed);
+    if (!core_seed(w->core, master_now(w), seed, n, &err))
+        world_note(w, "seed: %s", err.text);
+    world_note(w, "master starts");
+    w->cost_before = w->cost;
+    world_check_acknowledged(w);
+    struct event *e = world_schedule(w, 10, EVENT_MASTER_TICK);
+    e->incarnation = w->master_incarnation;
+}
+
+void world_master_stop(struct world *w) {
+    core_free(w->core);
+    w->core = NULL;
+    w->master_incarnation++;
+    w->syncing = false;
+    drop_held(w);
+}
+
+void world_master_kill(struct world *w) {
+    world_note(w, "master killed");
+    w->result->faults[FAULT_MASTER_KILLED]++;
+    world_master_stop(w);
+    size_t unsynced = store_mem_unsynced(w->store);
+    store_mem_crash(w->store, rng_next(&w->rng));
+    w->result->faults[FAULT_WRITES_LOST] += unsynced > 0;
+    struct event *e = world_schedule(w, 200 + rng_below(&w->rng, 8000), EVENT_MASTER_START);
+    e->incarnation = w->master_incarnation;
+}
+
+/* The store refused: the core is void, and made anew from what the store has. */
+static void master_renew(struct world *w) {
+    world_note(w, "the store failed: core made anew");
+    world_master_stop(w);
+    struct error err = {0};
+    if (!store_reopen(w->store, &err))
+        world_fail(w, "the store does not open again: %s", err.text);
+    struct event *e = world_schedule(w, 100, EVENT_MASTER_START);
+    e->incarnation = w->master_incarnation;
+}
+
+/* ---- requests --------------------------------------------------------------------------------------------- */
+
+static void request_sync(struct world *w) {
+    if (w->syncing)
+        return;
+    w->syncing = true;
+    struct event *e = world_schedule(w, 1 + rng_below(&w->rng, 10), EVENT_MASTER_SYNC);
+    e->incarnation = w->master_incarnation;
+}
+
+static void note_request(struct world *w, const Trawl__Request *r, const struct buf *bytes) {
+    static const char *const names[] = {"register", "attach", "heartbeat", "exchange",
+                                        "query",    "seal",   "leave"};
+    struct arena arena;
+
+    if (w->options->trace == NULL)
+        return;
+    arena_init(&arena, LIMIT_ARENA_BYTES);
+    Trawl__Reply *reply = wire_reply_unpack(&arena, bytes->data, bytes->len);
+    world_note(w, "master: %s of session %llu: code %d", names[r->body_case - 10],
+               (unsigned long long)r->session, reply == NULL ? -1 : (int)reply->code);
+    if (r->body_case == TRAWL__REQUEST__BODY_EXCHANGE)
+        for (size_t i = 0; i < r->exchange->n_visits; i++)
+            if (r->exchange->visits[i]->done)
+                world_note(w, "  gives back %llu",
+                           (unsigned long long)r->exchange->visits[i]->attempt);
+    if (reply != NULL && reply->body_case == TRAWL__REPLY__BODY_ATTACH)
+        for (size_t i = 0; i < reply->attach->n_visits; i++)
+            world_note(w, "  %llu of %.*s with %zu URLs %s",
+                       (unsigned long long)r->attach->visits[i]->attempt,
+                       (int)r->attach->visits[i]->origin.len, r->attach->visits[i]->origin.data,
+                       r->attach->visits[i]->n_items,
+                       reply->attach->visits[i]->lost ? "is lost" : "stands");
+    if (reply != NULL && reply->body_case == TRAWL__REPLY__BODY_EXCHANGE)
+        for (size_t i = 0; i < reply->exchange->n_grants; i++)
+            world_note(w, "  grants %llu: %.*s, %u connections",
+                       (unsigned long long)reply->exchange->grants[i]->attempt,
+                       (int)reply->exchange->grants[i]->origin.len,
+                       reply->exchange->grants[i]->origin.data,
+                       reply->exchange->grants[i]->connections);
+    arena_release(&arena);
+}
+
+void world_master_request(struct world *w, struct event *e) {
+    struct arena arena;
+    struct buf reply;
+
+    if (w->core == NULL || core_state(w->core) == CORE_ENDED) {
+        world_event_free(e);
+        return;
+    }
+    if (world_fault(w, FAULT_STORE_FULL, 2))
+        store_mem_fail_write(w->store, 1, ENOSPC);
+    arena_init(&arena, LIMIT_ARENA_BYTES);
+    buf_init(&reply, LIMIT_WIRE_BYTES);
+    Trawl__Request *r = wire_request_unpack(&arena, e->bytes.data, e->bytes.len);
+    assert(r != NULL);
+    enum core_when when = core_request(w->core, master_now(w), r, "sim", &reply);
+    w->result->attached += r->body_case == TRAWL__REQUEST__BODY_ATTACH;
+    note_request(w, r, &reply);
+    buf_release(&e->bytes);
+    e->bytes = reply;
+    arena_release(&arena);
+    if (core_failed(w->core, NULL)) {
+        world_deliver_reply(w, e);
+        master_renew(w);
+    } else if (when == CORE_AT_ONCE) {
+        world_deliver_reply(w, e);
+    } else {
+        struct held_reply *h = malloc(sizeof *h);
+        if (h == NULL)
+            abort();
+        *h = (struct held_reply){e, w->held};
+        w->held = h;
+        request_sync(w);
+    }
+}
+
+void world_master_synced(struct world *w) {
+    struct error err = {0};
+    uint64_t seq;
+    struct held_reply *ready = w->held;
+
+    w->syncing = false;
+    if (!store_sync(w->store, &seq, &err)) {
+        master_renew(w);
+        return;
+    }
+    w->held = NULL;
+    while (ready != NULL) {
+        struct held_reply *h = ready;
+        ready = h->next;
+        world_deliver_reply(w, h->event);
+        free(h);
+    }
+}
+
+/* ---- ticks ------------------------------------------------------------------------------------------------ */
+
+static bool all_loops_left(const struct sim_worker *s) {
+    for (uint32_t i = 0; i < LOOPS; i++)
+        if (!s->loops[i].left)
+            return false;
+    return true;
+}
+
+static bool all_sealed(const struct world *w) {
+    for (uint32_t i = 0; i < w->worker_count; i++)
+        for (const struct sim_segment *s = w->workers[i].disk; s != NULL; s = s->next)
+            if (!s->sealed)
+                return false;
+    return true;
+}
+
+/* A worker that was away for longer than a lease has segments to seal: the user starts the master once more
+ * for it, as for any stopped crawl. */
+static void master_ended(struct world *w) {
+    if (all_sealed(w)) {
+        w->ended = true;
+        return;
+    }
+    world_note(w, "ended with open segments: master and workers are started again");
+    for (uint32_t i = 0; i < w->worker_count; i++)
+        if (w->workers[i].alive && all_loops_left(&w->workers[i])) {
+            world_worker_kill(w, &w->workers[i]);
+            world_restart_later(w, &w->workers[i], 5000);
+        }
+    world_master_stop(w);
+    struct event *e = world_schedule(w, 5000, EVENT_MASTER_START);
+    e->incarnation = w->master_incarnation;
+}
+
+void world_master_tick(struct world *w) {
+    struct event *e;
+
+    core_tick(w->core, master_now(w));
+    if (core_failed(w->core, NULL)) {
+        master_renew(w);
+        return;
+    }
+    if (core_state(w->core) == CORE_ENDED) {
+        master_ended(w);
+        return;
+    }
+    int64_t next = core_next_ms(w->core, master_now(w)) - w->now_ms;
+    e = world_schedule(w, next < 1 ? 1 : next, EVENT_MASTER_TICK);
+    e->incarnation = w->master_incarnation;
+}
