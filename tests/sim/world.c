@@ -89,8 +89,9 @@ static void world_init(struct world *w) {
     w->crawl.delay_ms = delays[rng_below(r, 4)];
     w->crawl.host_connections = connections;
     w->crawl.ip_connections = connections + rng_below(r, 3);
-    web_init(&w->web, rng_next(r), 1 + rng_below(r, WEB_ORIGINS_MAX), w->crawl.delay_ms,
-             connections, w->crawl.ip_connections);
+    uint32_t origins = 1 + rng_below(r, WEB_ORIGINS_MAX);
+    web_init(&w->web, rng_next(r), origins, w->crawl.delay_ms, connections,
+             w->crawl.ip_connections);
     if (!w->options->calm)
         web_poison(&w->web);
     w->crawl.scope = SCOPE_ANY;
