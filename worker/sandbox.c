@@ -230,7 +230,7 @@ static int refuse_typing(scmp_filter_ctx filter) {
 
 /* What abort() and the threads of a process send is for the process itself. */
 static int refuse_signals(scmp_filter_ctx filter) {
-    struct scmp_arg_cmp others = SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid());
+    struct scmp_arg_cmp others = SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid(), 0);
     int rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tgkill), 1, others);
 
     return rc != 0 ? rc
