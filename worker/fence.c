@@ -2,8 +2,9 @@
  * fence: see fence.h for the invariant.
  *
  * Threads: everything runs in the owner's thread, the handler on top of whatever that thread does. They share the
- * slots and `armed_ms` through lock-free atomics. The handler uses clock_gettime, ioctl, connect, shutdown, dup2
- * and timer_settime only, and keeps errno.
+ * slots and `armed_ms` through lock-free atomics. The handler uses clock_gettime, fstat, ioctl, connect, shutdown, dup2
+ * and timer_settime only, and keeps errno. What it finds to be the socket of a slot stays that while it is at it: nobody
+ * but this thread closes it.
  *
  * The timer is lazy: it stands at or before the earliest deadline. Renewals move deadlines away from it; it
  * then finds nothing expired and is set anew by the handler.
@@ -19,6 +20,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,7 +29,8 @@
 #endif
 
 struct fence_slot {
-    _Atomic int fd; /* -1: free */
+    _Atomic int fd;             /* -1: free */
+    _Atomic uint64_t socket_id; /* the kernel's; no two that are open have the same */
     _Atomic int64_t deadline_ms;
 };
 
@@ -53,6 +56,13 @@ int64_t fence_now_ms(void) {
 
     clock_gettime(CLOCK_BOOTTIME, &t);
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* 0: it is none. */
+static uint64_t socket_id(int fd) {
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) ? (uint64_t)st.st_ino : 0;
 }
 
 static void arm(struct fence *f, int64_t deadline_ms) {
@@ -90,8 +100,10 @@ static void expire(struct fence *f) {
         if (fd < 0 || deadline == INT64_MAX)
             continue;
         if (deadline <= now) {
-            shut(f, fd);
             atomic_store(&s->deadline_ms, INT64_MAX);
+            if (socket_id(fd) != atomic_load(&s->socket_id))
+                continue;
+            shut(f, fd);
             atomic_fetch_add(&f->shut, 1);
         } else if (deadline < next) {
             next = deadline;
@@ -185,6 +197,7 @@ int fence_open(struct fence *f, int fd, int64_t deadline_ms) {
         return FENCE_NONE;
     size_t place = f->free_count > 0 ? (size_t)f->free_places[--f->free_count] : f->used;
     atomic_store(&f->slots[place].deadline_ms, deadline_ms);
+    atomic_store(&f->slots[place].socket_id, socket_id(fd));
     atomic_store(&f->slots[place].fd, fd);
     atomic_signal_fence(memory_order_seq_cst);
     if (place == f->used)
@@ -209,6 +222,12 @@ void fence_close(struct fence *f, int place) {
     atomic_store(&f->slots[place].fd, -1);
     atomic_store(&f->slots[place].deadline_ms, INT64_MAX);
     f->free_places[f->free_count++] = place;
+}
+
+bool fence_lost(const struct fence *f, int place) {
+    const struct fence_slot *s = &f->slots[place];
+
+    return socket_id(atomic_load(&s->fd)) != atomic_load(&s->socket_id);
 }
 
 /* Nothing else has no deadline. */

@@ -14,6 +14,9 @@
  *     fence_new() in the loop's thread; per socket: fence_open() before connect(), fence_close() before
  *     close(); fence_renew() when the lease was renewed.
  *
+ * A descriptor that somebody closed without a word, and whose number is another file's by now, is left alone: each place knows
+ * which socket it is for.
+ *
  * Times are ms of CLOCK_BOOTTIME. One owner, the thread that made it, and one a thread; the handler runs there. System
  * calls of that thread may return EINTR.
  */
@@ -38,8 +41,10 @@ void fence_free(struct fence *f); /* NULL is fine */
  * the table is full: do not use the socket then. */
 int fence_open(struct fence *f, int fd, int64_t deadline_ms);
 void fence_renew(struct fence *f, int place, int64_t deadline_ms);
-/* Must come before close(): the number may belong to another file afterwards. */
+/* Comes before close(), or when fence_lost() has found that it was forgotten. */
 void fence_close(struct fence *f, int place);
+/* Whether the descriptor is not the socket any more that fence_open() was told of. */
+bool fence_lost(const struct fence *f, int place);
 /* Whether the handler has shut this one down. */
 bool fence_was_shut(const struct fence *f, int place);
 /* The sockets that the handler has shut down so far. */

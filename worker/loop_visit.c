@@ -43,12 +43,12 @@ struct loop_visit *loop_visit_get(struct loop *l, struct visit *visit) {
 void loop_visit_stop(struct loop *l, struct loop_visit *v) {
     dns_cancel(l->dns, &v->query);
     loop_finish_forget(l, &v->target);
-    transfers_abort(&v->target);
+    transfers_abort(l->transfers, &v->target);
 }
 
 void loop_visit_forget(struct loop *l, struct loop_visit *v) {
     loop_visit_stop(l, v);
-    sockets_detach(&v->target.sockets);
+    sockets_detach(l->sockets, &v->target.sockets);
     transfer_target_release(&v->target);
     if (v->prev != NULL)
         v->prev->next = v->next;

@@ -13,6 +13,7 @@ struct sockets_entry {
     int fd, place;               /* in the fence */
     struct sockets_group *group; /* NULL: it is gone */
     struct sockets_entry *next, *prev;
+    bool ready;          /* it was once: curl will say when it closes it */
     uint16_t local_port; /* 0: not known yet, then it is among the unbound */
     uint16_t remote_port;
     struct sockets_entry
@@ -113,7 +114,7 @@ static void bind_all(struct sockets *s) {
     struct sockets_entry **at = &s->unbound, *e;
 
     while ((e = *at) != NULL) {
-        if (!learn_port(s, e)) {
+        if (fence_lost(s->fence, e->place) || !learn_port(s, e)) {
             at = &e->beside;
             continue;
         }
@@ -142,6 +143,24 @@ static void unlist(struct sockets *s, struct sockets_entry *e) {
 
 /* ---- a socket's life ------------------------------------------------------------------------------- */
 
+static void forget(struct sockets *s, struct sockets_entry *e) {
+    (void)map_remove(&s->entries, (uint64_t)e->fd);
+    if (e->group != NULL)
+        e->group->cut += fence_was_shut(s->fence, e->place);
+    fence_close(s->fence, e->place);
+    group_remove(e);
+    unlist(s, e);
+    free(e);
+}
+
+/* The number of a new socket cannot be an open one's. */
+static void forget_namesake(struct sockets *s, int fd) {
+    struct sockets_entry *e = map_get(&s->entries, (uint64_t)fd);
+
+    if (e != NULL)
+        forget(s, e);
+}
+
 int sockets_open(struct sockets *s, struct sockets_group *g, const struct sockaddr *to, int type,
                  int protocol, enum sockets_refusal *refusal) {
     struct sockets_entry *e = NULL;
@@ -155,6 +174,8 @@ int sockets_open(struct sockets *s, struct sockets_group *g, const struct sockad
         return -1;
     *refusal = SOCKETS_FAILED;
     fd = socket(to->sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+    if (fd >= 0)
+        forget_namesake(s, fd);
     e = fd < 0 ? NULL : calloc(1, sizeof *e);
     if (e == NULL)
         goto fail;
@@ -183,17 +204,20 @@ fail:
 }
 
 int sockets_close(struct sockets *s, int fd) {
-    struct sockets_entry *e = map_remove(&s->entries, (uint64_t)fd);
+    struct sockets_entry *e = map_get(&s->entries, (uint64_t)fd);
 
-    if (e != NULL) {
-        if (e->group != NULL)
-            e->group->cut += fence_was_shut(s->fence, e->place);
-        fence_close(s->fence, e->place);
-        group_remove(e);
-        unlist(s, e);
-        free(e);
-    }
+    if (e != NULL)
+        forget(s, e);
     return close(fd);
+}
+
+bool sockets_forget_lost(struct sockets *s, int fd) {
+    struct sockets_entry *e = map_get(&s->entries, (uint64_t)fd);
+
+    if (e == NULL || e->ready || !fence_lost(s->fence, e->place))
+        return false;
+    forget(s, e);
+    return true;
 }
 
 /* The one to the group's address among those with these ports; `shut`: there is one whose visit is gone. */
@@ -221,6 +245,7 @@ bool sockets_adopt(struct sockets *s, struct sockets_group *g, uint16_t local_po
     }
     if (e == NULL)
         return !shut;
+    e->ready = true;
     if (e->group != g) {
         group_remove(e);
         group_add(g, e);
@@ -229,9 +254,10 @@ bool sockets_adopt(struct sockets *s, struct sockets_group *g, uint16_t local_po
     return true;
 }
 
-void sockets_shut(struct sockets_group *g) {
+void sockets_shut(struct sockets *s, struct sockets_group *g) {
     for (struct sockets_entry *e = g->first; e != NULL; e = e->next)
-        (void)shutdown(e->fd, SHUT_RDWR);
+        if (!fence_lost(s->fence, e->place))
+            (void)shutdown(e->fd, SHUT_RDWR);
 }
 
 void sockets_renew(struct sockets *s, struct sockets_group *g, int64_t deadline_ms) {
@@ -240,8 +266,8 @@ void sockets_renew(struct sockets *s, struct sockets_group *g, int64_t deadline_
         fence_renew(s->fence, e->place, deadline_ms);
 }
 
-void sockets_detach(struct sockets_group *g) {
-    sockets_shut(g);
+void sockets_detach(struct sockets *s, struct sockets_group *g) {
+    sockets_shut(s, g);
     while (g->first != NULL)
         group_remove(g->first);
 }

@@ -9,6 +9,11 @@
  * curl owns the descriptors and closes them when it finds out; sockets_shut() ends the connections at once, as the
  * server sees it, idle ones in curl's pool too.
  *
+ * Invariant: nothing is done to a descriptor that is not the socket any more that sockets_open() made. curl 7.88 to 8.2 close
+ * one without a word when its transfer ends before it has connected (curl's pull request 11439); the number may be any other
+ * file's then, of any thread. Such a socket is forgotten when curl waits for it no longer (sockets_forget_lost()), or, at the
+ * latest, when its number comes back.
+ *
  * One owner: the loop's thread.
  */
 #ifndef TRAWL_WORKER_SOCKETS_H
@@ -54,16 +59,18 @@ int sockets_open(struct sockets *s, struct sockets_group *g, const struct sockad
                  int protocol, enum sockets_refusal *refusal);
 /* Closes the descriptor. */
 int sockets_close(struct sockets *s, int fd);
+/* curl does not wait for this descriptor any more. True: it has closed it, and never said so. */
+bool sockets_forget_lost(struct sockets *s, int fd);
 /* A connection to the group's address is used again, maybe by another visit of the same origin than opened it:
  * from here it is this one's. Ports in host order. False: it was shut, by a visit that is gone; nothing
  * that is written to it arrives. */
 bool sockets_adopt(struct sockets *s, struct sockets_group *g, uint16_t local_port,
                    uint16_t remote_port);
 /* FIN for every socket of the group, now. None of them can be used any more. */
-void sockets_shut(struct sockets_group *g);
+void sockets_shut(struct sockets *s, struct sockets_group *g);
 /* The lease was renewed. */
 void sockets_renew(struct sockets *s, struct sockets_group *g, int64_t deadline_ms);
 /* The group dies before its sockets are closed: they are shut, and forgotten by it. */
-void sockets_detach(struct sockets_group *g);
+void sockets_detach(struct sockets *s, struct sockets_group *g);
 
 #endif

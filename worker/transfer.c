@@ -98,7 +98,10 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
         return CURL_SOCKET_BAD;
     int fd = sockets_open(t->all->config.sockets, &t->target->sockets, &to->addr, to->socktype,
                           to->protocol, &t->refusal);
-    return fd < 0 ? CURL_SOCKET_BAD : fd;
+    if (fd < 0)
+        return CURL_SOCKET_BAD;
+    watches_forget(&t->all->watches, fd);
+    return fd;
 }
 
 static int on_close(void *arg, curl_socket_t fd) {
@@ -203,7 +206,10 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *kn
         events |= EPOLLIN;
     if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
         events |= EPOLLOUT;
-    (void)watches_set(&ts->watches, fd, events); /* or the transfer ends by its timeout */
+    if (what == CURL_POLL_REMOVE && sockets_forget_lost(ts->config.sockets, fd))
+        watches_forget(&ts->watches, fd);
+    else
+        (void)watches_set(&ts->watches, fd, events); /* or the transfer ends by its timeout */
     return 0;
 }
 
@@ -632,8 +638,8 @@ void transfer_release(struct transfer *t) {
     ts->free = t;
 }
 
-void transfers_abort(struct transfer_target *target) {
-    sockets_shut(&target->sockets);
+void transfers_abort(struct transfers *ts, struct transfer_target *target) {
+    sockets_shut(ts->config.sockets, &target->sockets);
     while (target->first != NULL)
         transfer_release(target->first);
 }

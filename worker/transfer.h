@@ -130,7 +130,7 @@ struct transfer *transfer_start(struct transfers *ts, const struct agent_fetch *
                                 struct transfer_target *target, int64_t now_ms);
 void transfer_release(struct transfer *t);
 /* Releases all of the target without a word, and shuts their connections. */
-void transfers_abort(struct transfer_target *target);
+void transfers_abort(struct transfers *ts, struct transfer_target *target);
 
 /* The value of a field of the response's header (`name` in any case), without the white space around it: of the
  * `nth` field of that name, from 0. False: there are not so many. */

@@ -29,7 +29,7 @@ void watches_init(struct watches *w, int epoll_fd, uint32_t tag);
 void watches_release(struct watches *w);
 /* `events`: EPOLLIN and EPOLLOUT, as epoll_ctl(2) has them; 0: none. False: no memory, it is not watched. */
 bool watches_set(struct watches *w, int fd, uint32_t events);
-/* Before the descriptor is closed: the kernel forgets it by itself then. */
+/* The descriptor is being closed, or was: the kernel forgets it by itself then. */
 void watches_forget(struct watches *w, int fd);
 /* Tells the kernel. */
 void watches_apply(struct watches *w);

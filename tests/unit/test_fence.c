@@ -157,10 +157,41 @@ static void test_stopped(void **state) {
     close(pair[1]);
 }
 
+/* A socket is closed without a word, and its number becomes another one's. */
+static void test_number_reused(void **state) {
+    int a[2], b[2], c[2];
+
+    (void)state;
+    connected(a);
+    connected(b);
+    connected(c);
+    struct fence *f = fence_new(2, NULL);
+    assert_non_null(f);
+    int64_t now = fence_now_ms();
+    int pa = fence_open(f, a[0], now + 20), pb = fence_open(f, b[0], now + 40);
+    assert_false(fence_lost(f, pa));
+    assert_int_equal(dup2(c[0], a[0]), a[0]);
+    assert_true(fence_lost(f, pa));
+    assert_false(fence_lost(f, pb));
+    wait_shut(f, 1); /* b: a was due before */
+    assert_true(fence_now_ms() >= now + 40);
+    assert_false(usable(b[0]));
+    assert_true(usable(a[0]));
+    fence_close(f, pa);
+    fence_close(f, pb);
+    fence_free(f);
+    for (int i = 0; i < 2; i++) {
+        close(a[i]);
+        close(b[i]);
+        close(c[i]);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_deadlines),
         cmocka_unit_test(test_unconnected_and_unsent),
+        cmocka_unit_test(test_number_reused),
         cmocka_unit_test(test_stopped),
     };
 

@@ -1,6 +1,7 @@
 /* sockets: whose connection it is, by its ports. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -101,7 +102,7 @@ static void test_adopted(void **state) {
     assert_false(has_any(&second));
     assert_true(sockets_adopt(r.sockets, &second, port, r.port));
     assert_true(has_any(&second));
-    sockets_shut(&first);
+    sockets_shut(r.sockets, &first);
     assert_true(has_any(&first)); /* the one that is not connected */
     assert_int_equal(sockets_close(r.sockets, other), 0);
     assert_false(has_any(&first));
@@ -120,7 +121,7 @@ static void test_shut(void **state) {
     int fd = opened(&r, &first);
     uint16_t port = connected(&r, &first, fd, 0);
     assert_true(sockets_adopt(r.sockets, &first, port, r.port));
-    sockets_detach(&first);
+    sockets_detach(r.sockets, &first);
     assert_false(sockets_adopt(r.sockets, &second, port, r.port));
     assert_int_equal(sockets_close(r.sockets, fd), 0);
     assert_true(sockets_adopt(r.sockets, &second, port, r.port)); /* nothing is known of it */
@@ -137,7 +138,7 @@ static void test_same_ports(void **state) {
     int fd = opened(&r, &one);
     uint16_t port = connected(&r, &one, fd, 0);
     assert_true(sockets_adopt(r.sockets, &one, port, r.port));
-    sockets_detach(&one);
+    sockets_detach(r.sockets, &one);
     int fd2 = opened(&r, &two);
     assert_int_equal(connected(&r, &two, fd2, port), port);
     /* Not taken for the one that is shut. */
@@ -152,11 +153,71 @@ static void test_same_ports(void **state) {
     end(&r);
 }
 
+static bool usable(int fd) {
+    return send(fd, "x", 1, MSG_NOSIGNAL) == 1;
+}
+
+/* curl has closed one before it connected, and said nothing; another thread's socket has its number. */
+static void test_lost(void **state) {
+    struct sockets_group g = group(1);
+    struct rig r;
+    int pair[2];
+
+    (void)state;
+    begin(&r);
+    int fd = opened(&r, &g), other = opened(&r, &g);
+    assert_false(sockets_forget_lost(r.sockets, fd));
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    assert_int_equal(pair[0], fd); /* the lowest that is free */
+    sockets_shut(r.sockets, &g);
+    assert_true(usable(pair[0]));
+    assert_true(sockets_forget_lost(r.sockets, fd));
+    assert_false(sockets_forget_lost(r.sockets, fd));
+    assert_false(sockets_forget_lost(r.sockets, other));
+    assert_int_equal(sockets_close(r.sockets, other), 0);
+    assert_false(has_any(&g));
+    assert_true(usable(pair[0]));
+    close(pair[0]);
+    close(pair[1]);
+    end(&r);
+}
+
+/* The same, and the number comes back with the next connection: what was due for the first does not end the second. */
+static void test_lost_namesake(void **state) {
+    struct sockets_group first = group(1), second = group(1);
+    struct rig r;
+
+    (void)state;
+    begin(&r);
+    first.deadline_ms = fence_now_ms() + 30;
+    int fd = opened(&r, &first);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(opened(&r, &second), fd);
+    assert_false(has_any(&first));
+    uint16_t port = connected(&r, &second, fd, 0);
+    struct pollfd writable = {.fd = fd, .events = POLLOUT};
+    assert_int_equal(poll(&writable, 1, 5000), 1);
+    assert_true(sockets_adopt(r.sockets, &second, port, r.port));
+    while (fence_now_ms() <= first.deadline_ms)
+        (void)poll(NULL, 0, 1);
+    assert_true(usable(fd));
+    sockets_shut(r.sockets, &first);
+    assert_true(usable(fd));
+    sockets_shut(r.sockets, &second);
+    assert_false(usable(fd));
+    assert_int_equal(sockets_close(r.sockets, fd), 0);
+    assert_false(has_any(&second));
+    end(&r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_adopted),
         cmocka_unit_test(test_shut),
         cmocka_unit_test(test_same_ports),
+        cmocka_unit_test(test_lost),
+        cmocka_unit_test(test_lost_namesake),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
