@@ -213,10 +213,8 @@ static void test_lost_namesake(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_adopted),
-        cmocka_unit_test(test_shut),
-        cmocka_unit_test(test_same_ports),
-        cmocka_unit_test(test_lost),
+        cmocka_unit_test(test_adopted),       cmocka_unit_test(test_shut),
+        cmocka_unit_test(test_same_ports),    cmocka_unit_test(test_lost),
         cmocka_unit_test(test_lost_namesake),
     };
 
