@@ -163,8 +163,17 @@ stages() {
     shuf "$T/urls.$TREE.trawl" >"$T/shuffled.$TREE"
 }
 
-# parts: what the tree's pages cost in what a crawl does beside fetching, by bench/parts: a line of JSON.
+# parts: what the tree's pages cost in what a crawl does beside fetching, by bench/parts: a line of JSON. Like the tools they
+# take their turn: what else the machine does falls on all alike.
 parts() {
+    [ -s "$T/list.$TREE" ] || list >"$T/list.$TREE"
+    taskset -c $CRAWLER "$T/parts" "$T/list.$TREE" "$T/parts.warc.gz" || exit 1
+    rm -f "$T/parts.warc.gz"
+}
+
+# list: the pages that trawl got, and their files.
+list() {
+    local url path
     while read -r url; do
         path=${url#*://*/}
         [ ${#SEEDS[@]} = 1 ] || path=${url#*://}
@@ -172,29 +181,38 @@ parts() {
         path=${path%%\?*}
         [ ! -d "$path" ] || path=${path%/}/index.html
         [ ! -f "$path" ] || printf '%s\t%s\n' "$url" "$path"
-    done <"$T/urls.$TREE.trawl" >"$T/list"
-    taskset -c $CRAWLER "$T/parts" "$T/list" "$T/parts.warc.gz" || exit 1
-    rm -f "$T/parts.warc.gz"
+    done <"$T/urls.$TREE.trawl"
 }
 
-# medians: of each tool's runs, a line of JSON a tool; then that of the parts.
+# medians: of each tool's runs, a line of JSON a tool; then that of the parts. What trawl costs, to the parts, is the median of
+# the rounds' ratios: libcurl and the parts come right behind it.
 medians() {
     python3 - "$TREE" "${LABEL[$TREE]}" "$T/figures.$TREE" "$T/parts.$TREE" "$T/stages.$TREE" <<'PY'
 import json, statistics, sys
 tree, label, figures, parts, stages = sys.argv[1:]
 runs = {}
+with open(parts, encoding="utf-8") as f:
+    rounds = [json.loads(line) for line in f]
 for line in open(figures, encoding="utf-8"):
     tool, *cells = line.split()
     runs.setdefault(tool, []).append([float(c) for c in cells])
 names = ["pages", "urls", "requests", "seconds", "cpu_s", "rss_mib", "written_kib"]
+def to_parts():
+    each = zip(runs["trawl"], runs.get("libcurl", []), rounds)
+    beside = ("parse_us", "digest_us", "compress_us", "write_us")
+    return [t[4] / t[0] / (c[4] / c[0] + sum(p[part] for part in beside) / 1e6) for t, c, p in each]
+
 for tool, rows in runs.items():
     one = {name: statistics.median(row[i] for row in rows) for i, name in enumerate(names)}
     one["pages_per_s"] = statistics.median(row[0] / row[3] for row in rows)
     one["cpu_us_a_page"] = statistics.median(row[4] * 1e6 / row[0] for row in rows)
+    if tool == "trawl" and to_parts():
+        one["to_parts"] = statistics.median(to_parts())
     print(json.dumps({"tree": tree, "label": label, "tool": tool, "runs": len(rows), **one}))
-for tool, path in (("parts", parts), ("stages", stages)):
-    with open(path, encoding="utf-8") as f:
-        print(json.dumps({"tree": tree, "label": label, "tool": tool, "runs": 1, **json.load(f)}))
+one = {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
+print(json.dumps({"tree": tree, "label": label, "tool": "parts", "runs": len(rounds), **one}))
+with open(stages, encoding="utf-8") as f:
+    print(json.dumps({"tree": tree, "label": label, "tool": "stages", "runs": 1, **json.load(f)}))
 PY
 }
 
@@ -263,9 +281,9 @@ for TREE in "${trees[@]}"; do
         for tool in "${TOOLS[@]}"; do
             case $tool in wget | scrapy) [ $i -le "$SLOW_RUNS" ] || continue ;; esac
             one "$tool" $i
+            [ "$tool" != trawl ] || parts >>"$T/parts.$TREE"
         done
     done
-    parts >"$T/parts.$TREE"
     medians >>"$T/bench.jsonl"
     stop web
 done

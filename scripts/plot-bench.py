@@ -62,7 +62,7 @@ def table(by_tree):
         other = f'{t["pages_per_s"] / tools["wget2"]["pages_per_s"]:.2f}' if "wget2" in tools else ""
         print(f'| {t["label"]} | {tools["libcurl"]["cpu_us_a_page"]:.0f} | '
               + " | ".join(f"{p[name]:.0f}" for name in PARTS)
-              + f' | {total:.0f} | {t["cpu_us_a_page"]:.0f} | {t["cpu_us_a_page"] / total:.2f} | {other} |')
+              + f' | {total:.0f} | {t["cpu_us_a_page"]:.0f} | {t["to_parts"]:.2f} | {other} |')
     billion(by_tree)
 
 

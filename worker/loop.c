@@ -349,8 +349,16 @@ static int wait_ms(const struct loop *l) {
     return (int)dns_timeout_ms(l->dns, next - now_ms < 1000 ? next - now_ms : 1000);
 }
 
-/* Transfers get a turn of TURN_MS: many that end at once, each with a page to be parsed and written, are not to delay
- * heartbeats and answers. Those that got none are told of again (epoll is level-triggered), and begin the next. */
+static void collect(struct loop *l) {
+    enum cost_stage was = cost_enter(COST_TRANSFER);
+
+    transfers_collect(l->transfers);
+    cost_enter(was);
+}
+
+/* Transfers get a turn of TURN_MS, so that heartbeats and answers are not delayed. Those that got none are told of again (epoll
+ * is level-triggered), and begin the next. First curl reads all, then what has ended is parsed and written: in turns, each
+ * would drive the other out of the processor's caches. */
 static void take_events(struct loop *l, const struct epoll_event *events, int n) {
     int64_t until_ms = fence_now_ms() + TURN_MS;
     int first = n > 0 ? (int)(l->turn % (unsigned)n) : 0, i = 0;
@@ -364,6 +372,8 @@ static void take_events(struct loop *l, const struct epoll_event *events, int n)
             take_event(l, ev);
     }
     l->turn = i < n ? (unsigned)(first + i) : 0;
+    if (!l->over)
+        collect(l);
 }
 
 /* Effects come before events: what a lease does not cover any more is ended before its sockets are served. */

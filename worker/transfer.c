@@ -307,8 +307,7 @@ static void finish(struct transfer *t, CURLcode code) {
     ts->config.finished(ts->config.arg, t);
 }
 
-/* What ended; the rest in the next tick when that takes long: one call of curl may end hundreds. */
-static void collect(struct transfers *ts) {
+void transfers_collect(struct transfers *ts) {
     int64_t until_ms = fence_now_ms() + COLLECT_MS;
     CURLMsg *m;
     int left;
@@ -335,7 +334,7 @@ void transfers_socket_event(struct transfers *ts, int fd, uint32_t epoll_events)
     if (epoll_events & (EPOLLERR | EPOLLHUP))
         what |= CURL_CSELECT_ERR;
     curl_multi_socket_action(ts->multi, fd, what, &running);
-    collect(ts);
+    ts->more_ended = true; /* maybe */
 }
 
 static void finish_stillborn(struct transfers *ts) {
@@ -370,12 +369,12 @@ void transfers_tick(struct transfers *ts, int64_t now_ms) {
     if (ts->paused != NULL && now_ms >= ts->paused_ms)
         resume_paused(ts);
     if (ts->more_ended)
-        collect(ts);
+        transfers_collect(ts);
     if (now_ms < ts->timer_ms)
         return;
     ts->timer_ms = INT64_MAX;
     curl_multi_socket_action(ts->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    collect(ts);
+    transfers_collect(ts);
 }
 
 int64_t transfers_next_ms(const struct transfers *ts) {

@@ -2,7 +2,7 @@
  * transfer: HTTP exchanges: one fetch from its start to a whole response or a reason why there is none, by
  * curl's multi interface on the loop's epoll.
  *
- *     t = transfer_start(ts, &spec)      ... epoll, transfers_socket_event(), transfers_tick() ...
+ *     t = transfer_start(ts, &spec)      ... epoll, transfers_socket_event(), transfers_collect(), transfers_tick() ...
  *     config.finished(arg, t)            t->failure, t->status, t->head, t->body
  *     transfer_release(t)                at once or later; also of one that still runs: it is aborted
  *
@@ -22,7 +22,7 @@
  * HTTP/2 where an https server offers it (ALPN), one stream at a time on a connection: what a visit may have in flight
  * are its connections, whatever their protocol. Its head is kept as one of HTTP/1.1.
  *
- * One owner: the loop's thread. `finished` is called from transfers_socket_event() and transfers_tick(), never
+ * One owner: the loop's thread. `finished` is called from transfers_collect() and transfers_tick(), never
  * from within curl.
  */
 #ifndef TRAWL_WORKER_TRANSFER_H
@@ -138,6 +138,9 @@ bool transfer_header(const struct transfer *t, const char *name, unsigned nth, c
                      size_t *value_len);
 
 void transfers_socket_event(struct transfers *ts, int fd, uint32_t epoll_events);
+/* After the events of a turn: tells of what has ended. The rest comes in the next tick when that takes long: a call of curl
+ * may end hundreds. */
+void transfers_collect(struct transfers *ts);
 /* Before epoll_wait(): what is waited for since the last time. */
 void transfers_watch(struct transfers *ts);
 /* When transfers_tick() is due, on fence_now_ms()'s clock; INT64_MAX: never. */
