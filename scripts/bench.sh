@@ -113,6 +113,7 @@ fine() {
 # one TOOL NUMBER: a line "tool html urls requests seconds cpu rss written" into $T/figures.TREE.
 one() {
     local tool=$1 before total html seconds cpu rss rc written requested
+    sync                                        # what the tool before wrote is not this one's
     before=$(requests web)
     read -r seconds cpu rss rc < <(run "$tool" "$T/out")
     if [ -z "${rc:-}" ] || ! fine "$tool" "$rc"; then
