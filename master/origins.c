@@ -115,11 +115,18 @@ void origin_robots(struct core *c, struct now now, struct origin *o, const Trawl
     sitemaps_find(c, now, o);
 }
 
+/* The origin, if its robots.txt is being fetched from another one. NULL: it is not any more. */
+static struct origin *awaits_robots(struct core *c, uint32_t id) {
+    struct origin *o = host_by_id(&c->hosts, id);
+
+    return o != NULL && o->robots_state == HOST_ROBOTS_ELSEWHERE ? o : NULL;
+}
+
 void origin_robots_elsewhere(struct core *c, struct now now, uint32_t id,
                              const Trawl__Outcome *out) {
-    struct origin *host = host_by_id(&c->hosts, id);
+    struct origin *host = awaits_robots(c, id);
 
-    if (host == NULL || host->robots_state != HOST_ROBOTS_ELSEWHERE)
+    if (host == NULL)
         return;
     if (out->robots != NULL) {
         origin_robots(c, now, host, out->robots);
@@ -168,8 +175,8 @@ static void purge_entry(struct core *c, struct now now, struct origin *o, const 
     core_delete(c, record_queued(o->id, place));
     o->queued--;
     if (q->robots_for != 0) {
-        struct origin *host = host_by_id(&c->hosts, q->robots_for);
-        if (host != NULL && host->robots_state == HOST_ROBOTS_ELSEWHERE)
+        struct origin *host = awaits_robots(c, q->robots_for);
+        if (host != NULL)
             robots_unreachable(c, now, host, false, o->reason);
         return;
     }

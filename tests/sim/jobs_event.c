@@ -1,32 +1,27 @@
 /* jobs_event: the queue of events, and what is told of the run. */
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "shared/limits.h"
 #include "tests/sim/jobs_state.h"
+#include "tests/sim/told.h"
 
 void jobs_note(struct jobs_world *w, const char *fmt, ...) {
     va_list args;
 
-    if (w->options->trace == NULL)
-        return;
-    fprintf(w->options->trace, "%9.3f ", (double)w->now_ms / 1000);
     va_start(args, fmt);
-    vfprintf(w->options->trace, fmt, args);
+    told_note(w->options->trace, w->now_ms, fmt, args);
     va_end(args);
-    fputc('\n', w->options->trace);
 }
 
 void jobs_fail(struct jobs_world *w, const char *fmt, ...) {
     va_list args;
 
-    if (w->result->why[0] != '\0')
-        return;
     va_start(args, fmt);
-    vsnprintf(w->result->why, sizeof w->result->why, fmt, args);
+    bool first = told_broken(w->result->why, sizeof w->result->why, fmt, args);
     va_end(args);
-    jobs_note(w, "BROKEN %s", w->result->why);
+    if (first)
+        jobs_note(w, "BROKEN %s", w->result->why);
 }
 
 bool jobs_put(struct jobs_world *w, struct event *e, int64_t at_ms) {

@@ -1,32 +1,27 @@
 /* world_event: the queue of events, and what is told of the run. */
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "shared/limits.h"
+#include "tests/sim/told.h"
 #include "tests/sim/world_state.h"
 
 void world_note(struct world *w, const char *fmt, ...) {
     va_list args;
 
-    if (w->options->trace == NULL)
-        return;
-    fprintf(w->options->trace, "%9.3f ", (double)w->now_ms / 1000);
     va_start(args, fmt);
-    vfprintf(w->options->trace, fmt, args);
+    told_note(w->options->trace, w->now_ms, fmt, args);
     va_end(args);
-    fputc('\n', w->options->trace);
 }
 
 void world_fail(struct world *w, const char *fmt, ...) {
     va_list args;
 
-    if (w->result->why[0] != '\0')
-        return;
     va_start(args, fmt);
-    vsnprintf(w->result->why, sizeof w->result->why, fmt, args);
+    bool first = told_broken(w->result->why, sizeof w->result->why, fmt, args);
     va_end(args);
-    world_note(w, "BROKEN %s", w->result->why);
+    if (first)
+        world_note(w, "BROKEN %s", w->result->why);
 }
 
 struct event *world_schedule(struct world *w, int64_t delay_ms, enum event_kind kind) {
