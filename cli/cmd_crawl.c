@@ -318,14 +318,6 @@ static int end(struct crawl *c, struct error *err) {
     return 0;
 }
 
-static void block_signals(struct crawl *c) {
-    sigemptyset(&c->signals);
-    sigaddset(&c->signals, SIGINT);
-    sigaddset(&c->signals, SIGTERM);
-    sigaddset(&c->signals, SIGCHLD);
-    pthread_sigmask(SIG_BLOCK, &c->signals, NULL);
-}
-
 int command_crawl(struct args *a) {
     struct crawl c = {.a = a};
     struct error err = {0};
@@ -338,7 +330,7 @@ int command_crawl(struct args *a) {
         return command_fail(code, &err);
     if (a->crawl.robots_ignore)
         fprintf(stderr, "trawl: robots.txt is ignored: for your own sites only\n");
-    block_signals(&c);
+    spawn_block_signals(&c.signals);
     progress_init(&c.progress, a->quiet);
     c.progress_ms = clock_ms();
     code = start_master(&c, &err) && start_workers(&c, &err) ? run(&c, &err) : 1;

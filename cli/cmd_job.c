@@ -563,11 +563,7 @@ static int run(const struct args *a) {
     arena_init(&j->arena, LIMIT_ARENA_BYTES);
     buf_init(&j->bytes, LIMIT_WIRE_BYTES);
     buf_init(&j->answer, LIMIT_WIRE_BYTES);
-    sigemptyset(&j->signals);
-    sigaddset(&j->signals, SIGINT);
-    sigaddset(&j->signals, SIGTERM);
-    sigaddset(&j->signals, SIGCHLD);
-    pthread_sigmask(SIG_BLOCK, &j->signals, NULL);
+    spawn_block_signals(&j->signals);
     job_show_init(&j->show, a->quiet);
     j->name = is_streaming(a) ? "stream" : a->words.count > 1 ? a->words.items[1] : NULL;
     if (j->name == NULL || (a->job.map == NULL) != (a->job.reduce == NULL))

@@ -81,10 +81,22 @@ static int help(int argc, char **argv) {
     return 0;
 }
 
+/* What whoever starts us did to its own signals is inherited. With SIGCHLD ignored no child's end could be told, and what
+ * is blocked would never stop us. SIGHUP and SIGINT stay ignored if they are: nohup and a shell's `&` mean that. */
+static void reset_signals(void) {
+    sigset_t none;
+
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGCHLD, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
 int main(int argc, char **argv) {
     const char *name = argc > 1 ? argv[1] : "";
 
-    signal(SIGPIPE, SIG_IGN);
+    reset_signals();
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0)
         return help(argc, argv);
     if (strcmp(name, "--version") == 0) {

@@ -35,6 +35,18 @@ static int64_t clock_ms(void) {
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+void spawn_block_signals(sigset_t *signals) {
+    struct sigaction hangup;
+
+    sigemptyset(signals);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGCHLD);
+    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+        sigaddset(signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, signals, NULL);
+}
+
 /* Workers get a process group of their own: Ctrl-C is for us, who let them finish. */
 static bool attributes(posix_spawnattr_t *attr) {
     sigset_t none, defaults;

@@ -7,12 +7,17 @@
 #ifndef TRAWL_CLI_SPAWN_H
 #define TRAWL_CLI_SPAWN_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "shared/error.h"
 
 struct spawn;
+
+/* Blocks SIGINT, SIGTERM, SIGCHLD, and SIGHUP unless it is ignored (nohup), in this thread and those that it makes: they
+ * are waited for, with sigtimedwait(&signals). Workers start with none blocked. */
+void spawn_block_signals(sigset_t *signals);
 
 struct spawn_config {
     const char *dir, *master; /* the master's address; copied */

@@ -70,6 +70,7 @@ struct rpc_client *rpc_client_new(const char *address, enum rpc_dial dial, struc
 bool rpc_client_free(struct rpc_client *c);
 /* How often a connection was made so far; 0: never reached. */
 uint64_t rpc_client_connections(const struct rpc_client *c);
+bool rpc_client_connected(const struct rpc_client *c); /* now */
 /* `eventfd` is the caller's, and outlives the client: each connection that is made from now on adds 1 to it. */
 void rpc_client_tell(struct rpc_client *c, int eventfd);
 /* Drops the connection (of a peer that has been silent for too long) and makes a new one. */

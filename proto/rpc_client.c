@@ -107,6 +107,15 @@ uint64_t rpc_client_connections(const struct rpc_client *c) {
     return n;
 }
 
+bool rpc_client_connected(const struct rpc_client *c) {
+    struct rpc_client *locked = (struct rpc_client *)c;
+
+    pthread_mutex_lock(&locked->lock);
+    bool connected = c->connected;
+    pthread_mutex_unlock(&locked->lock);
+    return connected;
+}
+
 void rpc_client_tell(struct rpc_client *c, int eventfd) {
     pthread_mutex_lock(&c->lock);
     c->tell_fd = eventfd;

@@ -51,6 +51,8 @@ enum {
     LIMIT_ROBOTS_HOPS = 5,
     /* Encoded rules of one origin. */
     LIMIT_ROBOTS_ENCODED_BYTES = 1 << 20,
+    /* So long a worker that is to end waits for a master that says nothing. */
+    LIMIT_DRAIN_SILENCE_MS = 5000,
     /* Grants in one answer; how soon and how late a loop with nothing to do asks again. */
     LIMIT_EXCHANGE_GRANTS = 256,
     LIMIT_POLL_MIN_MS = 10,

@@ -398,14 +398,16 @@ static struct agent_segment *segment_to_seal(const struct agent *a) {
 
 /* ---- polling ------------------------------------------------------------------------------------------------------------ */
 
-/* The work is to end and the master has been silent for longer than any lease: what is open stays open,
- * and is recovered by whoever starts next in this directory. If nothing is, there is only the session to end, and
+/* The work is to end and the master has been silent for longer than any lease, or than whoever ends this process waits:
+ * what is open stays open, and is recovered by whoever starts next in this directory. If nothing is, there is only the session to end, and
  * after a lease without a word it has ended: the master may have gone before its answer to that was on its way. */
 static bool given_up(const struct agent *a, int64_t now_ms) {
     int64_t since = a->drained_ms > a->heard_ms ? a->drained_ms : a->heard_ms;
-    int64_t leases = agent_may_leave(a) ? 1 : 2;
+    int64_t patience = (agent_may_leave(a) ? 1 : 2) * (int64_t)a->lease_ms;
 
-    return agent_leaving(a) && now_ms - since > leases * (int64_t)a->lease_ms;
+    if (a->draining && patience > LIMIT_DRAIN_SILENCE_MS)
+        patience = LIMIT_DRAIN_SILENCE_MS;
+    return agent_leaving(a) && now_ms - since > patience;
 }
 
 static bool poll_end(struct agent *a, int64_t now_ms, struct agent_effect *e) {

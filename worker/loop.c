@@ -23,6 +23,7 @@ enum {
     BEAT_TIMEOUT_MIN_MS = 500,
     BEAT_TIMEOUT_MAX_MS = 5000,
     SEAL_TIMEOUT_MS = 5000,
+    SEAL_TIMEOUT_DRAIN_MS = 2000,  /* when the process is to end */
     SILENT_BEATS = 3,              /* without an answer, until the connection is made anew */
     BODY_BYTES_MAX = 64 << 20,     /* memory for bodies, of all loops together; */
     BODY_BYTES_LOOP_MIN = 4 << 20, /* but at least so much for each */
@@ -399,9 +400,18 @@ static void run(struct loop *l) {
 
 /* ---- the thread ---------------------------------------------------------------------------------- */
 
+/* In a thread of the archive's. */
 static bool seal_call(void *arg, const void *bytes, size_t len, struct buf *reply,
                       struct error *err) {
-    return rpc_call_sync(arg, bytes, len, SEAL_TIMEOUT_MS, reply, err);
+    struct loop *l = arg;
+    bool drain = atomic_load(&l->drain);
+
+    if (drain && !rpc_client_connected(l->config.client)) {
+        error_set(err, 0, "the master is away");
+        return false;
+    }
+    return rpc_call_sync(l->config.client, bytes, len,
+                         drain ? SEAL_TIMEOUT_DRAIN_MS : SEAL_TIMEOUT_MS, reply, err);
 }
 
 static bool watch(struct loop *l, int fd, enum tag tag) {
@@ -462,7 +472,7 @@ static bool set_up_archive(struct loop *l) {
     struct archive_config config = {
         .dir_fd = l->config.archive_fd,
         .worker = l->config.worker,
-        .remote = {seal_call, l->config.client},
+        .remote = {seal_call, l},
         .closed = on_segment_closed,
         .synced = on_synced,
         .sealed = on_sealed,

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -24,6 +25,14 @@ static void on_signal(int number) {
     errno = saved;
 }
 
+/* nohup: the terminal may go, we stay. */
+static bool take_hangup(const struct sigaction *take) {
+    struct sigaction before;
+
+    return sigaction(SIGHUP, NULL, &before) == 0 &&
+           (before.sa_handler == SIG_IGN || sigaction(SIGHUP, take, NULL) == 0);
+}
+
 int stop_signal_take_over(struct error *err) {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     struct sigaction take = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
@@ -32,7 +41,7 @@ int stop_signal_take_over(struct error *err) {
     if (fd >= 0) {
         atomic_store(&signal_fd, fd);
         if (sigaction(SIGPIPE, &ignore, NULL) == 0 && sigaction(SIGINT, &take, NULL) == 0 &&
-            sigaction(SIGTERM, &take, NULL) == 0)
+            sigaction(SIGTERM, &take, NULL) == 0 && take_hangup(&take))
             return fd;
     }
     error_set(err, errno, "cannot take over signals");

@@ -1,6 +1,7 @@
 /*
- * stop_signal: SIGINT and SIGTERM as something to wait for: an eventfd that becomes readable with the first one. A second one
- * ends the process at once (exit code 130), whatever it is waiting for. SIGPIPE is ignored.
+ * stop_signal: SIGINT, SIGTERM and SIGHUP as something to wait for: an eventfd that becomes readable with the first one. A
+ * second one ends the process at once (exit code 130), whatever it is waiting for. SIGPIPE is ignored, SIGHUP stays so if it
+ * was (nohup).
  *
  * The eventfd stays open to the end of the process, for a late signal may still write to it; others may write to it, too.
  * For the whole process: call once, before there are other threads.

@@ -742,10 +742,13 @@ static bool poll_line(struct task_agent *a, int64_t now_ms, enum agent_line line
 /* The work is to end and the master has been silent for longer than any lease, or is not there. */
 static bool given_up(const struct task_agent *a, int64_t now_ms) {
     int64_t since = a->drained_ms > a->heard_ms ? a->drained_ms : a->heard_ms;
+    int64_t patience = 2 * (int64_t)a->lease_ms;
 
+    if (a->draining && patience > LIMIT_DRAIN_SILENCE_MS)
+        patience = LIMIT_DRAIN_SILENCE_MS;
     if (task_agent_running(a) > 0 || !leaving(a))
         return false;
-    return now_ms - since > 2 * (int64_t)a->lease_ms ||
+    return now_ms - since > patience ||
            (a->state == STATE_OUTSIDE && a->lines[AGENT_CALL].state != LINE_UNDER_WAY);
 }
 

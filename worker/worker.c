@@ -33,7 +33,7 @@ enum {
     CONNECT_POLL_MS = 50,
     RECOVER_PAUSE_MS = 1000,
     RECOVER_CALL_MS = 5000,
-    RECOVER_LAST_ATTEMPTS = 2,
+    RECOVER_LAST_CALL_MS = 2000, /* when the process is to end: whoever starts next does it */
 };
 
 struct worker {
@@ -44,6 +44,7 @@ struct worker {
     struct rpc_client *client;
     struct loop **loops;
     uint32_t loop_count;
+    unsigned call_ms; /* patience with an answer */
     bool stopping;
 };
 
@@ -117,22 +118,29 @@ static bool reach_master(struct worker *w) {
 
 static bool recover_call(void *arg, const void *bytes, size_t len, struct buf *reply,
                          struct error *err) {
-    return rpc_call_sync(arg, bytes, len, RECOVER_CALL_MS, reply, err);
+    struct worker *w = arg;
+
+    if (w->stopping && !rpc_client_connected(w->client)) {
+        error_set(err, 0, "the master at %s is away", w->config->master);
+        return false;
+    }
+    return rpc_call_sync(w->client, bytes, len, w->call_ms, reply, err);
 }
 
-/* Seals what dead workers left. Without an answer it tries on, up to `attempts` times (0: until told to stop). */
-static enum seal_result recover(struct worker *w, unsigned attempts, struct error *err) {
-    struct seal_remote remote = {recover_call, w->client};
-    unsigned sealed = 0, n = 0;
+/* Seals what dead workers left. Without an answer it tries on, until told to stop; `once`: not again. */
+static enum seal_result recover(struct worker *w, bool once, struct error *err) {
+    struct seal_remote remote = {recover_call, w};
+    unsigned sealed = 0;
     enum seal_result result;
 
+    w->call_ms = once ? RECOVER_LAST_CALL_MS : RECOVER_CALL_MS;
     for (;;) {
         result = seal_recover(w->archive_fd, &remote, &sealed, err);
-        if (result != SEAL_NO_ANSWER || ++n == attempts)
+        if (result != SEAL_NO_ANSWER || once)
             break;
         log_warn("worker", "%s; trying on", err->text);
         await(w, RECOVER_PAUSE_MS);
-        if (attempts == 0 && w->stopping)
+        if (w->stopping)
             break;
     }
     if (sealed > 0)
@@ -199,7 +207,7 @@ static bool join_loops(struct worker *w, bool ok) {
 static bool recover_last(struct worker *w, bool ok) {
     struct error err = {0};
 
-    switch (recover(w, RECOVER_LAST_ATTEMPTS, &err)) {
+    switch (recover(w, true, &err)) {
     case SEAL_DONE:
         return ok;
     case SEAL_NO_ANSWER:
@@ -231,7 +239,7 @@ static bool run(struct worker *w) {
     if (!reach_master(w))
         return w->stopping;
     log_info("worker", "%s: working for %s", w->home.name, w->config->master);
-    if (recover(w, 0, w->err) == SEAL_FAILED)
+    if (recover(w, false, w->err) == SEAL_FAILED)
         return false;
     if (w->stopping)
         return true;
