@@ -115,6 +115,23 @@ static bool start_log(const struct args *a, struct error *err) {
     return log_init(&log, err);
 }
 
+/* crawl.conf is written when the crawldb is durable. A new one in its place would call the crawl done, or mix two
+ * crawls in one archive. */
+static bool state_is_lost(const struct args *a, struct error *err) {
+    char path[4096];
+
+    snprintf(path, sizeof path, "%s/state/CURRENT", a->dir);
+    if (!conf_crawl_exists(a) || access(path, F_OK) == 0 || errno != ENOENT)
+        return false;
+    error_set(
+        err, 0,
+        "%s/crawl.conf is there, but the crawldb %s/state is gone: this crawl cannot be "
+        "resumed. Put %s/state back from a copy, or begin a new crawl with another --dir; what "
+        "is in %s/archive stays readable",
+        a->dir, a->dir, a->dir, a->dir);
+    return true;
+}
+
 static bool start_master(struct crawl *c, struct error *err) {
     struct args *a = c->a;
     struct core_stats before;
@@ -123,6 +140,8 @@ static bool start_master(struct crawl *c, struct error *err) {
                                          .listen = a->listen,
                                          .http = strcmp(a->http, "off") == 0 ? NULL : a->http};
 
+    if (state_is_lost(a, err))
+        return false;
     c->master = master_open(a->dir, err);
     if (c->master == NULL || !start_log(a, err) || !master_load(c->master, &config, err))
         return false;

@@ -55,8 +55,17 @@ static double smooth(double before, uint64_t now, uint64_t last, int64_t ms) {
     return before == 0 ? rate : before * 0.7 + rate * 0.3;
 }
 
+/* `trawl ctl forget` makes pages pending again: they are fewer then, and count once more when they are done. */
+static void count(struct progress *p, const struct core_stats *s) {
+    uint64_t now = pages(s);
+
+    if (now > p->counted_pages)
+        p->done += now - p->counted_pages;
+    p->counted_pages = now;
+}
+
 void progress_start(struct progress *p, const struct core_stats *s) {
-    p->first_pages = p->last_pages = pages(s);
+    p->counted_pages = p->last_pages = pages(s);
     p->last_bytes = s->bytes;
 }
 
@@ -71,6 +80,7 @@ void progress_show(struct progress *p, const struct core_stats *s) {
     int64_t now = clock_ms(), since = now - p->shown_ms;
     char elapsed[32], line[256];
 
+    count(p, s);
     if (p->quiet || since < (p->live ? LIVE_EVERY_MS : PLAIN_EVERY_MS))
         return;
     p->pages_rate = smooth(p->pages_rate, pages(s), p->last_pages, since);
@@ -123,12 +133,12 @@ static void print_cost(const struct core_cost *cost) {
     putchar('\n');
 }
 
-void progress_summary(const struct progress *p, const struct core_stats *s,
-                      const struct core_cost *cost, const char *why, const char *dir, bool local) {
+void progress_summary(struct progress *p, const struct core_stats *s, const struct core_cost *cost,
+                      const char *why, const char *dir, bool local) {
     int64_t ms = clock_ms() - p->started_ms;
-    uint64_t done = pages(s) - p->first_pages;
     char elapsed[32], size[32];
 
+    count(p, s);
     duration(ms, elapsed);
     bytes(s->bytes, size);
     printf("%s after %s\n", why == NULL ? "ended" : why, elapsed);
@@ -137,7 +147,7 @@ void progress_summary(const struct progress *p, const struct core_stats *s,
            (unsigned long long)s->known, (unsigned long long)s->fetched,
            (unsigned long long)s->redirected, (unsigned long long)s->excluded,
            (unsigned long long)s->failed, (unsigned long long)s->pending);
-    printf("  rate      %.1f pages/s\n", ms > 0 ? (double)done * 1000 / (double)ms : 0.0);
+    printf("  rate      %.1f pages/s\n", ms > 0 ? (double)p->done * 1000 / (double)ms : 0.0);
     print_cost(cost);
     printf("  bodies    %s\n", size);
     printf("  origins   %llu\n", (unsigned long long)s->origins);

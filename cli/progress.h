@@ -14,7 +14,8 @@ struct progress {
     bool quiet, live;
     bool dirty;                   /* a live line stands there */
     int64_t started_ms, shown_ms; /* monotonic */
-    uint64_t first_pages;         /* of earlier runs */
+    uint64_t done; /* pages since the start, those among them that are to be fetched again */
+    uint64_t counted_pages; /* when last looked at */
     uint64_t last_pages, last_bytes;
     double pages_rate, bytes_rate; /* smoothed, a second */
 };
@@ -27,7 +28,7 @@ void progress_show(struct progress *p, const struct core_stats *s);
 /* Ends the live line. */
 void progress_end(struct progress *p);
 /* `why`: what ended the crawl. `local`: the workers' archive is in `dir` too. */
-void progress_summary(const struct progress *p, const struct core_stats *s,
-                      const struct core_cost *cost, const char *why, const char *dir, bool local);
+void progress_summary(struct progress *p, const struct core_stats *s, const struct core_cost *cost,
+                      const char *why, const char *dir, bool local);
 
 #endif

@@ -70,6 +70,11 @@ uint64_t core_number(struct core *c, struct counter *counter) {
     return counter->next++;
 }
 
+void core_number_used(struct counter *counter, uint64_t n) {
+    if (n >= counter->next)
+        counter->next = n + 1;
+}
+
 /* ---- the course of the crawl ------------------------------------------------------------------------------- */
 
 /* Whoever did not attach, or not with all it held before, may have sent a request up to now: every origin

@@ -12,8 +12,9 @@
  *      address, ip_connections. An origin with a delay, or whose robots.txt is not known, has one lease.
  *  C4  An origin is granted again no sooner than its delay after the last lease on it was given back or
  *      expired. A lease expires lease_ms after the last renewal was *received*.
- *  C5  Attempt, session, URL and term numbers never repeat, also across restarts: they are taken from blocks
- *      reserved in the store before use.
+ *  C5  Attempt, session, segment, URL and term numbers never repeat, also across restarts: they are taken from blocks
+ *      reserved in the store before use. What is there tells nothing: the last ones may have been forgotten. Sessions,
+ *      which name segments, and attempts do not repeat even when an older copy of the crawldb is put back.
  *  C6  After a restart nothing is granted on an origin until every session that was alive has attached, or a
  *      whole lease has passed: so leases need not be stored.
  *  C7  An outcome is taken only from the holder of the lease, once, and never for a record in a segment that
@@ -49,8 +50,8 @@ struct now {
 struct core;
 
 /* Loads what the store holds, or starts a new crawl in an empty one. `options` and `store` must outlive the
- * core. `random16`: 16 random bytes, used as the fingerprint key of a new crawl. NULL with a message on
- * failure (store errors, bad patterns). */
+ * core. `random16`: 16 random bytes, others at each start: the fingerprint key of a new crawl, and where numbers go on.
+ * NULL with a message on failure (store errors, bad patterns). */
 struct core *core_new(const struct options *options, struct store *store, struct now now,
                       const unsigned char random16[16], struct error *err);
 void core_free(struct core *c);

@@ -52,7 +52,7 @@ struct core {
     unsigned char key[16]; /* of the fingerprints */
     char crawl[17];        /* names the crawl: part of its segments' names */
     uint64_t term;
-    struct counter seqs, attempts, sessions, job_numbers;
+    struct counter seqs, attempts, sessions, segment_numbers, job_numbers;
     bool in_grace;          /* after a restart: no grant until all have attached, */
     int64_t grace_until_ms; /* or until then */
 
@@ -62,7 +62,7 @@ struct core {
     struct lease_table leases;
     struct job_table jobs;
     struct map segments_by_id, segments_by_name;
-    uint32_t next_segment, seed_count;
+    uint32_t seed_count;
     uint32_t *purge; /* parked origins whose queue is still to be emptied */
     size_t purge_count, purge_size;
 
@@ -123,6 +123,8 @@ bool core_flush(struct core *c);
 void core_tell(struct core *c, enum core_event event, const char *name, const char *why);
 /* The next number of a counter; extends its reservation when needed. */
 uint64_t core_number(struct core *c, struct counter *counter);
+/* A crawldb from before the counter was kept may hold numbers beyond it: those are not given again. */
+void core_number_used(struct counter *counter, uint64_t n);
 /* Ends the grace once everybody has attached, or nobody can hold a lease any more. */
 void core_check_grace(struct core *c, struct now now);
 void core_begin_stop(struct core *c, struct now now, const char *why);

@@ -430,10 +430,33 @@ static void put_outcome(struct core *c, const struct lease_item *it, const struc
     frontier_put_done(c, it->fp, &d);
 }
 
-/* A seed that redirects to another host of the same registrable domain (http to https, to www.) takes the
- * scope along, as a user who typed the one expects. */
-static bool redirect_widens_scope(struct core *c, const struct lease_item *it,
-                                  const struct origin *o, const char *url, size_t len) {
+static bool same_slice(struct url_slice a, struct url_slice b) {
+    return a.len > 0 && a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
+}
+
+/* The seed's own directory at the origin of the URL in c->url: what moves along with the seed, and no more. */
+static void add_moved_seed(struct core *c, const struct lease_item *it) {
+    struct url_slice origin = url_origin(&c->url);
+    const char *end = memchr(it->path, '?', it->path_len);
+    const char *slash =
+        memrchr(it->path, '/', end == NULL ? it->path_len : (size_t)(end - it->path));
+    struct url moved;
+
+    buf_reset(&c->value);
+    url_init(&moved);
+    if (!buf_append(&c->value, origin.ptr, origin.len) ||
+        !buf_append(&c->value, it->path, slash == NULL ? 0 : (size_t)(slash + 1 - it->path)))
+        core_fail(c, "out of memory for a seed");
+    else if (parse(c, &moved, c->value.data, c->value.len))
+        load_add_seed(c, &moved);
+    url_release(&moved);
+}
+
+/* A seed that redirects to another host of the same registrable domain (http to https, to www.) takes the scope along,
+ * as a user who typed the one expects: as wide as it is, with --scope prefix its directory. Within its origin a redirect
+ * widens nothing. True: the target is a seed too. */
+static bool redirect_of_seed(struct core *c, const struct lease_item *it, const struct origin *o,
+                             const char *url, size_t len) {
     struct url seed;
     bool same;
 
@@ -441,11 +464,11 @@ static bool redirect_widens_scope(struct core *c, const struct lease_item *it,
         return false;
     url_init(&seed);
     same = parse(c, &seed, o->name, o->name_len);
-    if (same) {
-        struct url_slice a = domain_registrable(&seed), b = domain_registrable(&c->url);
-        same = a.len > 0 && a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
-    }
+    bool stays = same && same_slice(url_origin(&seed), url_origin(&c->url));
+    same = stays || (same && same_slice(domain_registrable(&seed), domain_registrable(&c->url)));
     url_release(&seed);
+    if (same && !stays)
+        add_moved_seed(c, it);
     return same;
 }
 
@@ -459,10 +482,7 @@ static void follow_redirect(struct core *c, struct now now, const struct lease_i
                           .sitemap = it->sitemap,
                           .named = it->sitemap > 0};
 
-    if (redirect_widens_scope(c, it, o, to, len)) {
-        d.seed = true;
-        load_add_seed(c, &c->url);
-    }
+    d.seed = redirect_of_seed(c, it, o, to, len);
     c->refused += !frontier_discover(c, now, to, len, d);
 }
 

@@ -144,6 +144,8 @@ static bool load_done(struct core *c, struct now now, const void *key, size_t ke
     }
     c->by_state[v->state]++;
     c->bytes += v->length;
+    core_number_used(&c->segment_numbers,
+                     v->segment > v->payload_segment ? v->segment : v->payload_segment);
     return note_known(c, fp);
 }
 
@@ -292,7 +294,7 @@ static bool load_jobs(struct core *c, struct now now) {
 }
 
 /* Numbers reserved at a time. */
-enum { MANY = 1 << 16 };
+enum { MANY = 1 << 16, FEW = 16 };
 
 /* A crawl's first session has a number that no other crawl's has: a worker that outlives the master of one must not be
  * taken for a session of the next at the same address. 48 bits, the rest is for those that follow. */
@@ -300,6 +302,15 @@ static void load_sessions(struct core *c) {
     load_counter(c, &c->sessions, "next_session", MANY);
     if (c->sessions.limit == 0)
         c->sessions.next = (fingerprint(c->key, "session", 7) >> 16) + 1;
+}
+
+/* Numbers that others remember must not come again even if the crawldb is put back from an older copy: what was given
+ * since is not in it. So each start goes on somewhere in the 2^32 numbers behind the last. */
+static void leap(struct counter *counter, const unsigned char random4[4]) {
+    uint32_t n;
+
+    memcpy(&n, random4, sizeof n);
+    counter->next = counter->limit = counter->next + n;
 }
 
 bool load_crawl(struct core *c, struct now now, const unsigned char random16[16]) {
@@ -311,8 +322,10 @@ bool load_crawl(struct core *c, struct now now, const unsigned char random16[16]
     load_counter(c, &c->seqs, "next_seq", MANY);
     load_counter(c, &c->attempts, "next_attempt", MANY);
     load_sessions(c);
+    load_counter(c, &c->segment_numbers, "next_segment", FEW);
+    leap(&c->attempts, random16);
+    leap(&c->sessions, random16 + 4);
     load_counter(c, &c->job_numbers, "next_job", 1);
-    c->next_segment = 1;
     if (!c->options->jobs_only && !recrawl_prepare(c, c->options->recrawl))
         return false;
     /* For jobs alone the pages stay on disk: what asks for them is refused. */

@@ -39,8 +39,6 @@ static struct segment *add(struct core *c, uint32_t id, const char *name, const 
         return NULL;
     }
     (void)map_put(&c->segments_by_id, id, s);
-    if (id >= c->next_segment)
-        c->next_segment = id + 1;
     return s;
 }
 
@@ -49,6 +47,7 @@ bool segment_add_loaded(struct core *c, uint32_t id, const Trawl__StoredSegment 
 
     if (s == NULL)
         return false;
+    core_number_used(&c->segment_numbers, id);
     s->closed = stored->closed || stored->sealed;
     s->sealed = stored->sealed;
     return true;
@@ -85,7 +84,7 @@ struct segment *segment_get(struct core *c, const char *name, const char *worker
 
     if (s != NULL || !name_valid(c, name))
         return s;
-    s = add(c, c->next_segment, name, worker);
+    s = add(c, (uint32_t)core_number(c, &c->segment_numbers), name, worker);
     if (s == NULL)
         core_fail(c, "out of memory for a segment");
     else

@@ -1,6 +1,9 @@
 #include "shared/io.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Takes a count as the system gave it. False: an error, which errno says; a count of 0 is `none`. */
@@ -52,4 +55,18 @@ bool io_read_at(int fd, void *to, size_t len, uint64_t offset) {
         offset += got;
     }
     return true;
+}
+
+bool io_rename_new(int dir_fd, const char *from, const char *to) {
+    struct stat there;
+
+    if (renameat2(dir_fd, from, dir_fd, to, RENAME_NOREPLACE) == 0)
+        return true;
+    if (errno != EINVAL && errno != ENOSYS)
+        return false;
+    if (fstatat(dir_fd, to, &there, AT_SYMLINK_NOFOLLOW) == 0)
+        errno = EEXIST;
+    else if (errno == ENOENT)
+        return renameat(dir_fd, from, dir_fd, to) == 0;
+    return false;
 }

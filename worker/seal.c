@@ -17,6 +17,7 @@
 
 enum {
     HEAD_BYTES_MAX = 64 * 1024, /* of the compressed warcinfo record */
+    HEAD_COMPARED_BYTES = 4096,
     COPY_BYTES = 256 * 1024,
     NAME_BYTES = LIMIT_SEGMENT_NAME_BYTES + 16,
 };
@@ -270,7 +271,7 @@ static bool rewrite(struct seal *s) {
         ok = failed(s, "sync", s->tmp_name);
     if (close(to) != 0 && ok)
         ok = failed(s, "close", s->tmp_name);
-    if (ok && renameat(s->dir_fd, s->tmp_name, s->dir_fd, s->final_name) != 0)
+    if (ok && !io_rename_new(s->dir_fd, s->tmp_name, s->final_name))
         ok = failed(s, "rename", s->tmp_name);
     if (!ok) {
         (void)unlinkat(s->dir_fd, s->tmp_name, 0);
@@ -286,9 +287,33 @@ static bool cut(struct seal *s) {
         return failed(s, "cut", s->open_name);
     if (fsync(s->fd) != 0)
         return failed(s, "sync", s->open_name);
-    if (renameat(s->dir_fd, s->open_name, s->dir_fd, s->final_name) != 0)
+    if (!io_rename_new(s->dir_fd, s->open_name, s->final_name))
         return failed(s, "rename", s->open_name);
     return sync_dir(s);
+}
+
+/* A crash between its two names left both: they begin with the same warcinfo record, which has an id of its own. */
+static bool same_head(struct seal *s) {
+    unsigned char mine[HEAD_COMPARED_BYTES], sealed[HEAD_COMPARED_BYTES];
+    int fd = openat(s->dir_fd, s->final_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    ssize_t n = fd < 0 ? -1 : read_at(s->fd, mine, sizeof mine, 0);
+    size_t len = s->head_bytes < sizeof mine ? (size_t)s->head_bytes : sizeof mine;
+    bool same = n >= (ssize_t)len && read_at(fd, sealed, sizeof sealed, 0) >= (ssize_t)len &&
+                memcmp(mine, sealed, len) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return same;
+}
+
+/* Its final name is there. That of another segment stays, and so does this one. */
+static enum seal_result sealed_before(struct seal *s) {
+    if (s->head_bytes == 0 || same_head(s))
+        return drop_open(s) ? SEAL_DONE : SEAL_FAILED;
+    error_set(s->err, EEXIST,
+              "cannot seal %s: %s is another segment, and both are left as they are", s->open_name,
+              s->final_name);
+    return SEAL_FAILED;
 }
 
 static bool finish(struct seal *s, size_t holes) {
@@ -322,10 +347,10 @@ enum seal_result seal_segment(int dir_fd, const char *name, int fd,
     snprintf(s.open_name, sizeof s.open_name, "%s" SEAL_SUFFIX_OPEN, name);
     snprintf(s.tmp_name, sizeof s.tmp_name, "%s" SEAL_SUFFIX_TMP, name);
     snprintf(s.final_name, sizeof s.final_name, "%s" SEAL_SUFFIX, name);
-    if (exists(&s, s.final_name))
-        return drop_open(&s) ? SEAL_DONE : SEAL_FAILED;
     if (!measure(&s))
         return SEAL_FAILED;
+    if (exists(&s, s.final_name))
+        return sealed_before(&s);
     arena_init(&a, LIMIT_ARENA_BYTES);
     enum seal_result result = query(&s, &a);
     if (result == SEAL_DONE)

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shared/io.h"
 #include "shared/limits.h"
 #include "shared/warc_write.h"
 #include "worker/seal.h"
@@ -129,10 +130,20 @@ static enum segment_result write_info(struct segment *s, const struct segment_co
     return result;
 }
 
+/* Nothing that is there is written over, whatever made the name come again. */
+static bool is_sealed(const struct segment_config *config) {
+    char sealed[LIMIT_SEGMENT_NAME_BYTES + 16];
+
+    snprintf(sealed, sizeof sealed, "%s%s", config->name, SEAL_SUFFIX);
+    return faccessat(config->dir_fd, sealed, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 /* It gets its name when it is locked and has its head: nobody can take it for one whose writer is dead. */
 static enum segment_result create(struct segment *s, const struct segment_config *config,
                                   const struct segment_files *f, struct error *err) {
-    s->fd = openat(config->dir_fd, f->fresh, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (is_sealed(config))
+        return refuse(s, EEXIST, "create", err);
+    s->fd = openat(config->dir_fd, f->fresh, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (s->fd < 0)
         return refuse(s, errno, "create", err);
     if (flock(s->fd, LOCK_EX | LOCK_NB) != 0)
@@ -140,7 +151,7 @@ static enum segment_result create(struct segment *s, const struct segment_config
     enum segment_result result = write_info(s, config, err);
     if (result != SEGMENT_OK)
         return result;
-    if (renameat(config->dir_fd, f->fresh, config->dir_fd, f->open) == 0)
+    if (io_rename_new(config->dir_fd, f->fresh, f->open))
         return SEGMENT_OK;
     result = refuse(s, errno, "create", err);
     return err->errno_value == ENOENT ? SEGMENT_AGAIN : result; /* taken for a dead one's */

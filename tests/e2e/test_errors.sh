@@ -94,6 +94,17 @@ check "a directory in use by another crawl" says_wrong 1 "$T/shared in use" "$TR
     "${QUICK[@]}" --listen "tcp://127.0.0.1:$(free_port)" "http://127.0.0.1:$port/"
 check "... and that one goes on to its end" exits first 30 0
 
+# The crawldb is gone, the rest is there: nothing to resume from, and no new crawl into the old archive.
+mv "$T/shared/state" "$T/state.away"
+check "a directory without its crawldb" says_wrong 1 "$T/shared/state gone resumed" "$TRAWL" crawl --dir "$T/shared" \
+    "${QUICK[@]}" --listen "tcp://127.0.0.1:$(free_port)" "http://127.0.0.1:$port/"
+mkdir "$T/shared/state"
+check "... or with an empty one" says_wrong 1 "$T/shared/state gone resumed" "$TRAWL" master --dir "$T/shared" \
+    "${QUICK[@]}" --listen "tcp://127.0.0.1:$(free_port)"
+rmdir "$T/shared/state" && mv "$T/state.away" "$T/shared/state"
+start again "$TRAWL" crawl --dir "$T/shared" --max-pages 26 --listen "tcp://127.0.0.1:$(free_port)"
+check "... with the old one put back, it goes on" exits again 30 0
+
 # A directory that cannot be made or written.
 : >"$T/file"
 check "--dir below a file" says_wrong 1 "$T/file" "$TRAWL" crawl --dir "$T/file/crawl" "${QUICK[@]}" \

@@ -27,6 +27,7 @@ struct master {
     struct store *store;
     struct core *core;
     struct now now;
+    unsigned char starts;
 };
 
 struct peer {
@@ -54,9 +55,10 @@ static inline void master_begin(struct master *m) {
 }
 
 static inline void master_load(struct master *m) {
-    static const unsigned char random16[16] = {1};
+    const unsigned char random16[16] = {1, m->starts, 0, 0, 0, m->starts};
     struct error err = {0};
 
+    m->starts++;
     m->core = core_new(&m->options, m->store, m->now, random16, &err);
     assert_non_null(m->core);
 }

@@ -65,6 +65,11 @@ int renameat(int from_fd, const char *from, int to_fd, const char *to) {
     return step_fails() ? -1 : (int)step_done(syscall(SYS_renameat, from_fd, from, to_fd, to));
 }
 
+int renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags) {
+    return step_fails() ? -1
+                        : (int)step_done(syscall(SYS_renameat2, from_fd, from, to_fd, to, flags));
+}
+
 int unlinkat(int fd, const char *name, int flags) {
     return step_fails() ? -1 : (int)step_done(syscall(SYS_unlinkat, fd, name, flags));
 }
@@ -399,12 +404,31 @@ static void test_live_writer(void **state) {
     check_end(s);
 }
 
+/* Of the same name, but another segment: both stay. */
+static void test_another_of_the_name(void **state) {
+    struct scene *s = *state;
+    unsigned char sealed[256], got[256];
+    struct error err = {0};
+    size_t n = member(sealed, sizeof sealed, "WARC/1.1 warcinfo of another segment");
+
+    scene_open(s, 0x3f, 4096);
+    put_file(s, "w-1-1.warc.gz", sealed, n);
+    assert_int_equal(run(s, &err), SEAL_FAILED);
+    assert_non_null(strstr(err.text, "w-1-1.warc.gz is another segment"));
+    assert_int_equal(faccessat(s->dir_fd, "w-1-1.warc.gz.open", F_OK, 0), 0);
+    int fd = openat(s->dir_fd, "w-1-1.warc.gz", O_RDONLY);
+    assert_int_equal(read(fd, got, sizeof got), n);
+    assert_memory_equal(got, sealed, n);
+    close(fd);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_crashes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_failures, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_live_writer, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_another_of_the_name, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

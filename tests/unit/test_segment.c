@@ -242,12 +242,37 @@ static void test_lock(void **state) {
     close(fd);
 }
 
+/* A name that comes again makes no file: what is there is neither emptied nor replaced. */
+static void test_name_taken(void **state) {
+    static const char *const taken[] = {"w-000000000001-00000.warc.gz.new",
+                                        "w-000000000001-00000.warc.gz.open",
+                                        "w-000000000001-00000.warc.gz"};
+    struct scene *s = *state;
+    struct segment_config c = config(s);
+
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
+        struct error err = {0};
+        struct stat st;
+        int fd = openat(s->dir_fd, taken[i], O_WRONLY | O_CREAT | O_EXCL, 0644);
+        assert_int_equal(write(fd, "x", 1), 1);
+        close(fd);
+        assert_int_equal(segment_open(&s->segment, &c, &err), SEGMENT_FAILED);
+        assert_null(s->segment);
+        assert_int_equal(fstatat(s->dir_fd, taken[i], &st, 0), 0);
+        assert_int_equal(st.st_size, 1);
+        assert_int_equal(unlinkat(s->dir_fd, taken[i], 0), 0);
+        assert_int_equal(faccessat(s->dir_fd, taken[0], F_OK, 0), -1);
+    }
+    open_it(s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_records, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_full_disk, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_open_fails, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lock, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_name_taken, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
