@@ -356,7 +356,8 @@ static enum optdef_result set_value(const struct optdef *d, void *at, const char
 }
 
 enum optdef_result optdef_set(const struct optdef *d, struct args *a, const char *value) {
-    if (!is_plain(value))
+    /* Paths and programs of a job are in no file of ours. */
+    if (d->commands != ARGS_JOB && !is_plain(value))
         return OPTDEF_WRONG;
     enum optdef_result result = set_value(d, place(d, a), value);
     if (result == OPTDEF_OK && d->given_at != 0)

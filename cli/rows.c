@@ -251,19 +251,28 @@ static bool make_url(const struct rows *r, struct buf *to, uint32_t origin,
     return (name == NULL || buf_append_str(to, name)) && buf_append(to, path.data, path.len);
 }
 
-void rows_find_via(struct rows *r, struct row *row) {
-    struct record_key key = record_done(row->via_fp);
+/* The URL of a fingerprint into r->via. */
+static bool find_url(struct rows *r, uint64_t fp) {
+    struct record_key key = record_done(fp);
 
     buf_reset(&r->value);
-    if (row->via_fp == 0 || store_get(r->store, key.bytes, key.len, &r->value) != STORE_FOUND)
-        return;
+    if (fp == 0 || store_get(r->store, key.bytes, key.len, &r->value) != STORE_FOUND)
+        return false;
     arena_reset(&r->via_arena);
     Trawl__DoneUrl *d =
         wire_unpack(&r->via_arena, &trawl__done_url__descriptor, r->value.data, r->value.len);
-    if (d == NULL || !make_url(r, &r->via, d->origin, d->path))
+    return d != NULL && make_url(r, &r->via, d->origin, d->path);
+}
+
+void rows_find_via(struct rows *r, struct row *row) {
+    if (!find_url(r, row->via_fp))
         return;
     row->via = r->via.data;
     row->via_len = r->via.len;
+}
+
+const char *rows_url(struct rows *r, uint64_t fp) {
+    return find_url(r, fp) ? r->via.data : NULL;
 }
 
 static bool done_row(struct rows *r, struct row *row) {

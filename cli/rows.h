@@ -48,6 +48,8 @@ struct rows *rows_open(const char *dir, struct error *err);
 bool rows_next(struct rows *r, struct row *row);
 /* What the row's URL was found on: a look-up of its own. */
 void rows_find_via(struct rows *r, struct row *row);
+/* The URL that has this fingerprint; NULL: none that is done. Valid until the next call. */
+const char *rows_url(struct rows *r, uint64_t fp);
 /* False: the walk ended early, `err` says why. Frees. */
 bool rows_close(struct rows *r, struct error *err);
 

@@ -30,16 +30,38 @@ static bool keep_id(struct warc_find *f, const struct warc_read_record *record) 
     return true;
 }
 
+/* The first record cannot be read: the warcinfo record that the next one names, and the one behind that, is the file's. */
+static enum warc_find_result open_damaged(struct warc_find *f) {
+    const struct warc_read_record *record;
+    uint64_t offset;
+    enum warc_find_result why =
+        f->is_gzip ? warc_find_next(f, 1, INT64_MAX, &offset) : WARC_FIND_NONE;
+
+    if (why != WARC_FIND_FOUND)
+        return why;
+    const char *id = warc_read_field(f->reader, "WARC-Warcinfo-ID");
+    if (id == NULL || strlen(id) >= sizeof f->id)
+        return WARC_FIND_FOUND;
+    memcpy(f->id, id, strlen(id) + 1);
+    f->is_certain = warc_read_next(f->reader, &record) != WARC_READ_RECORD || names(f);
+    return WARC_FIND_FOUND;
+}
+
 enum warc_find_result warc_find_open(struct warc_find *f, int fd) {
+    static const char plain[] = "WARC/";
     const struct warc_read_record *record;
 
     *f = (struct warc_find){.fd = fd, .reader = warc_read_new(), .window = malloc(WINDOW_BYTES)};
     if (f->reader == NULL || f->window == NULL)
         return WARC_FIND_NO_MEMORY;
-    ssize_t n = pread(fd, f->window, 2, 0);
-    f->is_gzip = n == 2 && f->window[0] == 0x1f && f->window[1] == 0x8b;
+    ssize_t n = pread(fd, f->window, sizeof plain - 1, 0);
+    /* Whatever damage has made of its first bytes. */
+    f->is_gzip = n > 0 && (n < (ssize_t)sizeof plain - 1 ||
+                           strncasecmp((char *)f->window, plain, sizeof plain - 1) != 0);
     warc_read_open_fd(f->reader, fd, 0);
     enum warc_read_result why = warc_read_next(f->reader, &record);
+    if (why == WARC_READ_BROKEN)
+        return open_damaged(f);
     if (why != WARC_READ_RECORD)
         return result_of(why);
     /* A second record that cannot be read does not say that others do not name it. */
