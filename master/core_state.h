@@ -53,6 +53,7 @@ struct core {
     char crawl[17];        /* names the crawl: part of its segments' names */
     uint64_t term;
     struct counter seqs, attempts, sessions, segment_numbers, job_numbers;
+    uint64_t first_attempt; /* of this term; lower ones are of leases from before a restart */
     bool in_grace;          /* after a restart: no grant until all have attached, */
     int64_t grace_until_ms; /* or until then */
 
@@ -291,12 +292,15 @@ bool job_load_task(struct core *c, uint64_t job, Trawl__TaskKind kind, uint32_t 
                    const Trawl__StoredTask *v);
 /* When all is loaded, sessions too. */
 void job_loaded(struct core *c);
+/* The worker, here or to come, with whom a split lies. NULL: too many are known already, or no memory (the core has
+ * failed). */
+struct worker *job_home(struct core *c, const char *worker);
 
 /* ---- segment.c ---------------------------------------------------------------------------------------- */
 
 struct segment *segment_find(const struct core *c, const char *name);
-/* Known or made. NULL: no memory (the core has failed). */
-struct segment *segment_get(struct core *c, const char *name, const char *worker);
+/* The worker's, known or made. NULL: it is not the worker's, or no memory (the core has failed). */
+struct segment *segment_for_commit(struct core *c, const char *name, const struct worker *w);
 bool segment_add_loaded(struct core *c, uint32_t id, const Trawl__StoredSegment *stored);
 void segment_query(struct core *c, struct now now, const Trawl__SegmentQuery *q,
                    Trawl__Reply *reply);

@@ -49,22 +49,35 @@ static bool payload_gone(struct core *c, const struct lease_item *it, const Traw
            !recrawl_stands(c, lease_item_capture(it), it->capture_len);
 }
 
+/* Where the outcome's record is: made known with the first outcome that is taken. NULL: it has none, or names a
+ * segment that is not its worker's. */
+static struct segment *segment_of(struct core *c, const struct lease *l, const Trawl__Exchange *x,
+                                  struct segment **segments, const Trawl__Outcome *o) {
+    if (o->segment == 0 || o->segment > x->n_segments)
+        return NULL;
+    struct segment **known = &segments[o->segment - 1];
+    if (*known == NULL)
+        *known = segment_for_commit(c, x->segments[o->segment - 1], l->session->worker);
+    return *known;
+}
+
 /* False: refused. */
 static bool take_outcome(struct core *c, struct now now, struct lease *l, const Trawl__Exchange *x,
                          struct segment **segments, Trawl__Outcome *o) {
     struct lease_item *it = lease_item(&c->leases, o->fp);
-    struct segment *segment =
-        o->segment == 0 || o->segment > x->n_segments ? NULL : segments[o->segment - 1];
 
 #ifdef MUTANT_COMMIT_TWICE
-    if (it == NULL && segment != NULL && !segment->closed) {
-        committed_note(c, segment, (struct committed_record){o->offset, o->record_length, o->fp});
+    struct segment *again = it == NULL ? segment_of(c, l, x, segments, o) : NULL;
+    if (again != NULL && !again->closed) {
+        committed_note(c, again, (struct committed_record){o->offset, o->record_length, o->fp});
         c->by_state[o->state]++;
         return true;
     }
 #endif
-    if (it == NULL || it->lease != l || !outcome_well_formed(x, o) ||
-        (o->segment != 0 && segment == NULL))
+    if (it == NULL || it->lease != l || !outcome_well_formed(x, o))
+        return false;
+    struct segment *segment = segment_of(c, l, x, segments, o);
+    if (c->failed || (o->segment != 0 && segment == NULL))
         return false;
 #ifndef MUTANT_NO_FENCING
     if (segment != NULL && segment->closed)
@@ -396,25 +409,18 @@ static uint32_t wait_for(const struct core *c, struct now now, const struct sess
 
 /* ---- the whole --------------------------------------------------------------------------------------------- */
 
-static struct segment **find_segments(struct core *c, const struct session *s,
-                                      const Trawl__Exchange *x) {
-    struct segment **segments =
-        arena_alloc(&c->arena, (x->n_segments + 1) * sizeof(struct segment *));
-
-    if (segments == NULL) {
-        core_fail(c, "out of memory for a reply");
-        return NULL;
-    }
-    for (size_t i = 0; i < x->n_segments && !c->failed; i++)
-        segments[i] = segment_get(c, x->segments[i], s->worker->name);
-    return segments;
-}
-
 static void answer(struct core *c, struct now now, struct session *s, const Trawl__Exchange *x,
                    Trawl__ExchangeReply *reply) {
-    struct segment **segments = find_segments(c, s, x);
+    /* Those that outcomes named so far. */
+    struct segment **segments =
+        arena_alloc(&c->arena, (x->n_segments + 1) * sizeof(struct segment *));
     Trawl__VisitReply **visits =
         arena_alloc(&c->arena, (x->n_visits + 1) * sizeof(Trawl__VisitReply *));
+
+    if (segments == NULL || visits == NULL) {
+        core_fail(c, "out of memory for a reply");
+        return;
+    }
 
     for (size_t i = 0; i < x->n_visits && !c->failed; i++) {
         visits[i] = arena_alloc(&c->arena, sizeof *visits[i]);

@@ -384,8 +384,10 @@ uint32_t host_book(struct host_table *t, struct origin *o, uint32_t wanted,
 
 bool host_book_address(struct host_table *t, struct origin *o, const void *address, size_t len,
                        uint32_t connections, bool force, struct host_address **booked) {
+    *booked = NULL;
+    if (connections == 0)
+        return true;
     struct host_address *a = address_get(t, address, len);
-
     if (a == NULL)
         return false;
     memcpy(o->address, address, len);

@@ -158,7 +158,8 @@ uint32_t host_book(struct host_table *t, struct origin *o, uint32_t wanted,
                    struct host_address **address);
 /* Books `connections` at `address` (4 or 16 bytes) for a lease that has none yet. False: no room (`o` will
  * wait for it once its lease is given back), or no memory. `force`: beyond the limit too, for leases from
- * before a restart. */
+ * before a restart. A lease without connections is booked nowhere (true, `*booked` NULL): an address that nobody holds
+ * a connection to, or waits for, is forgotten. */
 bool host_book_address(struct host_table *t, struct origin *o, const void *address, size_t len,
                        uint32_t connections, bool force, struct host_address **booked);
 /* Gives back connections at an address (NULL: nothing). */

@@ -407,14 +407,26 @@ bool task_crashed(struct task *t, uint64_t record, ProtobufCBinaryData name, uin
     return !before && c->times >= TASK_CRASHES;
 }
 
+static bool counter_known(const struct job *j, const char *name) {
+    for (size_t i = 0; i < j->counter_count; i++)
+        if (strcmp(j->counters[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* Names are counted, and not what each task has of them: so what was taken is taken again when the job is loaded, in
+ * whatever order. */
 static bool counters_well_formed(const struct job *j, const Trawl__TaskResult *r) {
-    if (r->n_counters > LIMIT_TASK_COUNTERS ||
-        j->counter_count + r->n_counters > LIMIT_JOB_COUNTERS + LIMIT_TASK_COUNTERS)
+    size_t count = j->counter_count;
+
+    if (r->n_counters > LIMIT_TASK_COUNTERS)
         return false;
-    for (size_t i = 0; i < r->n_counters; i++)
+    for (size_t i = 0; i < r->n_counters; i++) {
         if (strlen(r->counters[i]->name) > LIMIT_COUNTER_NAME_BYTES)
             return false;
-    return true;
+        count += !counter_known(j, r->counters[i]->name);
+    }
+    return count <= LIMIT_JOB_COUNTERS + LIMIT_TASK_COUNTERS;
 }
 
 bool task_well_formed(const struct task *t, const Trawl__TaskResult *r, const char **why) {

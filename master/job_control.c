@@ -213,8 +213,8 @@ static void add_splits(struct core *c, struct job *j, const Trawl__JobRun *r) {
         if (worker[0] == '\0')
             home = NULL;
         else if (home == NULL || strcmp(home->name, worker) != 0)
-            home = lease_worker_add(&c->leases, worker);
-        if ((home == NULL && worker[0] != '\0') || !job_set_split(j, i, r->splits[i], home)) {
+            home = job_home(c, worker);
+        if (c->failed || !job_set_split(j, i, r->splits[i], home)) {
             core_fail(c, "out of memory for a job");
             return;
         }

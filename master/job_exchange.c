@@ -346,7 +346,8 @@ static void tell_over(struct core *c, const Trawl__Exchange *x, Trawl__ExchangeR
         core_fail(c, "out of memory for a reply");
         return;
     }
-    for (size_t i = 0; i < x->n_jobs; i++) {
+    /* A worker keeps files of few; each is looked for in a list. */
+    for (size_t i = 0; i < x->n_jobs && i < LIMIT_JOBS_RUNNING + LIMIT_JOBS_KEPT; i++) {
         const struct job *j = job_find(&c->jobs, x->jobs[i]);
 #ifdef MUTANT_OVER_EARLY
         if (j == NULL || !job_runs(j) || j->done[TRAWL__TASK_KIND__REDUCE] > 0)

@@ -87,6 +87,17 @@ static bool load_done(struct core *c, struct task *t, const Trawl__StoredTask *v
            task_finish(t, v->attempt, w, (int64_t)v->duration_ms, v->result);
 }
 
+struct worker *job_home(struct core *c, const char *worker) {
+    struct worker *w = lease_worker(&c->leases, worker);
+
+    if (w != NULL || c->leases.worker_count >= LIMIT_WORKERS)
+        return w;
+    w = lease_worker_add(&c->leases, worker);
+    if (w == NULL)
+        core_fail(c, "out of memory for a worker");
+    return w;
+}
+
 static bool load_split(struct core *c, struct task *t, const Trawl__StoredTask *v) {
     struct worker *home = NULL;
 
@@ -94,12 +105,9 @@ static bool load_split(struct core *c, struct task *t, const Trawl__StoredTask *
         return true;
     if (v->split == NULL)
         return false;
-    if (v->split->worker[0] != '\0') {
-        home = lease_worker_add(&c->leases, v->split->worker);
-        if (home == NULL)
-            return false;
-    }
-    return job_set_split(t->job, t->number, v->split, home);
+    if (v->split->worker[0] != '\0')
+        home = job_home(c, v->split->worker);
+    return !c->failed && job_set_split(t->job, t->number, v->split, home);
 }
 
 bool job_load_task(struct core *c, uint64_t job, Trawl__TaskKind kind, uint32_t number,

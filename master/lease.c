@@ -74,6 +74,7 @@ struct worker *lease_worker_add(struct lease_table *t, const char *name) {
     }
     w->next = t->workers;
     t->workers = w;
+    t->worker_count++;
     return w;
 }
 

@@ -106,6 +106,7 @@ struct lease_table {
     struct map sessions; /* struct session by id */
     struct heap session_deadlines;
     struct worker *workers;
+    size_t worker_count;
     size_t loops,
         unattached; /* sessions that are fetch loops; of these, not heard of since a restart */
     size_t visits;  /* leases that are */

@@ -70,26 +70,51 @@ static void put(struct core *c, const struct segment *s, const Trawl__SegmentSea
     core_put(c, record_segment(s->id), &v.base);
 }
 
-/* Names are WORKER-CRAWL-SESSION-SERIAL. One of another crawl must not be asked about here: the answer, that
- * nothing in it is committed, would be its end. */
-static bool name_valid(const struct core *c, const char *name) {
+/* ---- whose it is ------------------------------------------------------------------------------------- */
+
+enum { CRAWL_DIGITS = 16 };
+
+/* Names are WORKER-CRAWL-SESSION-SERIAL; what is behind the crawl has digits and '-'. Gives the worker. One of another
+ * crawl must not be asked about here: the answer, that nothing in it is committed, would be its end. */
+static bool name_owner(const struct core *c, const char *name,
+                       char owner[LIMIT_WORKER_NAME_BYTES + 1]) {
     size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
 
-    return n > 0 && n <= LIMIT_SEGMENT_NAME_BYTES && name[n] == '\0' && name[0] != '.' &&
-           strstr(name, c->crawl) != NULL;
+    if (n == 0 || n > LIMIT_SEGMENT_NAME_BYTES || name[n] != '\0' || name[0] == '.')
+        return false;
+    for (size_t at = n; at-- > 1;) {
+        const char *behind = name + at + 1 + CRAWL_DIGITS;
+        if (name[at] != '-' || strncmp(name + at + 1, c->crawl, CRAWL_DIGITS) != 0 ||
+            *behind != '-')
+            continue;
+        if (at > LIMIT_WORKER_NAME_BYTES || behind[strspn(behind, "0123456789-")] != '\0')
+            return false;
+        memcpy(owner, name, at);
+        owner[at] = '\0';
+        return true;
+    }
+    return false;
 }
 
-struct segment *segment_get(struct core *c, const char *name, const char *worker) {
+static struct segment *find_or_add(struct core *c, const char *name, const char *owner) {
     struct segment *s = segment_find(c, name);
 
-    if (s != NULL || !name_valid(c, name))
+    if (s != NULL)
         return s;
-    s = add(c, (uint32_t)core_number(c, &c->segment_numbers), name, worker);
+    s = add(c, (uint32_t)core_number(c, &c->segment_numbers), name, owner);
     if (s == NULL)
         core_fail(c, "out of memory for a segment");
     else
         put(c, s, NULL);
     return s;
+}
+
+struct segment *segment_for_commit(struct core *c, const char *name, const struct worker *w) {
+    char owner[LIMIT_WORKER_NAME_BYTES + 1];
+
+    if (!name_owner(c, name, owner) || strcmp(owner, w->name) != 0)
+        return NULL;
+    return find_or_add(c, name, owner);
 }
 
 void segment_forget(struct core *c, struct segment *s) {
@@ -155,14 +180,35 @@ out:
     committed_list_release(&list);
 }
 
-static struct segment *for_request(struct core *c, const char *name, Trawl__Reply *reply,
-                                   Trawl__SegmentReply **m) {
-    struct segment *s = segment_get(c, name, "");
+/* May who asks see to the segments of the worker: it has died, or its directory is theirs. */
+static bool may_seal(const struct core *c, const char *owner, ProtobufCBinaryData instance) {
+    const struct worker *w = lease_worker(&c->leases, owner);
 
-    *m = arena_alloc(&c->arena, sizeof **m);
-    if (s == NULL || *m == NULL) {
+    if (w == NULL || w->sessions == 0)
+        return true;
+    return instance.len == sizeof w->instance &&
+           memcmp(w->instance, instance.data, sizeof w->instance) == 0;
+}
+
+/* NULL: answered already, or the core has failed. */
+static struct segment *for_request(struct core *c, const char *name, ProtobufCBinaryData instance,
+                                   Trawl__Reply *reply, Trawl__SegmentReply **m) {
+    char owner[LIMIT_WORKER_NAME_BYTES + 1];
+
+    if (!name_owner(c, name, owner)) {
         reply->code = TRAWL__CODE__REFUSED;
         reply->error = "it is a segment of another crawl";
+        return NULL;
+    }
+    if (!may_seal(c, owner, instance)) {
+        reply->code = TRAWL__CODE__BUSY;
+        reply->error = arena_printf(&c->arena, "worker %s, whose segment it is, is alive", owner);
+        return NULL;
+    }
+    struct segment *s = find_or_add(c, name, owner);
+    *m = arena_alloc(&c->arena, sizeof **m);
+    if (s == NULL || *m == NULL) {
+        core_fail(c, "out of memory for a reply");
         return NULL;
     }
     trawl__segment_reply__init(*m);
@@ -174,7 +220,7 @@ static struct segment *for_request(struct core *c, const char *name, Trawl__Repl
 void segment_query(struct core *c, struct now now, const Trawl__SegmentQuery *q,
                    Trawl__Reply *reply) {
     Trawl__SegmentReply *m;
-    struct segment *s = for_request(c, q->name, reply, &m);
+    struct segment *s = for_request(c, q->name, q->instance, reply, &m);
 
     if (s == NULL)
         return;
@@ -189,20 +235,52 @@ void segment_query(struct core *c, struct now now, const Trawl__SegmentQuery *q,
     list_committed(c, s, q->from_offset, m);
 }
 
+static void refuse_seal(Trawl__Reply *reply, const char *why) {
+    reply->code = TRAWL__CODE__BAD_REQUEST;
+    reply->error = (char *)why;
+    reply->body_case = TRAWL__REPLY__BODY__NOT_SET;
+}
+
+/* Ascending, apart from each other, and where no committed record is. False: not so, or the core has failed. */
+static bool holes_well_formed(struct core *c, const struct segment *s,
+                              const Trawl__SegmentSeal *seal) {
+    struct committed_list list = {NULL, 0, 0};
+    uint64_t end = 0;
+    size_t k = 0;
+    bool ok = core_flush(c) && committed_read(c, s, 0, &list);
+
+    for (size_t i = 0; ok && i < seal->n_hole_offsets; i++) {
+        uint64_t from = seal->hole_offsets[i], length = seal->hole_lengths[i];
+        ok = length > 0 && length <= UINT64_MAX - from && (i == 0 || from > end);
+        end = from + length;
+        while (k < list.count && list.items[k].offset < from)
+            k++;
+        if (k > 0 && from - list.items[k - 1].offset < list.items[k - 1].length)
+            ok = false;
+        if (k < list.count && list.items[k].offset < end)
+            ok = false;
+    }
+    committed_list_release(&list);
+    return ok;
+}
+
 void segment_seal(struct core *c, struct now now, const Trawl__SegmentSeal *seal,
                   Trawl__Reply *reply) {
     Trawl__SegmentReply *m;
-    struct segment *s = for_request(c, seal->name, reply, &m);
+    struct segment *s = for_request(c, seal->name, seal->instance, reply, &m);
 
     if (s == NULL)
         return;
     if (!s->closed || seal->n_hole_offsets != seal->n_hole_lengths) {
-        reply->code = TRAWL__CODE__BAD_REQUEST;
-        reply->error = "a segment is sealed after it was asked about";
+        refuse_seal(reply, "a segment is sealed after it was asked about");
         return;
     }
     c->stopping_ms = now.mono_ms;
     if (!s->sealed) {
+        if (!holes_well_formed(c, s, seal)) {
+            refuse_seal(reply, "holes are ascending, and where no committed record is");
+            return;
+        }
         s->sealed = true;
         put(c, s, seal);
     }

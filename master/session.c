@@ -5,6 +5,7 @@
 #include "master/core_state.h"
 #include "master/trial.h"
 #include "shared/limits.h"
+#include "shared/parse.h"
 
 static Trawl__Options *options_message(struct core *c) {
     const struct options *o = c->options;
@@ -157,10 +158,17 @@ static struct session *session_of_loop(const struct core *c, const struct worker
 
 /* A worker that runs tasks is one session. */
 static bool tasks_valid(const Trawl__Register *r) {
-    size_t n = strlen(r->serve);
+    struct parse_address serve;
 
-    return r->tasks == 0 || (r->tasks <= LIMIT_WORKER_TASKS && r->loops == 1 && n > 0 &&
-                             n <= LIMIT_SERVE_BYTES && strncmp(r->serve, "tcp://", 6) == 0);
+    return r->tasks == 0 || (r->tasks <= LIMIT_WORKER_TASKS && r->loops == 1 &&
+                             strlen(r->serve) <= LIMIT_SERVE_BYTES &&
+                             parse_rpc_address(r->serve, PARSE_DIAL, &serve) && !serve.tls);
+}
+
+/* What names cost stays when their workers are gone. */
+static bool has_room(const struct core *c, const char *worker) {
+    return c->leases.sessions.count < LIMIT_SESSIONS &&
+           (c->leases.worker_count < LIMIT_WORKERS || lease_worker(&c->leases, worker) != NULL);
 }
 
 static void refuse(Trawl__Reply *reply, const char *why) {
@@ -186,6 +194,10 @@ void session_register(struct core *c, struct now now, const Trawl__Register *r, 
     }
     if (r->tasks == 0 && c->options->jobs_only) {
         refuse(reply, "this master has no crawl, only jobs: it takes workers with --tasks");
+        return;
+    }
+    if (!has_room(c, r->worker)) {
+        refuse(reply, "there are too many workers");
         return;
     }
     struct worker *w = lease_worker_add(&c->leases, r->worker);
@@ -222,6 +234,9 @@ void session_register(struct core *c, struct now now, const Trawl__Register *r, 
         s = session_new(c, now, w, r, peer);
     if (s == NULL)
         return;
+    /* It ran tasks, and comes back as a fetch loop: nobody serves what its map tasks made. */
+    if (w->tasker == NULL)
+        job_worker_gone(c, w);
     lease_session_renew(s, now.mono_ms);
     trawl__register_reply__init(m);
     m->session = s->id;
@@ -313,11 +328,14 @@ static Trawl__ItemFate fate_of(struct core *c, const Trawl__Attach *a, struct le
     return d == NULL ? TRAWL__ITEM_FATE__GONE : fate_of_done(c, a, i, d);
 }
 
-/* May the lease stand? Not if another session was granted or has declared what it claims. */
-static bool adoptable(const struct core *c, const Trawl__AttachVisit *v, const struct origin *o) {
-    if (o == NULL || v->connections > c->hosts.rules.host_connections ||
-        o->connections > c->hosts.rules.host_connections - v->connections ||
-        v->attempt >= c->attempts.limit || lease_find(&c->leases, v->attempt) != NULL)
+/* May the lease stand? Not if another session was granted or has declared what it claims, or if it is none from before
+ * the restart. */
+static bool adoptable(const struct core *c, const struct session *s, const Trawl__AttachVisit *v,
+                      const struct origin *o) {
+    if (o == NULL || s->lease_count >= LIMIT_LOOP_VISITS ||
+        v->connections > c->hosts.rules.host_connections ||
+        o->connections > c->hosts.rules.host_connections - v->connections || v->attempt == 0 ||
+        v->attempt >= c->first_attempt || lease_find(&c->leases, v->attempt) != NULL)
         return false;
     return o->leases == 0 || host_delay_ms(&c->hosts, o) == 0;
 }
@@ -327,7 +345,7 @@ static struct lease *adopt_lease(struct core *c, struct now now, struct session 
     struct origin *o = host_find(&c->hosts, (const char *)v->origin.data, v->origin.len);
     struct host_address *address = NULL;
 
-    if (!adoptable(c, v, o))
+    if (!adoptable(c, s, v, o))
         return NULL;
     if ((v->address.len == 4 || v->address.len == 16) &&
         !host_book_address(&c->hosts, o, v->address.data, v->address.len, v->connections, true,

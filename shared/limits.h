@@ -61,6 +61,9 @@ enum {
     /* A worker's name, and its fetch loops. */
     LIMIT_WORKER_NAME_BYTES = 64,
     LIMIT_WORKER_LOOPS = 1024,
+    /* Names of workers that a master remembers, and their fetch loops at once. */
+    LIMIT_WORKERS = 16384,
+    LIMIT_SESSIONS = 65536,
     LIMIT_SEGMENT_NAME_BYTES = 128,
 
     /* A MapReduce job: its tasks, and the partitions of all map outputs together; how it is described; tasks that one

@@ -40,6 +40,20 @@ static bool read_file(int at, const char *name, void *to, size_t size, size_t *l
     return n >= 0;
 }
 
+bool home_instance(int dir_fd, const char *segment, unsigned char instance[HOME_INSTANCE_BYTES]) {
+    char path[LIMIT_SEGMENT_NAME_BYTES + 32];
+    size_t len = strlen(segment), got = 0;
+
+    /* A worker's name may have a '-' in it, what is behind it does not. */
+    for (int dashes = 0; len > 0 && dashes < 3; dashes += segment[len] == '-')
+        len--;
+    if (dir_fd < 0 || len == 0 || len > LIMIT_WORKER_NAME_BYTES || segment[0] == '.')
+        return false;
+    snprintf(path, sizeof path, "workers/%.*s/instance", (int)len, segment);
+    return read_file(dir_fd, path, instance, HOME_INSTANCE_BYTES, &got) &&
+           got == HOME_INSTANCE_BYTES;
+}
+
 /* Whole or not at all, and durable. */
 static bool write_file(int at, const char *name, const void *p, size_t n) {
     char tmp[64];

@@ -22,9 +22,11 @@
 #include "shared/error.h"
 #include "shared/limits.h"
 
+enum { HOME_INSTANCE_BYTES = 16 };
+
 struct home {
     char name[LIMIT_WORKER_NAME_BYTES + 1];
-    unsigned char instance[16];
+    unsigned char instance[HOME_INSTANCE_BYTES];
     uint64_t incarnation;
     int dir_fd, fd, lock_fd; /* DIR, DIR/workers/NAME, its lock; -1: not open */
     const char *dir;         /* the caller's */
@@ -35,6 +37,9 @@ void home_init(struct home *h);
 /* Makes what is missing, takes the lock, counts the start. `name` NULL: the one kept there. False: `err` says why. */
 bool home_open(struct home *h, const char *dir, const char *name, struct error *err);
 void home_close(struct home *h);
+/* The instance of the worker that writes, or wrote, the segment of that name (NAME-CRAWL-SESSION-SERIAL), if it works in the
+ * directory DIR of `dir_fd`. False: it is not known there. */
+bool home_instance(int dir_fd, const char *segment, unsigned char instance[HOME_INSTANCE_BYTES]);
 /* Opens a directory, made if it is missing. -1: errno. */
 int home_open_dir(int at, const char *name);
 

@@ -472,7 +472,7 @@ static bool set_up_archive(struct loop *l) {
     struct archive_config config = {
         .dir_fd = l->config.archive_fd,
         .worker = l->config.worker,
-        .remote = {seal_call, l},
+        .remote = {seal_call, l, l->config.home_fd},
         .closed = on_segment_closed,
         .synced = on_synced,
         .sealed = on_sealed,

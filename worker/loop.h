@@ -19,6 +19,7 @@ struct loop;
 struct loop_config {
     struct rpc_client *client;     /* shared by all loops */
     int archive_fd;                /* the directory */
+    int home_fd;                   /* DIR of home.h */
     const char *worker;            /* name */
     const unsigned char *instance; /* 16 bytes */
     uint64_t incarnation;

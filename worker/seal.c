@@ -14,6 +14,7 @@
 #include "proto/wire.h"
 #include "shared/io.h"
 #include "shared/limits.h"
+#include "worker/home.h"
 
 enum {
     HEAD_BYTES_MAX = 64 * 1024, /* of the compressed warcinfo record */
@@ -32,6 +33,8 @@ struct seal {
     const char *name;
     const struct seal_remote *remote;
     struct error *err;
+    unsigned char instance[HOME_INSTANCE_BYTES];
+    size_t instance_len; /* 0: not known */
     char open_name[NAME_BYTES], tmp_name[NAME_BYTES], final_name[NAME_BYTES];
     uint64_t file_bytes, head_bytes;
     struct range *kept;
@@ -59,7 +62,7 @@ static enum seal_result ask(struct seal *s, const Trawl__Request *request, struc
     if (reply == NULL) {
         error_set(s->err, 0, "%s: the master's answer cannot be read", s->name);
     } else if (reply->code == TRAWL__CODE__BUSY || reply->code == TRAWL__CODE__RESTARTED) {
-        error_set(s->err, 0, "%s: the master is busy", s->name);
+        error_set(s->err, 0, "%s: the master is busy: %s", s->name, reply->error);
     } else if (reply->code != TRAWL__CODE__OK || reply->body_case != TRAWL__REPLY__BODY_SEGMENT) {
         error_set(s->err, 0, "%s: the master refuses: %s", s->name, reply->error);
         result = SEAL_FAILED;
@@ -116,6 +119,7 @@ static enum seal_result query(struct seal *s, struct arena *a) {
     request_init(&r, TRAWL__REQUEST__BODY_SEGMENT_QUERY);
     r.segment_query = &q;
     q.name = (char *)s->name;
+    q.instance = (ProtobufCBinaryData){.len = s->instance_len, .data = s->instance};
     while (more) {
         enum seal_result result = ask(s, &r, a, &page);
         if (result != SEAL_DONE)
@@ -159,6 +163,7 @@ static enum seal_result tell(struct seal *s, struct arena *a, size_t *holes) {
     request_init(&r, TRAWL__REQUEST__BODY_SEGMENT_SEAL);
     r.segment_seal = &m;
     m.name = (char *)s->name;
+    m.instance = (ProtobufCBinaryData){.len = s->instance_len, .data = s->instance};
     m.size = final_bytes(s);
     m.hole_offsets = calloc(s->kept_count + 1, sizeof *m.hole_offsets);
     m.hole_lengths = calloc(s->kept_count + 1, sizeof *m.hole_lengths);
@@ -351,6 +356,8 @@ enum seal_result seal_segment(int dir_fd, const char *name, int fd,
         return SEAL_FAILED;
     if (exists(&s, s.final_name))
         return sealed_before(&s);
+    if (home_instance(remote->home_fd, name, s.instance))
+        s.instance_len = sizeof s.instance;
     arena_init(&a, LIMIT_ARENA_BYTES);
     enum seal_result result = query(&s, &a);
     if (result == SEAL_DONE)

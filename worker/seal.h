@@ -37,15 +37,18 @@
 #define SEAL_SUFFIX_TMP ".warc.gz.tmp"
 #define SEAL_SUFFIX_NEW ".warc.gz.new" /* being created: nothing committed is in it */
 
-/* How the master is asked: sends a request, waits for the reply. False: no answer, `err` says why. */
+/* How the master is asked: sends a request, waits for the reply. False: no answer, `err` says why. `home_fd`: of the
+ * directory where the instance of a segment's worker lies (home.h), which proves that the segment is ours to seal; -1:
+ * there is none. */
 struct seal_remote {
     bool (*call)(void *arg, const void *bytes, size_t len, struct buf *reply, struct error *err);
     void *arg;
+    int home_fd;
 };
 
 enum seal_result {
     SEAL_DONE,
-    SEAL_NO_ANSWER, /* or the master is busy: try again later */
+    SEAL_NO_ANSWER, /* or the master is busy, or takes its worker for alive: try again later */
     SEAL_FAILED,    /* the disk, or what the file holds; may be tried again */
 };
 

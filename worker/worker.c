@@ -129,7 +129,7 @@ static bool recover_call(void *arg, const void *bytes, size_t len, struct buf *r
 
 /* Seals what dead workers left. Without an answer it tries on, until told to stop; `once`: not again. */
 static enum seal_result recover(struct worker *w, bool once, struct error *err) {
-    struct seal_remote remote = {recover_call, w};
+    struct seal_remote remote = {recover_call, w, w->home.dir_fd};
     unsigned sealed = 0;
     enum seal_result result;
 
@@ -154,6 +154,7 @@ static bool start_loops(struct worker *w) {
     struct loop_config config = {
         .client = w->client,
         .archive_fd = w->archive_fd,
+        .home_fd = w->home.dir_fd,
         .worker = w->home.name,
         .instance = w->home.instance,
         .incarnation = w->home.incarnation,

@@ -280,6 +280,7 @@ static void close_segment(void) {
 static void seal(size_t i) {
     Trawl__Request r = TRAWL__REQUEST__INIT;
     Trawl__SegmentQuery q = TRAWL__SEGMENT_QUERY__INIT;
+    uint8_t instance[16] = {9};
     struct arena arena;
     struct buf reply;
 
@@ -287,6 +288,7 @@ static void seal(size_t i) {
     r.body_case = TRAWL__REQUEST__BODY_SEGMENT_QUERY;
     r.segment_query = &q;
     q.name = rig.segments[i];
+    q.instance = (ProtobufCBinaryData){.len = 16, .data = instance};
     buf_init(&reply, LIMIT_WIRE_BYTES);
     arena_init(&arena, LIMIT_ARENA_BYTES);
     if (!ask(&r, &reply))

@@ -253,7 +253,7 @@ static void check_end(const struct scene *s) {
 }
 
 static enum seal_result run(const struct scene *s, struct error *err) {
-    struct seal_remote remote = {master_call, s->master};
+    struct seal_remote remote = {master_call, s->master, s->dir_fd};
 
     return seal_recover(s->dir_fd, &remote, NULL, err);
 }
