@@ -132,6 +132,19 @@ static bool state_is_lost(const struct args *a, struct error *err) {
     return true;
 }
 
+/* Other options than in the run before: what they decide was decided again as the crawldb was read. */
+static void tell_verdicts(const struct args *a, const struct core_stats *s) {
+    if (s->requeued + s->excluded_now == 0)
+        return;
+    if (!a->quiet)
+        fprintf(stderr,
+                "trawl: the options are others now: %llu queued URLs are excluded, %llu that were "
+                "excluded are queued\n",
+                (unsigned long long)s->excluded_now, (unsigned long long)s->requeued);
+    log_info("master", "other options: %llu queued URLs excluded, %llu excluded ones queued",
+             (unsigned long long)s->excluded_now, (unsigned long long)s->requeued);
+}
+
 static bool start_master(struct crawl *c, struct error *err) {
     struct args *a = c->a;
     struct core_stats before;
@@ -146,8 +159,10 @@ static bool start_master(struct crawl *c, struct error *err) {
     if (c->master == NULL || !start_log(a, err) || !master_load(c->master, &config, err))
         return false;
     c->server = master_server(c->master);
-    if (server_stats(c->server, &before))
+    if (server_stats(c->server, &before)) {
         progress_start(&c->progress, &before);
+        tell_verdicts(a, &before);
+    }
     for (size_t i = 0; i < a->words.count; i++)
         if (!server_seed(c->server, a->words.items[i], strlen(a->words.items[i]), err))
             return false;

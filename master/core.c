@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "master/core_state.h"
+#include "master/verdicts.h"
 #include "master/why.h"
 #include "shared/limits.h"
 
@@ -113,10 +114,14 @@ static const char *limit_reached(const struct core *c, struct now now) {
     return NULL;
 }
 
-/* No visit, and none to come. */
-static bool nothing_left(const struct core *c) {
+/* No visit, and none to come of what is queued. */
+static bool idle(const struct core *c) {
     return c->leases.in_flight.count == 0 && c->leases.visits == 0 && host_active(&c->hosts) == 0 &&
            c->purge_count == 0;
+}
+
+static bool nothing_left(const struct core *c) {
+    return idle(c) && !verdicts_pending(c);
 }
 
 static const char *why_empty(const struct core *c) {
@@ -199,6 +204,9 @@ void core_tick(struct core *c, struct now now) {
     (void)origins_purge(c, now, PURGE_PER_TICK);
     if (!core_flush(c))
         return;
+    verdicts_tick(c, now, idle(c));
+    if (c->failed)
+        return;
     core_check_end(c, now);
     if (c->state == CORE_STOPPING && all_left(c, now))
         c->state = CORE_ENDED;
@@ -212,6 +220,8 @@ int64_t core_next_ms(const struct core *c, struct now now) {
         return now.mono_ms;
     if (cool < next)
         next = cool;
+    if (verdicts_next_ms(c) < next)
+        next = verdicts_next_ms(c);
     return next < now.mono_ms + 1000 ? next : now.mono_ms + 1000;
 }
 
@@ -241,7 +251,7 @@ static bool take_named(struct core *c, struct now now, const char *url, size_t l
     if (d.seed)
         load_add_seed(c, &u);
     if (!c->failed)
-        (void)frontier_discover(c, now, u.href, u.href_len, d);
+        frontier_name(c, now, u.href, u.href_len, d);
     if (c->state == CORE_STOPPING && c->why != NULL && strcmp(c->why, "frontier empty") == 0)
         c->state = CORE_RUNNING;
     ok = core_flush(c);

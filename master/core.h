@@ -77,8 +77,14 @@ bool core_sitemap(struct core *c, struct now now, const char *url, size_t len, s
 void core_stop(struct core *c, struct now now, const char *why);
 
 /* What a log should have: a worker came, was lost or left by itself; an origin was given up. `name` says
- * which, `why` is of an origin. Called from within core_request() and core_tick(). */
-enum core_event { CORE_WORKER_JOINED, CORE_WORKER_LOST, CORE_WORKER_LEFT, CORE_ORIGIN_PARKED };
+ * which, `why` is of an origin, or says what happened. Called from within core_request() and core_tick(). */
+enum core_event {
+    CORE_WORKER_JOINED,
+    CORE_WORKER_LOST,
+    CORE_WORKER_LEFT,
+    CORE_ORIGIN_PARKED,
+    CORE_SCOPE_GREW, /* URLs that were out of scope are queued: `why` says how many */
+};
 typedef void core_listener(void *arg, enum core_event event, const char *name, const char *why);
 void core_listen(struct core *c, core_listener *listener, void *arg);
 
@@ -106,6 +112,9 @@ struct core_stats {
     uint64_t bytes_in;   /* received by live sessions, as heartbeats last said */
     uint64_t seen_bytes; /* memory of the seen-set */
     uint64_t segments_unsealed;
+    /* What other options, or a wider scope, changed since this master started (verdicts.h): URLs that were excluded or
+     * had failed and are queued, and that were queued and are excluded. */
+    uint64_t requeued, excluded_now;
 };
 void core_stats(const struct core *c, struct core_stats *s);
 

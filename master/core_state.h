@@ -1,7 +1,7 @@
 /*
  * core_state: what the core is made of; for the files that make up the core (core.c, committed.c, exchange.c,
- * frontier.c, origins.c, sitemaps.c, traps.c, trial.c, session.c, load.c, control.c, status.c, job_*.c) and nobody else. core.h is
- * its outside.
+ * frontier.c, origins.c, sitemaps.c, traps.c, trial.c, verdicts.c, session.c, load.c, control.c, status.c, job_*.c) and
+ * nobody else. core.h is its outside.
  *
  * Every handler gathers its writes in `batch` and ends with core_flush(); whatever reads the store in between
  * flushes first. A failure to write or to allocate makes the core void (core_fail()): there is no half-done
@@ -102,6 +102,16 @@ struct core {
         int64_t summoned_ms;
     } trial; /* trial.h */
 
+    struct {
+        uint64_t rules, net;             /* digests of the options */
+        bool rules_changed, net_changed; /* the verdicts in the crawldb come from others */
+        bool wanted, running, marked;    /* a pass, as the crawl runs; "premises" is 0 */
+        uint64_t next;                   /* where it goes on */
+        int64_t began_ms, not_before_ms;
+        uint64_t queued, excluded; /* verdicts that were changed */
+        uint64_t queued_before;    /* the pass under way */
+    } verdicts;                    /* verdicts.h */
+
     core_listener *listener; /* may be NULL */
     void *listener_arg;
 
@@ -146,6 +156,20 @@ struct discovery {
  * canonical http(s) URL. */
 bool frontier_discover(struct core *c, struct now now, const char *url, size_t len,
                        struct discovery d);
+/* What the user names: queued, or decided again if it is excluded, or tried anew if it has failed. */
+void frontier_name(struct core *c, struct now now, const char *url, size_t len, struct discovery d);
+/* Why the URL in c->url is excluded, found as `d`. NULL: it is not. */
+const char *frontier_excluded_by(struct core *c, struct discovery d);
+/* The URL of a record into c->url; `o` NULL: `path` is all of it. False: it is none. */
+bool frontier_parse(struct core *c, const struct origin *o, ProtobufCBinaryData path);
+/* How a URL that is done was found. */
+struct discovery frontier_found_as(const Trawl__DoneUrl *d);
+/* The URL in c->url is excluded for another reason, or, NULL, queued again as `found`. */
+void frontier_decide(struct core *c, struct now now, uint64_t fp, const Trawl__DoneUrl *d,
+                     struct discovery found, const char *reason);
+/* Ends a queue entry that is not counted yet, if the options exclude it. */
+bool frontier_exclude_queued(struct core *c, const struct origin *o, struct queue_place place,
+                             const Trawl__QueuedUrl *q);
 uint64_t frontier_fingerprint(const struct core *c, const char *url, size_t len);
 /* Queues robots.txt of `for_origin`, found at `url` of another origin. UNREACHABLE: that one was given up, `why`. */
 enum frontier_robots_queued {
@@ -195,6 +219,8 @@ void origin_robots_elsewhere(struct core *c, struct now now, uint32_t id, const 
 /* Gives it up: what is queued of it ends in `state`. */
 void origin_park(struct core *c, struct now now, struct origin *o, Trawl__State state,
                  const char *reason);
+/* It was given up for a reason that has passed: it may be granted again. */
+void origin_unpark(struct core *c, struct now now, struct origin *o);
 void origin_purge_later(struct core *c, const struct origin *o);
 /* Some of the queues of parked origins; true while there is more to do. */
 bool origins_purge(struct core *c, struct now now, size_t max);
@@ -227,6 +253,8 @@ void traps_note(struct core *c, const char *url, size_t len, size_t origin_len);
 void traps_note_loaded(struct core *c, const struct origin *o, ProtobufCBinaryData path);
 /* One more was excluded for `reason`, if that is a trap. */
 void traps_count(struct core *c, const char *reason);
+/* It is not excluded for that any more. */
+void traps_uncount(struct core *c, const char *reason);
 
 /* ---- session.c ---------------------------------------------------------------------------------------- */
 

@@ -54,15 +54,15 @@ static void finish_unqueued(struct core *c, uint64_t fp, const char *url, size_t
     v.via = d.via;
     v.depth = d.depth;
     v.hops = d.hops;
+    v.seed = d.seed;
     v.sitemap = d.sitemap;
     v.state = state;
     v.reason = (char *)reason;
     frontier_put_done(c, fp, &v);
 }
 
-static const char *excluded_by(struct core *c, struct discovery d) {
+const char *frontier_excluded_by(struct core *c, struct discovery d) {
     enum scope_verdict verdict;
-    enum trap_verdict trap;
 
     if (d.hops > LIMIT_REDIRECT_HOPS)
         return "redirect-limit";
@@ -78,10 +78,7 @@ static const char *excluded_by(struct core *c, struct discovery d) {
     if (verdict != SCOPE_IN)
         return scope_verdict_name(verdict);
     /* Who names a URL means it. */
-    trap = d.seed || d.sitemap == 1 ? TRAP_NONE : traps_check(c, &c->url, d.hops > 0);
-    if (trap != TRAP_NONE)
-        c->traps.excluded[trap]++;
-    return trap_verdict_name(trap);
+    return d.seed || d.sitemap == 1 ? NULL : trap_verdict_name(traps_check(c, &c->url, d.hops > 0));
 }
 
 /* Its first page, or one that is nearer. The robots.txt of an origin without pages may be known already: it has
@@ -149,11 +146,13 @@ static bool discover(struct core *c, struct now now, uint64_t fp, const char *ur
         core_fail(c, "out of memory for the set of known URLs");
         return true;
     }
-    const char *reason = excluded_by(c, d);
-    if (reason != NULL)
+    const char *reason = frontier_excluded_by(c, d);
+    if (reason != NULL) {
+        traps_count(c, reason);
         finish_unqueued(c, fp, url, len, d, TRAWL__STATE__EXCLUDED, reason, NULL);
-    else
+    } else {
         take_in(c, now, fp, d);
+    }
     return true;
 }
 
@@ -162,6 +161,73 @@ bool frontier_discover(struct core *c, struct now now, const char *url, size_t l
     uint64_t fp = frontier_fingerprint(c, url, len);
 
     return seen_has(c->seen, fp) || discover(c, now, fp, url, len, d);
+}
+
+bool frontier_parse(struct core *c, const struct origin *o, ProtobufCBinaryData path) {
+    buf_reset(&c->value);
+    if ((o != NULL && !buf_append(&c->value, o->name, o->name_len)) ||
+        !buf_append(&c->value, path.data, path.len)) {
+        core_fail(c, "out of memory for a URL");
+        return false;
+    }
+    return parse(c, &c->url, c->value.data, c->value.len);
+}
+
+struct discovery frontier_found_as(const Trawl__DoneUrl *d) {
+    return (struct discovery){.via = d->via,
+                              .depth = d->depth,
+                              .hops = d->hops,
+                              .seed = d->seed,
+                              .sitemap = d->sitemap,
+                              .named = d->sitemap == 1 || (d->sitemap > 0 && d->hops > 0)};
+}
+
+/* The record of a URL that is done, in the record arena. NULL: there is none, or the core has failed. */
+static Trawl__DoneUrl *read_done(struct core *c, uint64_t fp) {
+    struct record_key key = record_done(fp);
+
+    if (!core_flush(c))
+        return NULL;
+    buf_reset(&c->value);
+    enum store_result result = store_get(c->store, key.bytes, key.len, &c->value);
+    if (result == STORE_FAILED)
+        core_fail(c, "the crawldb cannot be read");
+    if (result != STORE_FOUND)
+        return NULL;
+    arena_reset(&c->record);
+    Trawl__DoneUrl *d =
+        wire_unpack(&c->record, &trawl__done_url__descriptor, c->value.data, c->value.len);
+    if (d == NULL)
+        core_fail(c, "a record of the crawldb cannot be read");
+    return d;
+}
+
+/* What the user names is decided again, whatever it was excluded for; what failed is tried anew. */
+static void name_again(struct core *c, struct now now, uint64_t fp, struct discovery d) {
+    Trawl__DoneUrl *done = read_done(c, fp);
+
+    if (done == NULL ||
+        (done->state != TRAWL__STATE__EXCLUDED && done->state != TRAWL__STATE__FAILED))
+        return;
+    struct origin *o = host_by_id(&c->hosts, done->origin);
+    if (!frontier_parse(c, o, done->path))
+        return;
+    const char *reason = frontier_excluded_by(c, d);
+    if (reason != NULL && done->state != TRAWL__STATE__EXCLUDED)
+        return;
+    if (reason == NULL && o != NULL && o->parked != TRAWL__STATE__PENDING)
+        origin_unpark(c, now, o);
+    frontier_decide(c, now, fp, done, d, reason);
+}
+
+void frontier_name(struct core *c, struct now now, const char *url, size_t len,
+                   struct discovery d) {
+    uint64_t fp = frontier_fingerprint(c, url, len);
+
+    if (seen_has(c->seen, fp))
+        name_again(c, now, fp, d);
+    else
+        (void)discover(c, now, fp, url, len, d);
 }
 
 enum frontier_robots_queued frontier_queue_robots(struct core *c, struct now now,
@@ -578,6 +644,62 @@ void frontier_finish(struct core *c, struct now now, struct lease_item *it, cons
 
 /* ---- back into the queue ----------------------------------------------------------------------------------- */
 
+/* Its record of being done goes. A record of the archive that stays is one of an earlier round from now on. */
+static void undo_done(struct core *c, uint64_t fp, const Trawl__DoneUrl *d, bool record_stays) {
+    struct origin *o = host_by_id(&c->hosts, d->origin);
+
+    if (d->segment != 0 && record_stays)
+        core_put(c, record_earlier(fp, d->fetched_at_ms), &d->base);
+    core_delete(c, record_done(fp));
+    c->by_state[d->state]--;
+    c->bytes -= d->length;
+    if (o == NULL)
+        return;
+    o->bytes -= d->length;
+    o->done--;
+    o->fetched -= d->state == TRAWL__STATE__FETCHED;
+    o->errors -= d->state == TRAWL__STATE__FAILED;
+}
+
+/* c->url is the URL. */
+void frontier_decide(struct core *c, struct now now, uint64_t fp, const Trawl__DoneUrl *d,
+                     struct discovery found, const char *reason) {
+    Trawl__DoneUrl other = *d;
+
+    if (reason != NULL && strcmp(reason, d->reason) == 0)
+        return;
+    traps_uncount(c, d->reason);
+    if (reason == NULL) {
+        undo_done(c, fp, d, true);
+        take_in(c, now, fp, found);
+        return;
+    }
+    other.reason = (char *)reason;
+    core_put(c, record_done(fp), &other.base);
+    traps_count(c, reason);
+}
+
+bool frontier_exclude_queued(struct core *c, const struct origin *o, struct queue_place place,
+                             const Trawl__QueuedUrl *q) {
+    const struct discovery d = {.via = q->via,
+                                .depth = q->depth,
+                                .hops = q->hops,
+                                .seed = q->seed,
+                                .sitemap = q->sitemap,
+                                .named = q->sitemap > 0};
+
+    if (!frontier_parse(c, o, q->path))
+        return false;
+    const char *reason = frontier_excluded_by(c, d);
+    if (reason == NULL || c->failed)
+        return false;
+    core_delete(c, record_queued(o->id, place));
+    traps_count(c, reason);
+    finish_unqueued(c, q->fp, c->url.href, c->url.href_len, d, TRAWL__STATE__EXCLUDED, reason,
+                    NULL);
+    return true;
+}
+
 bool frontier_refetch(struct core *c, struct now now, uint64_t fp, uint32_t segment) {
     struct record_key key = record_done(fp);
     Trawl__QueuedUrl q = TRAWL__QUEUED_URL__INIT;
@@ -592,16 +714,8 @@ bool frontier_refetch(struct core *c, struct now now, uint64_t fp, uint32_t segm
     if (o == NULL || (d->segment != segment && d->payload_segment != segment))
         return false;
     /* A 304 whose payload is gone: its own record stays in the archive. */
-    if (d->segment != 0 && d->segment != segment)
-        core_put(c, record_earlier(fp, d->fetched_at_ms), &d->base);
-    core_delete(c, key);
-    c->by_state[d->state]--;
+    undo_done(c, fp, d, d->segment != segment);
     c->by_state[TRAWL__STATE__PENDING]++;
-    c->bytes -= d->length;
-    o->bytes -= d->length;
-    o->done--;
-    o->fetched -= d->state == TRAWL__STATE__FETCHED;
-    o->errors -= d->state == TRAWL__STATE__FAILED;
     q.fp = fp;
     q.via = d->via;
     q.depth = d->depth;

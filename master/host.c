@@ -186,6 +186,16 @@ bool host_park(struct origin *o, Trawl__State state, const char *reason) {
     return true;
 }
 
+void host_unpark(struct origin *o) {
+    free(o->reason);
+    o->reason = NULL;
+    o->parked = TRAWL__STATE__PENDING;
+    o->failures = o->culprits = 0;
+    o->rest_until_ms = o->rest_until_unix_ms = 0;
+    o->rest_ms = 0;
+    o->exhausted = false;
+}
+
 /* ---- places ------------------------------------------------------------------------------------------ */
 
 static void list_add(struct origin **first, struct origin **last, struct origin *o) {

@@ -139,6 +139,8 @@ uint32_t host_delay_ms(const struct host_table *t, const struct origin *o);
 bool host_set_robots(struct host_table *t, struct origin *o, const void *rules, size_t len,
                      uint32_t crawl_delay_ms, uint32_t status, int64_t until_unix_ms);
 bool host_park(struct origin *o, Trawl__State state, const char *reason);
+/* As if it had never been in trouble. */
+void host_unpark(struct origin *o);
 
 /* Puts the origin where it belongs now; call after any change to it. False: no memory. */
 bool host_update(struct host_table *t, struct origin *o, int64_t now_ms);

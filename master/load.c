@@ -5,6 +5,7 @@
 
 #include "master/core_state.h"
 #include "master/recrawl.h"
+#include "master/verdicts.h"
 #include "shared/fingerprint.h"
 #include "shared/limits.h"
 
@@ -111,6 +112,8 @@ static bool load_queued(struct core *c, struct now now, const void *key, size_t 
     struct origin *o = host_by_id(&c->hosts, id);
     if (o == NULL)
         return false;
+    if (v->robots_for == 0 && verdicts_queued(c, o, place, v))
+        return note_known(c, v->fp);
     o->queued++;
     if (v->robots_for != 0) {
         struct origin *host = host_by_id(&c->hosts, v->robots_for);
@@ -252,6 +255,8 @@ void load_add_seed(struct core *c, const struct url *seed) {
     if (scope_has_seed(c->scope, seed))
         return;
     c->seed_count++;
+    if (c->options->scope != SCOPE_ANY)
+        verdicts_scope_grew(c);
     if (!scope_add_seed(c->scope, seed) ||
         !batch_put(&c->batch, key.bytes, key.len, seed->href, seed->href_len))
         core_fail(c, "out of memory for a seed");
@@ -279,11 +284,15 @@ static bool load_pages(struct core *c, struct now now) {
     if (known > 0 && !seen_reserve(c->seen, known + c->seqs.block))
         core_fail(c, "out of memory for the set of known URLs");
     if (c->failed || !load_group(c, now, 'S', load_seed) || !load_group(c, now, 'o', load_origin) ||
-        !load_group(c, now, 's', load_segment) || !load_group(c, now, 'q', load_queued) ||
-        !load_group(c, now, 'u', load_done))
+        !load_group(c, now, 's', load_segment))
         return false;
+    /* What is done first: what is queued may be more than the limits on kinds of URLs allow now. */
+    verdicts_compare(c);
+    if (!load_group(c, now, 'u', load_done) || !load_group(c, now, 'q', load_queued))
+        return false;
+    verdicts_origins(c, now);
     place_origins(c, now);
-    return !c->failed;
+    return !c->failed && verdicts_done(c, now);
 }
 
 static bool load_jobs(struct core *c, struct now now) {

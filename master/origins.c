@@ -169,6 +169,16 @@ void origin_park(struct core *c, struct now now, struct origin *o, Trawl__State 
     origin_changed(c, now, o);
 }
 
+/* What is left of its queue stays queued. */
+void origin_unpark(struct core *c, struct now now, struct origin *o) {
+    for (size_t i = 0; i < c->purge_count; i++)
+        if (c->purge[i] == o->id)
+            c->purge[i--] = c->purge[--c->purge_count];
+    host_unpark(o);
+    origin_put(c, o);
+    origin_changed(c, now, o);
+}
+
 /* One entry of a parked origin's queue meets its end. */
 static void purge_entry(struct core *c, struct now now, struct origin *o, const Trawl__QueuedUrl *q,
                         struct queue_place place) {

@@ -106,6 +106,9 @@ static void on_event(void *arg, enum core_event event, const char *name, const c
     case CORE_ORIGIN_PARKED:
         log_warn("master", "%s is given up: %s", name, why);
         break;
+    case CORE_SCOPE_GREW:
+        log_info("master", "the scope is wider: %s", why);
+        break;
     }
 }
 

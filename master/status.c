@@ -30,6 +30,8 @@ void core_stats(const struct core *c, struct core_stats *s) {
         .tasks_reassigned = c->tasks_reassigned,
         .seen_bytes = seen_memory_bytes(c->seen),
         .segments_unsealed = segments_unsealed(c),
+        .requeued = c->verdicts.queued,
+        .excluded_now = c->verdicts.excluded,
     };
     s->known = s->pending + s->fetched + s->redirected + s->excluded + s->failed;
     for (w = c->leases.workers; w != NULL; w = w->next)

@@ -89,8 +89,24 @@ void traps_note_loaded(struct core *c, const struct origin *o, ProtobufCBinaryDa
         core_fail(c, "out of memory for a URL");
 }
 
-void traps_count(struct core *c, const char *reason) {
+/* What is counted for the reason; NULL: it is no trap. */
+static uint64_t *counted(struct core *c, const char *reason) {
     for (enum trap_verdict v = TRAP_NONE + 1; v < TRAP_VERDICTS; v++)
         if (strcmp(reason, trap_verdict_name(v)) == 0)
-            c->traps.excluded[v]++;
+            return &c->traps.excluded[v];
+    return NULL;
+}
+
+void traps_count(struct core *c, const char *reason) {
+    uint64_t *count = counted(c, reason);
+
+    if (count != NULL)
+        ++*count;
+}
+
+void traps_uncount(struct core *c, const char *reason) {
+    uint64_t *count = counted(c, reason);
+
+    if (count != NULL && *count > 0)
+        --*count;
 }
