@@ -101,6 +101,7 @@ static void world_init(struct world *w) {
         w->exchange_link_bytes = 60 + rng_below(&(struct rng){w->options->seed + 1}, 200);
     if (rng_chance(&(struct rng){w->options->seed + 2}, 30))
         w->exchange_links = 1 + rng_below(&(struct rng){w->options->seed + 3}, 8);
+    world_options_init(w);
     w->store = store_mem_new();
     heap_init(&w->events);
     map_init(&w->acknowledged);

@@ -37,9 +37,10 @@ enum world_fault {
     FAULT_SERVER_BROKE,
     FAULT_CLOCK_JUMP, /* of the wall clock */
     FAULT_KILLED_SEALING,
-    FAULT_TOLD_TO_WAIT, /* a server asked to be left alone; not a request came too early */
-    FAULT_FLAPPED,      /* a request to a server that was down for a moment */
-    FAULT_POISONED,     /* a page killed the worker that fetched it */
+    FAULT_TOLD_TO_WAIT,  /* a server asked to be left alone; not a request came too early */
+    FAULT_FLAPPED,       /* a request to a server that was down for a moment */
+    FAULT_POISONED,      /* a page killed the worker that fetched it */
+    FAULT_OTHER_OPTIONS, /* the master was started with others than before */
     FAULTS,
 };
 

@@ -8,7 +8,7 @@ static const char *const fault_names[FAULTS] = {
     "partition up", "partition down", "worker killed",  "worker paused", "zombie",
     "restarted",    "tail lost",      "master killed",  "writes lost",   "store full",
     "server broke", "clock jump",     "killed sealing", "told to wait",  "flapped",
-    "poisoned",
+    "poisoned",     "other options",
 };
 
 const char *world_fault_name(enum world_fault f) {
@@ -59,6 +59,9 @@ void world_fault_event(struct world *w) {
         for (uint32_t i = 0; i < w->worker_count; i++)
             w->workers[i].cut_up = w->workers[i].cut_down = false;
         world_note(w, "the faults heal");
+        world_options_restore(w);
+        if (w->core != NULL && world_options_odd(w))
+            world_master_kill(w);
         return;
     }
     if (w->core != NULL && rng_chance(&w->rng, 8))

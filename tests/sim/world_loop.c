@@ -78,6 +78,7 @@ static void start_fetch(struct world *w, struct sim_loop *l, const struct agent_
         t->visit->open++;
         web_connection(&w->web, t->origin, 1, who);
     }
+    world_options_check_url(w, f->url, f->url_len);
     web_request(&w->web, w->now_ms, t->origin, t->page, who, &w->rng, &t->answer);
     (void)agent_sent(l->agent, skew_now(&s->skew, w->now_ms), f->fetch);
     if (world_fault(w, FAULT_SERVER_BROKE, 10))

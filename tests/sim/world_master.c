@@ -24,9 +24,10 @@ static void drop_held(struct world *w) {
 }
 
 void world_master_start(struct world *w) {
-    static const unsigned char random16[16] = {1, 2, 3};
+    const unsigned char random16[16] = {1, 2, 3, 0, (unsigned char)w->master_incarnation};
     struct error err = {0};
 
+    world_options_choose(w);
     w->core = core_new(&w->crawl, w->store, master_now(w), random16, &err);
     if (w->core == NULL) {
         struct event *e = world_schedule(w, 500, EVENT_MASTER_START);
@@ -194,11 +195,13 @@ static bool all_sealed(const struct world *w) {
 /* A worker that was away for longer than a lease has segments to seal: the user starts the master once more
  * for it, as for any stopped crawl. */
 static void master_ended(struct world *w) {
-    if (all_sealed(w)) {
+    if (all_sealed(w) && !world_options_odd(w)) {
         w->ended = true;
         return;
     }
-    world_note(w, "ended with open segments: master and workers are started again");
+    world_options_restore(w);
+    world_note(w,
+               "ended with open segments, or other options: master and workers are started again");
     for (uint32_t i = 0; i < w->worker_count; i++)
         if (w->workers[i].alive && all_loops_left(&w->workers[i])) {
             world_worker_kill(w, &w->workers[i]);

@@ -6,6 +6,7 @@
  *     world_fault.c    what goes wrong, and when
  *     world_net.c      requests and replies on their way
  *     world_master.c   the core, and what is around it
+ *     world_options.c  other options at a start of the master
  *     world_segment.c  segments on the disks of workers, and how they are sealed
  *     world_loop.c     a fetch loop: what its agent asks for happens
  *     world_worker.c   processes of two loops: start, end, and stand still
@@ -154,6 +155,11 @@ struct world {
     bool syncing, ended, jumped;
     /* What was acknowledged to a worker, by fingerprint: must be in the store for ever after. */
     struct map acknowledged;
+    struct {
+        struct rng rng;
+        bool wanted, now; /* at the next starts; since the last one */
+        int64_t since_ms;
+    } odd; /* options */
     /* What all workers used; and before this master was. */
     struct cost_sums cost, cost_before;
 };
@@ -196,6 +202,17 @@ void world_master_kill(struct world *w);                     /* starts again by 
 void world_master_request(struct world *w, struct event *e); /* takes `e` over */
 void world_master_synced(struct world *w);
 void world_master_tick(struct world *w);
+
+/* ---- world_options.c ----------------------------------------------------------------------------- */
+
+void world_options_init(struct world *w);
+/* At a start of the master, before it reads them. */
+void world_options_choose(struct world *w);
+/* From the next start on the options are the first ones. */
+void world_options_restore(struct world *w);
+bool world_options_odd(const struct world *w);
+/* A request goes out. */
+void world_options_check_url(struct world *w, const char *url, size_t len);
 
 /* ---- world_segment.c ----------------------------------------------------------------------------- */
 

@@ -1,0 +1,53 @@
+/* world_options: the user stops the master and starts it again with other options. When the faults are over it has those
+ * that it began with, so what the crawl comes to is what it would have been without. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/sim/world_state.h"
+
+/* Of pages that are not what a crawl hangs on. */
+static const char exclude_some[] = "/p[0-9]*[37]$";
+
+/* What was granted before may still be fetched until its lease is over. */
+enum { LEASES_OVER_MS = 12 * 1000 };
+
+void world_options_init(struct world *w) {
+    w->odd.wanted = !w->options->calm && rng_chance(&(struct rng){w->options->seed + 5}, 40);
+    w->odd.rng.state = w->options->seed + 6;
+}
+
+static void drop_exclude(struct options *o) {
+    if (strcmp(o->exclude.items[o->exclude.count - 1], exclude_some) == 0)
+        free(o->exclude.items[--o->exclude.count]);
+}
+
+void world_options_choose(struct world *w) {
+    bool odd = w->odd.wanted && rng_chance(&w->odd.rng, 50);
+
+    drop_exclude(&w->crawl);
+    if (odd && !string_list_add(&w->crawl.exclude, exclude_some))
+        abort();
+    if (odd && !w->odd.now) {
+        w->odd.since_ms = w->now_ms;
+        w->result->faults[FAULT_OTHER_OPTIONS]++;
+        world_note(w, "other options");
+    }
+    w->odd.now = odd;
+}
+
+void world_options_restore(struct world *w) {
+    w->odd.wanted = false;
+}
+
+bool world_options_odd(const struct world *w) {
+    return w->odd.now;
+}
+
+void world_options_check_url(struct world *w, const char *url, size_t len) {
+    if (!w->odd.now || w->now_ms - w->odd.since_ms < LEASES_OVER_MS || len < 2)
+        return;
+    const char *slash = memrchr(url, '/', len);
+    char last = url[len - 1];
+    if (slash != NULL && slash[1] == 'p' && (last == '3' || last == '7'))
+        world_fail(w, "a page that is excluded now is fetched: %.*s", (int)len, url);
+}
