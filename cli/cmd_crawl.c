@@ -191,6 +191,11 @@ static void tell_death(void *arg, const char *name, int status, int64_t pause_ms
             (double)pause_ms / 1000, c->a->dir, name);
 }
 
+/* It has left because nothing was left, and now there is something again; or was told to by somebody else. */
+static bool want_worker(void *arg, const char *name) {
+    return server_wants_worker(((struct crawl *)arg)->server, name);
+}
+
 static bool start_workers(struct crawl *c, struct error *err) {
     struct args *a = c->a;
     char address[MASTER_ADDRESS_BYTES];
@@ -200,6 +205,7 @@ static bool start_workers(struct crawl *c, struct error *err) {
                                   .master = address,
                                   .workers = n,
                                   .threads = a->threads > 0 ? a->threads : share,
+                                  .wanted = want_worker,
                                   .died = tell_death,
                                   .arg = c,
                                   .transfers = a->transfers,
@@ -276,13 +282,23 @@ static bool heed_signal(struct crawl *c) {
     return true;
 }
 
+/* With `ctl drain` for each of them nobody is left to go on. */
+static void watch_workers(struct crawl *c) {
+    struct core_stats s;
+
+    spawn_watch(c->spawn, true);
+    if (server_wants_worker(c->server, "") && spawn_wanted(c->spawn) == 0 &&
+        server_stats(c->server, &s) && s.sessions == 0)
+        server_stop(c->server, "every worker was drained");
+}
+
 /* 0: the crawl has ended; else the exit code. */
 static int run(struct crawl *c, struct error *err) {
     while (!server_wait(c->server, 0)) {
         if (!heed_signal(c))
             return 130;
         if (c->spawn != NULL)
-            spawn_watch(c->spawn, true);
+            watch_workers(c);
         show(c);
         if (in_trouble(c, err))
             return 1;

@@ -18,7 +18,7 @@ struct process {
     pid_t pid; /* 0: none */
     int64_t started_ms, again_ms;
     int64_t pause_ms;
-    bool done; /* ended well: not to be started again */
+    bool done; /* ended well: started again only if it is wanted */
 };
 
 struct spawn {
@@ -139,15 +139,25 @@ static void ended(struct spawn *s, struct process *p, int status, bool restart) 
 
     p->pid = 0;
     p->done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    if (p->done)
-        return;
-    s->deaths++;
+    s->deaths += !p->done;
     if (now - p->started_ms > STEADY_MS)
         p->pause_ms = PAUSE_FIRST_MS;
     p->again_ms = now + p->pause_ms;
-    if (restart)
+    if (restart && !p->done)
         s->config.died(s->config.arg, p->name, status, p->pause_ms);
     p->pause_ms = p->pause_ms * 2 < PAUSE_MAX_MS ? p->pause_ms * 2 : PAUSE_MAX_MS;
+}
+
+static bool is_wanted(const struct spawn *s, const struct process *p) {
+    return !p->done || (s->config.wanted != NULL && s->config.wanted(s->config.arg, p->name));
+}
+
+uint32_t spawn_wanted(const struct spawn *s) {
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < s->config.workers; i++)
+        n += s->processes[i].pid != 0 || is_wanted(s, &s->processes[i]);
+    return n;
 }
 
 void spawn_watch(struct spawn *s, bool restart) {
@@ -156,7 +166,7 @@ void spawn_watch(struct spawn *s, bool restart) {
         int status;
         if (p->pid != 0 && waitpid(p->pid, &status, WNOHANG) == p->pid)
             ended(s, p, status, restart);
-        if (p->pid == 0 && !p->done && restart && clock_ms() >= p->again_ms)
+        if (p->pid == 0 && restart && clock_ms() >= p->again_ms && is_wanted(s, p))
             (void)start(s, p, NULL);
     }
 }

@@ -25,6 +25,8 @@ struct spawn_config {
     uint32_t workers, threads, transfers;
     uint32_t tasks; /* they run so many MapReduce tasks each, and fetch nothing; 0: they fetch */
     bool verbose, json_logs;
+    /* Whether a worker that has left is wanted again: asked again and again. NULL: none is. */
+    bool (*wanted)(void *arg, const char *name);
     /* A worker died while it was wanted; `status` as of waitpid(). */
     void (*died)(void *arg, const char *name, int status, int64_t pause_ms);
     void *arg;
@@ -32,9 +34,12 @@ struct spawn_config {
 
 /* Starts all workers. NULL: `err` says why. */
 struct spawn *spawn_new(const struct spawn_config *config, struct error *err);
-/* Reaps the dead; starts again those whose time has come and tells of them, if `restart`. */
+/* Reaps the dead; starts again those whose time has come and tells of them, if `restart`; those that have left, too, if
+ * they are wanted again. */
 void spawn_watch(struct spawn *s, bool restart);
 uint32_t spawn_alive(const struct spawn *s);
+/* Alive, or to be started again. */
+uint32_t spawn_wanted(const struct spawn *s);
 /* How often a worker died that had not been let go. */
 uint64_t spawn_deaths(const struct spawn *s);
 void spawn_signal(struct spawn *s, int signal);

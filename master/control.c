@@ -32,14 +32,21 @@ static const char *add_urls(struct core *c, struct now now, const Trawl__Control
     struct error err = {0};
     uint64_t before = c->by_state[TRAWL__STATE__PENDING];
 
+    if (c->state == CORE_ENDED) {
+        refuse(c, reply, "%s", "the crawl has ended: start it again with these URLs");
+        return NULL;
+    }
     for (size_t i = 0; i < v->n_urls && !c->failed; i++) {
         if (core_seed(c, now, (const char *)v->urls[i].data, v->urls[i].len, &err))
             continue;
         refuse(c, reply, "%s", err.text);
         return NULL;
     }
-    return arena_printf(&c->arena, "%zu URLs given, %llu new", v->n_urls,
-                        (unsigned long long)(c->by_state[TRAWL__STATE__PENDING] - before));
+    return arena_printf(&c->arena, "%zu URLs given, %llu new%s", v->n_urls,
+                        (unsigned long long)(c->by_state[TRAWL__STATE__PENDING] - before),
+                        c->state == CORE_STOPPING && c->by_state[TRAWL__STATE__PENDING] > before
+                            ? "; the crawl is stopping, they are kept for when it is started again"
+                            : "");
 }
 
 static const char *drain_worker(struct core *c, const Trawl__Control *v, Trawl__Reply *reply) {
@@ -76,6 +83,10 @@ static const char *forget_worker(struct core *c, struct now now, const Trawl__Co
     size_t at = 0, count = 0, segments = 0;
     struct segment *s;
 
+    if (c->state == CORE_ENDED) {
+        refuse(c, reply, "%s", "the crawl has ended: start the master again first");
+        return NULL;
+    }
     if (w != NULL && w->sessions > 0) {
         refuse(c, reply, "worker %s is alive: drain it first", v->worker);
         return NULL;
@@ -93,6 +104,7 @@ static const char *forget_worker(struct core *c, struct now now, const Trawl__Co
         refuse(c, reply, "no segment of a worker %s is known", v->worker);
         return NULL;
     }
+    core_check_end(c, now);
     return arena_printf(&c->arena, "%zu URLs in %zu segments of %s will be fetched again", count,
                         segments, v->worker);
 }

@@ -94,12 +94,19 @@ void core_check_grace(struct core *c, struct now now) {
     }
 }
 
-void core_begin_stop(struct core *c, struct now now, const char *why) {
-    if (c->state == CORE_STOPPING || c->state == CORE_ENDED)
-        return;
+static void set_stopping(struct core *c, struct now now, const char *why) {
+    if (c->state != CORE_STOPPING)
+        c->stopping_ms = now.mono_ms;
     c->state = CORE_STOPPING;
     c->why = why;
-    c->stopping_ms = now.mono_ms;
+}
+
+void core_begin_stop(struct core *c, struct now now, const char *why) {
+    if (c->state == CORE_ENDED || c->stop_asked)
+        return;
+    c->stop_asked = true;
+    if (c->state != CORE_STOPPING)
+        set_stopping(c, now, why);
 }
 
 static const char *limit_reached(const struct core *c, struct now now) {
@@ -124,22 +131,33 @@ static bool nothing_left(const struct core *c) {
     return idle(c) && !verdicts_pending(c);
 }
 
+/* What keeps what is left from being granted. */
 static const char *why_empty(const struct core *c) {
+    bool host_limit = false;
+
     if (c->by_state[TRAWL__STATE__PENDING] == 0)
         return "frontier empty";
-    return c->options->max_depth_set ? "--max-depth reached" : "--max-pages-per-host reached";
+    for (size_t i = 0; i < c->hosts.count && !host_limit; i++)
+        host_limit = c->hosts.by_id[i] != NULL && host_is_full(&c->hosts, c->hosts.by_id[i]);
+    return host_limit || !c->options->max_depth_set ? "--max-pages-per-host reached"
+                                                    : "--max-depth reached";
 }
 
 void core_check_end(struct core *c, struct now now) {
-    const char *limit;
+    bool running = c->state == CORE_RUNNING, stopping = c->state == CORE_STOPPING && !c->stop_asked;
 
-    if (c->state != CORE_RUNNING || c->in_grace || c->options->jobs_only)
+    if ((!running && !stopping) || c->in_grace || c->options->jobs_only)
         return;
-    limit = limit_reached(c, now);
-    if (limit != NULL)
-        core_begin_stop(c, now, limit);
-    else if (nothing_left(c) && !c->options->keep)
-        core_begin_stop(c, now, why_empty(c));
+    const char *limit = limit_reached(c, now);
+    bool empty = limit == NULL && nothing_left(c) && !c->options->keep;
+    if (running && (limit != NULL || empty)) {
+        set_stopping(c, now, limit != NULL ? limit : why_empty(c));
+#ifndef MUTANT_END_ONCE
+    } else if (stopping && limit == NULL && !empty) {
+        c->state = CORE_RUNNING;
+        c->why = NULL;
+#endif
+    }
 }
 
 /* Jobs outlast the crawl. */
@@ -229,6 +247,24 @@ void core_stop(struct core *c, struct now now, const char *why) {
     core_begin_stop(c, now, why);
 }
 
+struct core_orders core_orders(const struct core *c) {
+    return (struct core_orders){.paused = c->state == CORE_PAUSED,
+                                .stopped = c->stop_asked ? c->why : NULL};
+}
+
+void core_obey(struct core *c, struct now now, struct core_orders orders) {
+    if (orders.paused)
+        c->state = CORE_PAUSED;
+    if (orders.stopped != NULL)
+        core_begin_stop(c, now, orders.stopped);
+}
+
+bool core_wants_worker(const struct core *c, const char *name) {
+    const struct worker *w = lease_worker(&c->leases, name);
+
+    return (c->state == CORE_RUNNING || c->state == CORE_PAUSED) && (w == NULL || !w->draining);
+}
+
 /* What the user names, taken in as `d` says. */
 static bool take_named(struct core *c, struct now now, const char *url, size_t len,
                        struct discovery d, struct error *err) {
@@ -252,9 +288,9 @@ static bool take_named(struct core *c, struct now now, const char *url, size_t l
         load_add_seed(c, &u);
     if (!c->failed)
         frontier_name(c, now, u.href, u.href_len, d);
-    if (c->state == CORE_STOPPING && c->why != NULL && strcmp(c->why, "frontier empty") == 0)
-        c->state = CORE_RUNNING;
     ok = core_flush(c);
+    if (ok && c->state == CORE_STOPPING)
+        core_check_end(c, now);
     if (!ok)
         *err = c->failure;
 out:

@@ -76,6 +76,17 @@ bool core_sitemap(struct core *c, struct now now, const char *url, size_t len, s
 /* Ends the crawl cleanly: no new URLs are handed out, workers finish what is in flight, seal and leave. */
 void core_stop(struct core *c, struct now now, const char *why);
 
+/* What operators asked of it and no store keeps: for the core that takes its place, made anew from the store. */
+struct core_orders {
+    bool paused;
+    const char *stopped; /* why; NULL: not */
+};
+struct core_orders core_orders(const struct core *c);
+void core_obey(struct core *c, struct now now, struct core_orders orders);
+
+/* Whether there is or may be work for the worker: the crawl runs or is paused, and nobody asked it to leave. */
+bool core_wants_worker(const struct core *c, const char *name);
+
 /* What a log should have: a worker came, was lost or left by itself; an origin was given up. `name` says
  * which, `why` is of an origin, or says what happened. Called from within core_request() and core_tick(). */
 enum core_event {

@@ -69,6 +69,7 @@ struct core {
 
     enum core_state state;
     const char *why;
+    bool stop_asked; /* by the user: stopping is for good. Else it ends when the reason does */
     int64_t started_ms;
     int64_t stopping_ms; /* since when; or when somebody last saw to a segment */
     int64_t tasked_ms;   /* when there was a session for tasks */
@@ -138,8 +139,10 @@ uint64_t core_number(struct core *c, struct counter *counter);
 void core_number_used(struct counter *counter, uint64_t n);
 /* Ends the grace once everybody has attached, or nobody can hold a lease any more. */
 void core_check_grace(struct core *c, struct now now);
+/* The user wants it: for good. */
 void core_begin_stop(struct core *c, struct now now, const char *why);
-/* Ends the crawl if nothing is left or a limit is reached. */
+/* Stops the crawl if nothing is left or a limit is reached; goes on with one that was stopped for that if it is so no
+ * more: a URL was added, a worker forgotten. */
 void core_check_end(struct core *c, struct now now);
 Trawl__Phase core_phase_for(const struct core *c, const struct session *s);
 

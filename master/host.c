@@ -305,6 +305,11 @@ static void address_drop_if_idle(struct host_table *t, struct host_address *a) {
     free(a);
 }
 
+bool host_is_full(const struct host_table *t, const struct origin *o) {
+    return o->queued > 0 && o->parked == TRAWL__STATE__PENDING && t->rules.max_pages > 0 &&
+           o->fetched + o->leased >= t->rules.max_pages;
+}
+
 /* May one more lease be granted on it, time and address aside? */
 static bool grantable(const struct host_table *t, const struct origin *o) {
     if (o->parked != TRAWL__STATE__PENDING || o->queued <= o->leased || o->exhausted)

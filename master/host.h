@@ -142,6 +142,8 @@ bool host_park(struct origin *o, Trawl__State state, const char *reason);
 /* As if it had never been in trouble. */
 void host_unpark(struct origin *o);
 
+/* It has pages left, and --max-pages-per-host keeps them. */
+bool host_is_full(const struct host_table *t, const struct origin *o);
 /* Puts the origin where it belongs now; call after any change to it. False: no memory. */
 bool host_update(struct host_table *t, struct origin *o, int64_t now_ms);
 /* Moves the cooled-down to READY. */

@@ -31,8 +31,8 @@ struct server {
     struct core *core; /* NULL: being made anew */
     bool broken;       /* the core is void, or a sync failed: to be mended */
     struct error trouble;
-    bool ending; /* the server is being freed */
-    bool stop;   /* the user wants the crawl to end */
+    bool ending;               /* the server is being freed */
+    struct core_orders orders; /* to be obeyed by the next core, while there is none */
     char why[SERVER_WHY_BYTES];
 };
 
@@ -202,6 +202,8 @@ static void mend(struct server *s) {
     struct error err = {0};
     struct core *fresh = NULL;
 
+    if (s->core != NULL)
+        s->orders = core_orders(s->core);
     core_free(s->core);
     s->core = NULL;
     pthread_mutex_unlock(&s->lock);
@@ -216,8 +218,7 @@ static void mend(struct server *s) {
     }
     s->core = fresh;
     s->broken = false;
-    if (s->stop)
-        core_stop(s->core, now(), s->why);
+    core_obey(s->core, now(), s->orders);
     log_info("master", "the crawldb works again");
 }
 
@@ -241,8 +242,7 @@ static void tick(struct server *s) {
         break_down(s);
         return;
     }
-    if (core_why(s->core) != NULL && s->why[0] == '\0')
-        snprintf(s->why, sizeof s->why, "%s", core_why(s->core));
+    snprintf(s->why, sizeof s->why, "%s", core_why(s->core) == NULL ? "" : core_why(s->core));
     if (core_state(s->core) == CORE_ENDED)
         pthread_cond_broadcast(&s->changed);
     int64_t pause = core_next_ms(s->core, at) - at.mono_ms;
@@ -358,12 +358,18 @@ bool server_sitemap(struct server *s, const char *url, size_t len, struct error 
 
 void server_stop(struct server *s, const char *why) {
     pthread_mutex_lock(&s->lock);
-    s->stop = true;
-    snprintf(s->why, sizeof s->why, "%s", why);
+    s->orders.stopped = why;
     if (s->core != NULL)
-        core_stop(s->core, now(), s->why);
+        core_stop(s->core, now(), why);
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
+}
+
+bool server_wants_worker(struct server *s, const char *name) {
+    pthread_mutex_lock(&s->lock);
+    bool wanted = s->core != NULL && core_wants_worker(s->core, name);
+    pthread_mutex_unlock(&s->lock);
+    return wanted;
 }
 
 bool server_wait(struct server *s, unsigned timeout_ms) {

@@ -42,7 +42,10 @@ void server_free(struct server *s);
 /* With the real port. Only after server_start(). */
 const char *server_address(const struct server *s);
 
+/* `why` is a literal. */
 void server_stop(struct server *s, const char *why);
+/* core_wants_worker(); false while there is no core. */
+bool server_wants_worker(struct server *s, const char *name);
 /* Waits until the crawl has ended, at most `timeout_ms`. True: it has. */
 bool server_wait(struct server *s, unsigned timeout_ms);
 /* The store cannot be written; `err` says why. False: all is well. */

@@ -102,6 +102,13 @@ bool agent_working(const struct agent *a) {
     return a->state == AGENT_STATE_JOINED && a->phase == TRAWL__PHASE__RUNNING && !a->draining;
 }
 
+void agent_stay(struct agent *a) {
+#ifndef MUTANT_ROTATE_ONCE
+    if (!agent_leaving(a))
+        a->rotated = false;
+#endif
+}
+
 void agent_drain(struct agent *a, int64_t now_ms) {
     if (a->draining)
         return;

@@ -18,6 +18,9 @@
  *  A7  Links that do not fit one exchange go in several; the outcome goes with the last of them, so that a page is
  *      done only when the master has all its links.
  *      A link is left out only after an outcome with it was acknowledged in the same session (told.h).
+ *  A9  What it was told last counts: a phase may go back from FINISHED or DRAINING to RUNNING (a URL was added, the
+ *      master was started again), and then it works on as if it had never been told to leave, and leaves in full at the
+ *      next end. Only agent_drain() is for good.
  *  A8  An agent that was refused memory is void: it says so with the next agent_poll(), starts and sends nothing any
  *      more, and lets no request be written. What it had is recovered as after a kill: there is no half-done state
  *      to mend.

@@ -145,6 +145,7 @@ static void set_phase(struct agent *a, Trawl__Phase phase) {
     if (a->phase == phase)
         return;
     a->phase = phase;
+    agent_stay(a);
     for (struct visit *v = a->visits; v != NULL; v = v->next) {
         if (agent_leaving(a))
             visit_end(v, TRAWL__VERDICT__REACHED, NULL);
@@ -158,6 +159,7 @@ static void set_phase(struct agent *a, Trawl__Phase phase) {
 static void lose_session(struct agent *a) {
     a->state = AGENT_STATE_OUTSIDE;
     a->phase = TRAWL__PHASE__RUNNING;
+    agent_stay(a);
     agent_report_void(a);
     for (struct visit *v = a->visits; v != NULL; v = v->next)
         agent_lose(a, v);

@@ -101,7 +101,8 @@ struct agent {
     bool syncing;
 
     struct agent_segment *segments;
-    bool rotated; /* the last segment has been asked for */
+    bool
+        rotated; /* the segment was asked for, and nothing was written or came back to life since */
 
     uint32_t note_transfers;
     uint64_t note_bytes;
@@ -115,6 +116,8 @@ bool agent_working(const struct agent *a); /* may start fetches and take visits 
 /* Everything reported and sealed: nothing keeps the loop here. */
 bool agent_may_leave(const struct agent *a);
 bool agent_leaving(const struct agent *a); /* told to finish, by the master or the process */
+/* Told to finish no more: what was done for the end is to be done again at the next. */
+void agent_stay(struct agent *a);
 /* Invariant A6, and a free transfer. */
 bool agent_may_start(const struct agent *a);
 /* The visit has something for agent_poll() to do. */

@@ -106,7 +106,7 @@ static void let_register(struct rig *r) {
 }
 
 /* A visit whose connections are booked at an address already. */
-static void grant(struct rig *r) {
+static inline void grant(struct rig *r) {
     Trawl__Reply reply = TRAWL__REPLY__INIT;
     Trawl__ExchangeReply body = TRAWL__EXCHANGE_REPLY__INIT;
     Trawl__Grant one = TRAWL__GRANT__INIT, *grants[] = {&one};
