@@ -36,8 +36,9 @@ lone=$(free_port)
 nginx_start lone "$lone" "$T/single" 127.0.0.1
 crawl add --workers 2 --delay 100ms "http://127.0.0.1:$lone/"
 wait_until 10 ctl pause || fail "the master answers"
+ctl add "http://127.0.0.1:$lone/first" >"$T/ctl.txt" || fail "a paused crawl takes URLs"
 ctl resume >"$T/ctl.txt"
-taken=()
+taken=("http://127.0.0.1:$lone/first")
 for n in $(seq 1 40); do
     sleep "0.0$((n * 7 % 10))"
     ctl add "http://127.0.0.1:$lone/added-$n" >"$T/ctl.txt" 2>&1 || break
@@ -52,7 +53,6 @@ forgotten() {
     done
 }
 echo "# ${#taken[@]} were taken"
-check "... some were taken" test "${#taken[@]}" -gt 0
 check "... and each of them was asked for" test -z "$(forgotten)"
 check "... nothing is pending" test "$(grep -c '"state":"pending"' "$T/export.jsonl")" = 0
 
