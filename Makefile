@@ -13,7 +13,7 @@ empty    :=
 variant  := $(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
 B        ?= build$(variant)
 
-PKGS     := libprotobuf-c libcurl libcares libdeflate libxxhash liblz4 libpcre2-8 jansson libmicrohttpd libpsl icu-uc sqlite3 zlib libbrotlidec libzstd libssl libcrypto expat libseccomp
+PKGS     := libprotobuf-c libcurl libnghttp2 libcares libdeflate libxxhash liblz4 libpcre2-8 jansson libmicrohttpd libpsl icu-uc sqlite3 zlib libbrotlidec libzstd libssl libcrypto expat libseccomp
 # Faster where they are there (shared/gzip_pack.h, shared/digest.h).
 ISAL     := $(shell pkg-config --exists libisal && echo libisal)
 IPSEC_MB := $(shell echo '\#include <intel-ipsec-mb.h>' | $(CC) -E - >/dev/null 2>&1 && echo -lIPSec_MB)

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 
 # PACKAGE, or PACKAGE:COMMAND when any provider of the command will do.
 build="gcc:gcc make:make pkg-config:pkg-config libc6-dev protobuf-c-compiler libprotobuf-c-dev libnng-dev
-    libcurl4-openssl-dev libc-ares-dev librocksdb-dev libdeflate-dev libxxhash-dev liblz4-dev libpcre2-dev libjansson-dev
+    libcurl4-openssl-dev libnghttp2-dev libc-ares-dev librocksdb-dev libdeflate-dev libxxhash-dev liblz4-dev libpcre2-dev libjansson-dev
     libpsl-dev libicu-dev libsqlite3-dev libseccomp-dev zlib1g-dev libbrotli-dev libzstd-dev libssl-dev libexpat1-dev
     libmicrohttpd-dev"
 # Intel's igzip and multi-buffer digests, which Debian builds for few machines.

@@ -293,7 +293,7 @@ static bool attend_visit(struct agent *a, struct visit *v, int64_t now_ms, struc
     if (v->lost)
         return bury(a, v, e);
     if (!v->ending) {
-        if (v->address_state != VISIT_ADDRESS_NEEDED)
+        if (v->address_state != VISIT_ADDRESS_NEEDED || v->transfers > 0)
             return false;
         v->address_state = VISIT_ADDRESS_RESOLVING;
         return emit(e, AGENT_RESOLVE, v);

@@ -80,8 +80,9 @@ void agent_free(struct agent *a);
 enum agent_effect_kind {
     AGENT_SEND,    /* send `request` on `line`; then agent_reply() or agent_no_reply() */
     AGENT_OPTIONS, /* the master's options came: `options` (valid during the call) */
-    AGENT_RESOLVE, /* find the visit's address; then agent_resolved() */
-    AGENT_CLOSE,   /* nothing of the visit runs: close its connections; then agent_closed() */
+    AGENT_RESOLVE, /* find the visit's address; then agent_resolved(). Nothing of the visit runs; when it is not the
+                      address that the visit had, connections to that are closed first */
+    AGENT_CLOSE, /* nothing of the visit runs: close its connections; then agent_closed() */
     AGENT_ABORT, /* stop its transfers and resolving without a word and close its connections, now; the
                       fetches it had are void: no agent_fetched() or agent_resolved() for them */
     AGENT_FORGET, /* `visit` dies with the next call into the agent */
@@ -140,6 +141,7 @@ struct agent_fetch {
     uint64_t fetch;  /* names it in what follows; never repeats */
     bool robots;     /* a robots.txt: its body goes to agent_fetched_robots() */
     bool sitemap;    /* named as a sitemap: its links are the URLs in it */
+    bool fresh;      /* not over a connection that was kept: one of them was no good for it */
     const char *url; /* absolute; owned by the agent, valid until the fetch is over */
     size_t url_len;
     const void *
@@ -162,8 +164,17 @@ void visit_set_shell(struct visit *v, void *shell);
 enum agent_failure {
     AGENT_NO_FAILURE, /* there is a response */
     AGENT_NETWORK,    /* refused, reset, timed out, broken: may be tried again */
-    AGENT_HOPELESS,   /* TLS certificate, protocol violation, unsupported: will not get better */
+    AGENT_AGAIN, /* nothing is known of the URL: its connection was no good for reasons of its own (one that was kept,
+                    and had ended; an address where nobody answers, of a host that has others). It is asked for again,
+                    at once as far as the delay allows, which is no attempt; after AGENT_REPEATS_MAX times it is
+                    AGENT_NETWORK */
+    AGENT_HOPELESS, /* TLS certificate, protocol violation, unsupported: will not get better */
     AGENT_FORBIDDEN_ADDRESS,
+};
+
+enum {
+    AGENT_REPEATS_MAX = 3, /* of a URL in a visit, for connections that were no good */
+    AGENT_MOVES_MAX = 16,  /* of a visit to another address of its host */
 };
 
 enum agent_disposition {
@@ -177,6 +188,8 @@ enum agent_disposition agent_disposition(const struct agent *a, uint64_t fetch, 
 
 struct agent_outcome {
     enum agent_failure failure;
+    bool
+        elsewhere; /* with AGENT_AGAIN: the visit should move to another address first (AGENT_RESOLVE) */
     const char *reason; /* of a failure: short, stable words ("connection refused") */
     uint32_t status;
     bool redirect; /* a redirection status with a usable target in redirect_to */
@@ -206,7 +219,7 @@ struct agent_outcome {
 };
 
 /* The request is about to be written to its connection. False: it must not be, because it was once already (on a
- * connection that turned out dead) and the delay has not passed. */
+ * connection that turned out dead) and the delay has not passed: AGENT_AGAIN. */
 bool agent_sent(struct agent *a, int64_t now_ms, uint64_t fetch);
 /* The first byte of an answer came: the origin's delay counts from here. */
 void agent_answered(struct agent *a, int64_t now_ms, uint64_t fetch);

@@ -138,6 +138,7 @@ static bool start_robots(struct agent *a, struct visit *v, int64_t now_ms, struc
     *f = (struct agent_fetch){.visit = v,
                               .fetch = state->id,
                               .robots = true,
+                              .fresh = v->robots_repeats > 0,
                               .url = u->text,
                               .url_len = len,
                               .deadline_ms = v->deadline_ms};
@@ -194,6 +195,7 @@ static bool start_page(struct agent *a, struct visit *v, int64_t now_ms, struct 
                               .fetch = state->id,
                               .robots = u->robots,
                               .sitemap = u->sitemap,
+                              .fresh = u->repeats > 0,
                               .url = u->text,
                               .url_len = u->len,
                               .capture = u->text + u->len + 1,
@@ -301,7 +303,7 @@ static void heed(struct visit *v, const struct agent_outcome *o, struct agent_ve
 
 /* The fetch is over: the visit may go on. */
 static void finished(struct agent *a, struct visit *v) {
-    if (v->ending)
+    if (v->ending || v->address_state == VISIT_ADDRESS_NEEDED)
         agent_attend(a, v);
     if (visit_idle(v))
         a->urgent = true;
@@ -320,11 +322,65 @@ static bool cut_off(struct agent *a, struct visit *v, const struct agent_outcome
     return true;
 }
 
-void agent_fetched(struct agent *a, int64_t now_ms, uint64_t fetch, const struct agent_outcome *o) {
+/* Whether what was no good for this fetch may be tried once more. */
+static bool may_repeat(struct visit *v, const struct agent_outcome *o, uint8_t *repeats) {
+    if (o->failure != AGENT_AGAIN)
+        return false;
+#ifndef MUTANT_REPEAT_FOREVER
+    if (o->elsewhere ? v->moves >= AGENT_MOVES_MAX : *repeats >= AGENT_REPEATS_MAX)
+        return false;
+#endif
+    if (!o->elsewhere) {
+        ++*repeats;
+        return true;
+    }
+    if (v->address_state ==
+        VISIT_ADDRESS_BOOKED) { /* others of its fetches may have found out before */
+        v->moves++;
+        v->address_state = VISIT_ADDRESS_NEEDED;
+    }
+    return true;
+}
+
+/* AGENT_AGAIN: what was asked for is next, as if it had not been. */
+static bool repeated(struct agent *a, struct agent_fetch_state *f, const struct agent_outcome *o,
+                     int64_t now_ms) {
+    struct visit *v = f->visit;
+    struct visit_url *u = f->url;
+
+    if (!may_repeat(v, o, u == NULL ? &v->robots_repeats : &u->repeats))
+        return false;
+    if (u == NULL) {
+        v->robots_state = VISIT_ROBOTS_NEEDED;
+    } else {
+        visit_list_take(&v->running, u);
+        if (u->gone)
+            free(u);
+        else
+            visit_list_add_first(&v->queue, u);
+    }
+    fetch_free(a, f, now_ms);
+    finished(a, v);
+    return true;
+}
+
+/* After too many of them, what is no good is what is there. */
+static struct agent_outcome given_up(const struct agent_outcome *o) {
+    struct agent_outcome out = *o;
+
+    if (out.failure == AGENT_AGAIN)
+        out.failure = AGENT_NETWORK;
+    return out;
+}
+
+void agent_fetched(struct agent *a, int64_t now_ms, uint64_t fetch,
+                   const struct agent_outcome *outcome) {
     struct agent_fetch_state *f = map_get(&a->fetches, fetch);
+    const struct agent_outcome final = given_up(outcome), *o = &final;
     char reason[32];
 
-    if (f == NULL || f->url == NULL || cut_off(a, f->visit, o, now_ms))
+    if (f == NULL || f->url == NULL || cut_off(a, f->visit, o, now_ms) ||
+        repeated(a, f, outcome, now_ms))
         return;
     struct visit *v = f->visit;
     struct visit_url *u = f->url;
@@ -492,10 +548,11 @@ static void foreign_robots(struct agent *a, struct visit *v, struct visit_url *u
 }
 
 void agent_fetched_robots(struct agent *a, int64_t now_ms, uint64_t fetch,
-                          const struct agent_outcome *o, const void *body, size_t len) {
+                          const struct agent_outcome *outcome, const void *body, size_t len) {
     struct agent_fetch_state *f = map_get(&a->fetches, fetch);
+    const struct agent_outcome final = given_up(outcome), *o = &final;
 
-    if (f == NULL || cut_off(a, f->visit, o, now_ms))
+    if (f == NULL || cut_off(a, f->visit, o, now_ms) || repeated(a, f, outcome, now_ms))
         return;
     struct visit *v = f->visit;
     struct visit_url *u = f->url;

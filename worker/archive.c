@@ -238,7 +238,7 @@ static enum segment_result append_payload(struct archive *a, uint64_t session,
 enum segment_result archive_append(struct archive *a, uint64_t session,
                                    const struct segment_response *r, struct segment_place *place,
                                    const char **name, struct error *err) {
-    if (r->revisit != NULL || r->cut || r->body_len < PAYLOAD_BYTES_MIN)
+    if (r->revisit != NULL || r->cut || r->unproven || r->body_len < PAYLOAD_BYTES_MIN)
         return append(a, session, r, place, name, err);
     return append_payload(a, session, *r, place, name, err);
 }

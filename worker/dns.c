@@ -151,10 +151,22 @@ static const char *reason_of(int status) {
     }
 }
 
+/* What is known of an address outlives the answer that it came with. */
+static void keep_blame(struct dns_address *a, const struct dns_address *old, size_t old_count) {
+    a->blamed_ms = 0;
+    for (size_t i = 0; i < old_count; i++)
+        if (old[i].len == a->len && memcmp(old[i].bytes, a->bytes, a->len) == 0)
+            a->blamed_ms = old[i].blamed_ms;
+}
+
 static int64_t take_addresses(struct dns_entry *e, const struct ares_addrinfo *info) {
+    struct dns_address old[DNS_ADDRESSES_MAX];
+    size_t old_count = e->address_count;
     int64_t ttl_ms = DNS_TTL_MAX_MS;
     const struct ares_addrinfo_node *n = info->nodes;
 
+    memcpy(old, e->addresses, old_count * sizeof old[0]);
+    e->address_count = 0;
     for (; n != NULL && e->address_count < DNS_ADDRESSES_MAX; n = n->ai_next) {
         struct dns_address *a = &e->addresses[e->address_count];
         if (n->ai_family == AF_INET) {
@@ -166,6 +178,7 @@ static int64_t take_addresses(struct dns_entry *e, const struct ares_addrinfo *i
         } else {
             continue;
         }
+        keep_blame(a, old, old_count);
         e->address_count++;
         if ((int64_t)n->ai_ttl * 1000 < ttl_ms)
             ttl_ms = (int64_t)n->ai_ttl * 1000;
@@ -180,10 +193,11 @@ static void resolved(void *arg, int status, int timeouts, struct ares_addrinfo *
 
     (void)timeouts;
     e->pending = false;
-    e->address_count = 0;
     e->reason = reason_of(status);
     if (status == ARES_SUCCESS && info != NULL)
         ttl_ms = take_addresses(e, info);
+    else
+        e->address_count = 0;
     if (e->address_count > 0)
         e->reason = NULL;
     else if (status == ARES_SUCCESS || status == ARES_ENODATA || status == ARES_ENOTFOUND)
@@ -301,13 +315,42 @@ void dns_lookup(struct dns *d, struct dns_query *q, const char *host, size_t hos
     ares_getaddrinfo(d->channel, e->host, NULL, &hints, resolved, e);
 }
 
-void dns_forget(struct dns *d, const char *host, size_t host_len) {
-    struct dns_entry *e = host_len > HOST_BYTES_MAX
+/* NULL: nothing is known of the name, or it is being asked for. */
+static struct dns_entry *find_answered(const struct dns *d, const char *host, size_t len) {
+    struct dns_entry *e = len > HOST_BYTES_MAX
                               ? NULL
-                              : map_get(&d->entries, XXH3_64bits_withSeed(host, host_len, d->seed));
+                              : map_get(&d->entries, XXH3_64bits_withSeed(host, len, d->seed));
 
-    if (e != NULL && !e->pending)
+    return e == NULL || e->pending || strlen(e->host) != len || memcmp(e->host, host, len) != 0
+               ? NULL
+               : e;
+}
+
+void dns_forget(struct dns *d, const char *host, size_t host_len) {
+    struct dns_entry *e = find_answered(d, host, host_len);
+
+    if (e != NULL)
         e->until_ms = 0;
+}
+
+void dns_blame(struct dns *d, const char *host, size_t host_len, const void *address,
+               size_t address_len, int64_t now_ms) {
+    struct dns_entry *e = find_answered(d, host, host_len);
+
+    for (size_t i = 0; e != NULL && i < e->address_count; i++) {
+        struct dns_address *a = &e->addresses[i];
+        if (a->len == address_len && memcmp(a->bytes, address, address_len) == 0)
+            a->blamed_ms = now_ms;
+    }
+}
+
+bool dns_recall(struct dns *d, const char *host, size_t host_len, struct dns_answer *answer) {
+    struct dns_entry *e = find_answered(d, host, host_len);
+
+    if (e == NULL)
+        return false;
+    *answer = entry_answer(e);
+    return true;
 }
 
 void dns_socket_event(struct dns *d, int fd, uint32_t epoll_events) {

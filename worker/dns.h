@@ -26,11 +26,13 @@ enum {
     DNS_TTL_MAX_MS = 3600 * 1000,
     DNS_TTL_NONE_MS = 30 * 1000,   /* there is no such name, or no address */
     DNS_TTL_FAILURE_MS = 5 * 1000, /* no answer */
+    DNS_BLAME_MS = 10 * 60 * 1000, /* how long an address counts as dead, while there are others */
 };
 
 struct dns_address {
     uint8_t bytes[16];
-    uint8_t len; /* 4 or 16 */
+    uint8_t len;       /* 4 or 16 */
+    int64_t blamed_ms; /* when nobody answered there last (dns_blame()); 0: never */
 };
 
 struct dns_answer {
@@ -62,6 +64,11 @@ void dns_lookup(struct dns *d, struct dns_query *q, const char *host, size_t hos
 void dns_cancel(struct dns *d, struct dns_query *q); /* at rest already: nothing happens */
 /* The next lookup of the name asks anew (no address of it could be reached). */
 void dns_forget(struct dns *d, const char *host, size_t host_len);
+/* Nobody answers at that address of the name. It is remembered for as long as the name is, and lookups give the address with it. */
+void dns_blame(struct dns *d, const char *host, size_t host_len, const void *address,
+               size_t address_len, int64_t now_ms);
+/* What was answered last, without asking. False: nothing is known of the name, or it is being asked for, or it is a literal. */
+bool dns_recall(struct dns *d, const char *host, size_t host_len, struct dns_answer *answer);
 
 void dns_socket_event(struct dns *d, int fd, uint32_t epoll_events);
 /* Until dns_tick() is due; at most `max_ms`. */

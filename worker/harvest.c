@@ -108,7 +108,7 @@ static struct url_slice validator(const struct transfer *t, const char *name) {
 /* What a later round can ask for changes with. */
 static void find_validators(const struct transfer *t, struct agent_outcome *o) {
     o->unmodified = t->status == 304 && t->conditional != NULL;
-    if ((t->status != 200 || t->body.cut) && !o->unmodified)
+    if ((t->status != 200 || t->body.cut || t->unproven) && !o->unmodified)
         return;
     o->etag = validator(t, "etag");
     o->last_modified = validator(t, "last-modified");
@@ -277,7 +277,7 @@ static bool may_be_sitemap(const struct harvest *h, const struct transfer *t,
 static const char *sitemap_remark(const struct transfer *t, enum sitemap_result result) {
     switch (result) {
     case SITEMAP_OK:
-        return t->body.cut ? "sitemap-damaged" : NULL;
+        return t->body.cut || t->unproven ? "sitemap-damaged" : NULL;
     case SITEMAP_LIMITED:
         return "sitemap-limited";
     case SITEMAP_STOPPED:
@@ -320,7 +320,7 @@ void harvest_links(struct harvest *h, struct transfer *t, struct agent_outcome *
     if (t->status < 200 || t->status > 299)
         return;
     drop_links(h);
-    o->remark = t->body.cut ? "body-limited" : NULL;
+    o->remark = t->body.cut ? "body-limited" : t->unproven ? "body-unproven" : NULL;
     if (may_be_sitemap(h, t, o) && read_sitemap(h, t, o))
         return;
     header_rules(h, t, &rules);

@@ -452,6 +452,7 @@ static bool set_up_transfers(struct loop *l) {
         .epoll_fd = l->epoll_fd,
         .tag = TAG_TRANSFERS,
         .max = l->config.transfers,
+        .connections = l->config.connections,
         .sockets = l->sockets,
         .bodies = &l->bodies,
         .finished = on_finished,
@@ -488,7 +489,7 @@ static bool set_up_archive(struct loop *l) {
 }
 
 static bool set_up(struct loop *l) {
-    size_t sockets_max = 2 * (size_t)l->config.transfers + 512;
+    size_t sockets_max = 2 * (size_t)l->config.connections + 512;
 
     l->beat_timeout_ms = BEAT_TIMEOUT_MAX_MS;
     netaddr_policy_init(&l->policy);

@@ -25,7 +25,8 @@ struct loop_config {
     uint64_t incarnation;
     uint32_t loop, loops;
     uint32_t transfers;
-    int done_fd; /* eventfd */
+    uint32_t connections; /* to web servers, at least as many as transfers */
+    int done_fd;          /* eventfd */
 };
 
 /* The thread runs when it returns. What `config` points to outlives the loop. NULL: `err`. */

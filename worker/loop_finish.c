@@ -45,6 +45,7 @@ static enum segment_result store(struct loop *l, struct transfer *t, struct agen
         .head = t->head.data,
         .head_len = t->head.len,
         .cut = t->body.cut,
+        .unproven = t->unproven,
     };
     struct segment_revisit unmodified = {
         .not_modified = true, .url = t->url, .url_len = t->url_len};
@@ -92,6 +93,7 @@ static bool finish_page(struct loop *l, struct transfer *t) {
     struct segment_place place;
 
     harvest_outcome(l->harvest, t, &o);
+    o.elsewhere = t->elsewhere;
     if (agent_disposition(l->agent, t->fetch, t->status, t->failure) == AGENT_ARCHIVE) {
         enum segment_result result = store(l, t, &o, &place);
         if (result == SEGMENT_AGAIN || result == SEGMENT_FAILED)
@@ -113,6 +115,7 @@ static void finish_robots(struct loop *l, struct transfer *t) {
     size_t len = 0;
 
     harvest_outcome(l->harvest, t, &o);
+    o.elsewhere = t->elsewhere;
     if (t->failure == AGENT_NO_FAILURE && !harvest_robots(l->harvest, t, &body, &len)) {
         o.failure = AGENT_HOPELESS;
         o.reason = "protocol-content-coding";
@@ -129,12 +132,24 @@ static void hold(struct loop *l) {
     l->stall_again_ms = l->stalled_since_ms + STALL_PAUSE_MS;
 }
 
+/* There was no answer. If not even a connection, and the host has another address, that one is tried at once; else that
+ * is what the next visit does. */
+static void look_elsewhere(struct loop *l, struct transfer *t) {
+    bool other = loop_visit_blame(l, t->visit);
+
+    t->elsewhere = other && t->unreached;
+    if (t->elsewhere)
+        t->failure = AGENT_AGAIN;
+    else if (!other)
+        loop_visit_doubt(l, t->visit);
+}
+
 void loop_finish(struct loop *l, struct transfer *t) {
     if (t->failure != AGENT_NO_FAILURE && log_enabled(LOG_DEBUG))
         log_event(LOG_DEBUG, "loop", "no response", log_bytes("url", t->url, t->url_len),
                   log_str("reason", t->reason));
     if (t->failure == AGENT_NETWORK && t->status == 0)
-        loop_visit_doubt(l, t->visit);
+        look_elsewhere(l, t);
     if (t->robots) {
         finish_robots(l, t);
         return;

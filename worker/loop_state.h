@@ -82,6 +82,8 @@ void loop_visit_resolve(struct loop *l, struct visit *visit, int64_t now_ms);
 bool loop_visit_aim(struct loop_visit *v);
 /* Nobody answered there: the next visit looks its address up anew. */
 void loop_visit_doubt(struct loop *l, const struct visit *visit);
+/* Nobody answers at its address, which is remembered. True: the host has another one that may. */
+bool loop_visit_blame(struct loop *l, const struct visit *visit);
 /* Its transfers and lookups end without a word, its connections are shut. */
 void loop_visit_stop(struct loop *l, struct loop_visit *v);
 /* The same; and nothing is left of it. */

@@ -1,10 +1,10 @@
 /* loop_visit: where the fetches of a visit go: its address, its connections. */
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "shared/cost.h"
+#include "worker/address_choice.h"
 #include "worker/fence.h"
 #include "worker/loop_state.h"
 
@@ -60,40 +60,19 @@ void loop_visit_forget(struct loop *l, struct loop_visit *v) {
     free(v);
 }
 
-static void to_sockaddr(const struct dns_address *a, struct sockaddr_storage *to) {
-    memset(to, 0, sizeof *to);
-    if (a->len == 4) {
-        struct sockaddr_in *in = (struct sockaddr_in *)to;
-        in->sin_family = AF_INET;
-        memcpy(&in->sin_addr, a->bytes, 4);
-    } else {
-        struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)to;
-        in6->sin6_family = AF_INET6;
-        memcpy(&in6->sin6_addr, a->bytes, 16);
-    }
+static struct address_wish wish_of(const struct loop_visit *v) {
+    struct address_wish wish = {.policy = &v->loop->policy};
+
+    wish.had = visit_address(v->visit, &wish.had_len);
+    return wish;
 }
 
-/* The address that the visit had, if it still is one; else the first allowed one. */
-static const struct dns_address *
-pick_address(const struct loop_visit *v, const struct dns_answer *answer, const char **why_not) {
-    const struct dns_address *best = NULL;
-    size_t old_len;
-    const void *old = visit_address(v->visit, &old_len);
+/* Connections to an address that is left are ended before the other one is claimed. */
+static void leave_address(struct loop_visit *v, const struct dns_address *next) {
+    const struct sockets_group *g = &v->target.sockets;
 
-    for (size_t i = 0; i < answer->count; i++) {
-        const struct dns_address *a = &answer->addresses[i];
-        struct sockaddr_storage to;
-        to_sockaddr(a, &to);
-        if (!netaddr_allowed(&v->loop->policy, (struct sockaddr *)&to)) {
-            *why_not = netaddr_reason((struct sockaddr *)&to);
-            continue;
-        }
-        if (a->len == old_len && memcmp(a->bytes, old, old_len) == 0)
-            return a;
-        if (best == NULL)
-            best = a;
-    }
-    return best;
+    if (g->address_len != next->len || memcmp(g->address, next->bytes, next->len) != 0)
+        sockets_shut(v->loop->sockets, &v->target.sockets);
 }
 
 static void on_resolved(struct dns_query *q, const struct dns_answer *answer) {
@@ -101,11 +80,13 @@ static void on_resolved(struct dns_query *q, const struct dns_answer *answer) {
     struct agent *a = v->loop->agent;
     const char *why_not = NULL;
     char reason[160];
-    const struct dns_address *best = pick_address(v, answer, &why_not);
-    bool port_allowed = netaddr_port_allowed(v->port);
+    const struct address_wish wish = wish_of(v);
     int64_t now_ms = fence_now_ms();
+    const struct dns_address *best = address_choose(answer, &wish, now_ms, &why_not);
+    bool port_allowed = netaddr_port_allowed(v->port);
 
     if (best != NULL && port_allowed) {
+        leave_address(v, best);
         agent_resolved(a, now_ms, v->visit, best->bytes, best->len, false, NULL);
         return;
     }
@@ -140,8 +121,14 @@ bool loop_visit_aim(struct loop_visit *v) {
     if (v->target.first != NULL || (v->target.base != NULL && g->address_len == len && len > 0 &&
                                     memcmp(g->address, address, len) == 0))
         return true;
-    return transfer_target_set(&v->target, visit_origin(v->visit), v->host, v->host_len, v->port,
-                               address, len);
+    if (!transfer_target_set(&v->target, visit_origin(v->visit), v->host, v->host_len, v->port,
+                             address, len))
+        return false;
+    const struct address_wish wish = wish_of(v);
+    struct dns_answer known;
+    v->target.hurry = dns_recall(v->loop->dns, v->host, v->host_len, &known) &&
+                      address_has_other(&known, &wish, fence_now_ms());
+    return true;
 }
 
 void loop_visit_doubt(struct loop *l, const struct visit *visit) {
@@ -149,4 +136,17 @@ void loop_visit_doubt(struct loop *l, const struct visit *visit) {
 
     if (v != NULL)
         dns_forget(l->dns, v->host, v->host_len);
+}
+
+bool loop_visit_blame(struct loop *l, const struct visit *visit) {
+    const struct loop_visit *v = visit_shell(visit);
+    int64_t now_ms = fence_now_ms();
+    struct dns_answer known;
+
+    if (v == NULL)
+        return false;
+    const struct address_wish wish = wish_of(v);
+    dns_blame(l->dns, v->host, v->host_len, wish.had, wish.had_len, now_ms);
+    return dns_recall(l->dns, v->host, v->host_len, &known) &&
+           address_has_other(&known, &wish, now_ms);
 }

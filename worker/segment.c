@@ -220,7 +220,9 @@ enum segment_result segment_append(struct segment *s, const struct segment_respo
         .head_len = r->head_len,
         .body = &(struct warc_write_piece){r->body, r->body_len},
         .body_count = 1,
-        .truncated = r->cut ? WARC_WRITE_TRUNCATED_LENGTH : WARC_WRITE_WHOLE,
+        .truncated = r->cut        ? WARC_WRITE_TRUNCATED_LENGTH
+                     : r->unproven ? WARC_WRITE_TRUNCATED_DISCONNECT
+                                   : WARC_WRITE_WHOLE,
         .block = r->block,
     };
     if (r->revisit != NULL)

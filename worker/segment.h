@@ -54,6 +54,7 @@ struct segment_response {
     const char *body;
     size_t body_len;
     bool cut;                              /* at the limit on bodies */
+    bool unproven;                         /* nothing says that it is all of the body */
     struct warc_block *block;              /* made of head and body already; or NULL */
     const struct segment_revisit *revisit; /* the body is not written, but where it is; or NULL */
 };

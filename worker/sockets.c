@@ -203,6 +203,10 @@ fail:
     return -1;
 }
 
+uint32_t sockets_count(const struct sockets *s) {
+    return (uint32_t)s->entries.count;
+}
+
 int sockets_close(struct sockets *s, int fd) {
     struct sockets_entry *e = map_get(&s->entries, (uint64_t)fd);
 
@@ -233,8 +237,8 @@ static struct sockets_entry *find_bound(const struct sockets *s, uint64_t key,
     return NULL;
 }
 
-bool sockets_adopt(struct sockets *s, struct sockets_group *g, uint16_t local_port,
-                   uint16_t remote_port) {
+struct sockets_adopted sockets_adopt(struct sockets *s, struct sockets_group *g,
+                                     uint16_t local_port, uint16_t remote_port) {
     uint64_t key = ports_key(local_port, remote_port);
     bool shut;
     struct sockets_entry *e = find_bound(s, key, g, &shut);
@@ -244,14 +248,15 @@ bool sockets_adopt(struct sockets *s, struct sockets_group *g, uint16_t local_po
         e = find_bound(s, key, g, &shut);
     }
     if (e == NULL)
-        return !shut;
+        return (struct sockets_adopted){.fd = -1, .shut = shut};
+    struct sockets_adopted got = {.fd = e->fd, .kept = e->ready};
     e->ready = true;
     if (e->group != g) {
         group_remove(e);
         group_add(g, e);
         fence_renew(s->fence, e->place, g->deadline_ms);
     }
-    return true;
+    return got;
 }
 
 void sockets_shut(struct sockets *s, struct sockets_group *g) {

@@ -57,15 +57,22 @@ void sockets_set_policy(struct sockets *s, const struct netaddr_policy *policy);
 /* A stream socket for `to`, or -1. */
 int sockets_open(struct sockets *s, struct sockets_group *g, const struct sockaddr *to, int type,
                  int protocol, enum sockets_refusal *refusal);
+/* That are open. */
+uint32_t sockets_count(const struct sockets *s);
 /* Closes the descriptor. */
 int sockets_close(struct sockets *s, int fd);
 /* curl does not wait for this descriptor any more. True: it has closed it, and never said so. */
 bool sockets_forget_lost(struct sockets *s, int fd);
-/* A connection to the group's address is used again, maybe by another visit of the same origin than opened it:
- * from here it is this one's. Ports in host order. False: it was shut, by a visit that is gone; nothing
- * that is written to it arrives. */
-bool sockets_adopt(struct sockets *s, struct sockets_group *g, uint16_t local_port,
-                   uint16_t remote_port);
+struct sockets_adopted {
+    int fd;    /* -1: not known */
+    bool kept; /* it was adopted before */
+    bool shut; /* by a visit that is gone: nothing that is written to it arrives */
+};
+
+/* A connection to the group's address is used, or used again, maybe by another visit of the same origin than opened it:
+ * from here it is this one's. Ports in host order. */
+struct sockets_adopted sockets_adopt(struct sockets *s, struct sockets_group *g,
+                                     uint16_t local_port, uint16_t remote_port);
 /* FIN for every socket of the group, now. None of them can be used any more. */
 void sockets_shut(struct sockets *s, struct sockets_group *g);
 /* The lease was renewed. */

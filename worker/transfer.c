@@ -8,19 +8,23 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <time.h>
 
-#include "shared/cost.h"
 #include "shared/limits.h"
+#include "shared/log.h"
 #include "shared/sitemap.h"
 #include "worker/conditional.h"
 #include "worker/fence.h"
+#include "worker/h2_torn.h"
+#include "worker/kept.h"
 #include "worker/transfer_failure.h"
 #include "worker/watches.h"
 
 enum {
     CONNECT_TIMEOUT_MS = 10 * 1000,
-    IDLE_CONNECTIONS = 256,      /* beside one for each transfer, in curl's pool */
+    HURRY_TIMEOUT_MS = 3 * 1000, /* where another address can be tried */
+    CONNECTIONS_MIN = 4,         /* however few descriptors there are */
     COLLECT_MS = 20,             /* for what ended, at a time */
     PAUSE_MS = 1000,             /* until a full disk is tried again */
     HEAD_KEEP_BYTES = 4096,      /* of an idle transfer's header block */
@@ -42,7 +46,7 @@ struct transfers {
     int64_t timer_ms, paused_ms;
     struct transfer *free, *paused, *stillborn;
     struct transfer *transfers; /* array of config.max */
-    uint32_t made, running;
+    uint32_t made, running, connections_max;
     uint64_t bytes_in;
     bool cookies;
     bool more_ended;              /* and is not collected yet */
@@ -96,6 +100,7 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
 
     if (purpose != CURLSOCKTYPE_IPCXN || t->target == NULL)
         return CURL_SOCKET_BAD;
+    t->standing = false;
     int fd = sockets_open(t->all->config.sockets, &t->target->sockets, &to->addr, to->socktype,
                           to->protocol, &t->refusal);
     if (fd < 0)
@@ -136,6 +141,8 @@ static bool append_status_line(struct transfer *t, const char *p, size_t n) {
            append_head(t, p + sizeof h2 - 1, n - (sizeof h2 - 1));
 }
 
+static bool is_no_answer(const struct transfer *t, const char *line, size_t len);
+
 /* Interim responses (1xx) are replaced by what follows; trailers behind the body are left out. All of them count. */
 static size_t on_header(char *p, size_t one, size_t n, void *arg) {
     struct transfer *t = arg;
@@ -145,7 +152,8 @@ static size_t on_header(char *p, size_t one, size_t n, void *arg) {
     t->field_bytes += n;
     t->head_too_large =
         t->field_bytes > LIMIT_HEADER_BYTES || ++t->field_lines > LIMIT_HEADER_LINES;
-    if (t->head_too_large)
+    t->no_answer = t->field_lines == 1 && is_no_answer(t, p, n);
+    if (t->head_too_large || t->no_answer)
         return 0;
     if (t->head.len == 0)
         t->all->config.answered(t->all->config.arg, t, fence_now_ms());
@@ -221,17 +229,11 @@ static int on_timer(CURLM *multi, long timeout_ms, void *arg) {
     return 0;
 }
 
-/* OpenSSL tells of each step of its state machine before it takes it, and when it gives it up to wait. */
-static void on_handshake(const SSL *ssl, int where, int ret) {
-    (void)ssl;
-    (void)ret;
-    cost_enter(where & (SSL_CB_EXIT | SSL_CB_HANDSHAKE_DONE) ? COST_TRANSFER : COST_TLS);
-}
-
 static CURLcode on_ssl_context(CURL *easy, void *context, void *arg) {
+    struct transfer *t = arg;
+
     (void)easy;
-    (void)arg;
-    SSL_CTX_set_info_callback(context, on_handshake);
+    tls_peer_watch(context, &t->peer);
     return CURLE_OK;
 }
 
@@ -255,6 +257,48 @@ static void avoid_http2(struct transfer *t) {
     *http1_place(t->all, t->target->base) = hash(t->target->base);
 }
 
+/* ---- the connection ------------------------------------------------------------------------------ */
+
+/* What TLS knows of it; NULL without TLS. */
+static SSL *get_tls(struct transfer *t) {
+    const struct curl_tlssessioninfo *info = NULL;
+
+    if (strncmp(t->url, "https:", 6) != 0 ||
+        curl_easy_getinfo(t->easy, CURLINFO_TLS_SSL_PTR, &info) != CURLE_OK || info == NULL)
+        return NULL;
+    return info->internals;
+}
+
+static bool speaks_h2(const SSL *ssl) {
+    const unsigned char *protocol = NULL;
+    unsigned len = 0;
+
+    SSL_get0_alpn_selected(ssl, &protocol, &len);
+    return len == 2 && memcmp(protocol, "h2", 2) == 0;
+}
+
+/* The one that curl has chosen is looked at. False: it cannot be used, and is shut: curl finds out as it writes, and connects
+ * anew. That is so with one that an earlier visit left in curl's pool, and where something has come that nobody asked for. */
+static bool take_connection(struct transfer *t, uint16_t local_port, uint16_t remote_port) {
+    SSL *ssl = get_tls(t);
+    struct sockets_adopted got =
+        sockets_adopt(t->all->config.sockets, &t->target->sockets, local_port, remote_port);
+
+    t->fd = got.fd;
+    t->kept = got.kept;
+    t->h2 = ssl != NULL && speaks_h2(ssl);
+    t->standing = !got.shut;
+    if (got.shut)
+        return false;
+    if (t->kept && !t->h2 && !kept_is_clean(t->fd, ssl)) {
+        (void)shutdown(t->fd, SHUT_RDWR);
+        return false;
+    }
+    if (ssl != NULL)
+        tls_peer_begin(&t->peer, ssl);
+    return true;
+}
+
 /* Between connecting and writing the request: the last moment to see that the lease is over. */
 static int on_ready(void *arg, char *remote, char *local, int remote_port, int local_port) {
     struct transfer *t = arg;
@@ -266,19 +310,55 @@ static int on_ready(void *arg, char *remote, char *local, int remote_port, int l
         return CURL_PREREQFUNC_ABORT;
     if (t->readied) {
         t->died++;
-        avoid_http2(t); /* it may be what the server asked for (RFC 9113 §7, HTTP_1_1_REQUIRED) */
+        if (t->h2 && !t->kept)
+            avoid_http2(
+                t); /* it may be what the server asked for (RFC 9113 §7, HTTP_1_1_REQUIRED) */
     }
     t->readied = true;
-    /* A connection that an earlier visit left in curl's pool, shut: curl finds out as it writes, and connects. */
-    if (!sockets_adopt(t->all->config.sockets, &t->target->sockets, (uint16_t)local_port,
-                       (uint16_t)remote_port))
+    if (!take_connection(t, (uint16_t)local_port, (uint16_t)remote_port))
         return CURL_PREREQFUNC_OK;
     if (!t->all->config.sent(t->all->config.arg, t, now_ms)) {
-        transfer_fail(t, AGENT_NETWORK, "connection-broken");
+        transfer_fail(t, AGENT_AGAIN, "connection-broken");
         return CURL_PREREQFUNC_ABORT;
     }
     t->sent = true;
     return CURL_PREREQFUNC_OK;
+}
+
+/* The first line of a response of HTTP/1. It answers nothing if it came before the request; if the connection was a new one, it
+ * may be a server's word that it has no time. A 408 on one that was kept is about the connection (RFC 9110 §15.5.9). */
+static bool is_no_answer(const struct transfer *t, const char *line, size_t len) {
+    long request_bytes = 0;
+    char kind = len > 9 && memcmp(line, "HTTP/1.", 7) == 0 ? line[9] : 0;
+
+    if (t->h2 || t->fd < 0 || kind == 0)
+        return false;
+    if (t->kept && len >= 12 && memcmp(line + 9, "408", 3) == 0)
+        return true;
+    if (!t->kept && kind >= '4')
+        return false;
+    return curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &request_bytes) == CURLE_OK &&
+           request_bytes > 0 && kept_is_early(t->fd, (size_t)request_bytes);
+}
+
+/* ---- descriptors ---------------------------------------------------------------------------------- */
+
+static bool bound_connections(struct transfers *ts, uint32_t max) {
+    ts->connections_max = max;
+    return curl_multi_setopt(ts->multi, CURLMOPT_MAXCONNECTS, (long)max) == CURLM_OK &&
+           curl_multi_setopt(ts->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)max) == CURLM_OK;
+}
+
+/* There was no descriptor for one more, whoever has them: idle ones are given up first from now on. */
+static void shrink(struct transfers *ts) {
+    uint32_t open = sockets_count(ts->config.sockets);
+    uint32_t max = open > CONNECTIONS_MIN ? open : CONNECTIONS_MIN;
+
+    if (max >= ts->connections_max)
+        return;
+    log_warn("transfers", "no file descriptor for a connection; no more than %u from now on",
+             (unsigned)max);
+    (void)bound_connections(ts, max);
 }
 
 /* ---- the end ------------------------------------------------------------------------------------- */
@@ -299,9 +379,13 @@ static void finish(struct transfer *t, CURLcode code) {
     if (retry_after_s > LIMIT_SERVER_DELAY_MS / 1000)
         retry_after_s = LIMIT_SERVER_DELAY_MS / 1000;
     t->retry_after_ms = retry_after_s > 0 ? (uint32_t)retry_after_s * 1000 : 0;
-    if (code == CURLE_HTTP2 || code == CURLE_HTTP2_STREAM)
-        avoid_http2(t);
     transfer_judge(t, code);
+    tls_peer_end(&t->peer);
+    if (code == CURLE_HTTP2 || code == CURLE_HTTP2_STREAM ||
+        (t->failure == AGENT_AGAIN && t->h2 && !t->kept))
+        avoid_http2(t);
+    if (t->refusal == SOCKETS_FAILED)
+        shrink(ts);
     become(t, TRANSFER_FINISHED);
     ts->running--;
     ts->config.finished(ts->config.arg, t);
@@ -398,12 +482,16 @@ static bool set_cookies(CURL *e, bool wanted) {
 static bool set_options(struct transfer *t) {
     struct transfers *ts = t->all;
     CURL *e = t->easy;
-    uint32_t connect_ms = ts->timeout_ms < CONNECT_TIMEOUT_MS ? ts->timeout_ms : CONNECT_TIMEOUT_MS;
 
     return set_cookies(e, t->all->cookies) &&
            curl_easy_setopt(e, CURLOPT_USERAGENT, ts->user_agent) == CURLE_OK &&
-           curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)ts->timeout_ms) == CURLE_OK &&
-           curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms) == CURLE_OK;
+           curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)ts->timeout_ms) == CURLE_OK;
+}
+
+static long connect_timeout_ms(const struct transfer *t) {
+    uint32_t most_ms = t->target->hurry ? HURRY_TIMEOUT_MS : CONNECT_TIMEOUT_MS;
+
+    return (long)(t->all->timeout_ms < most_ms ? t->all->timeout_ms : most_ms);
 }
 
 /* Certificates are checked, always, by the authorities of the system or those of the file that SSL_CERT_FILE names,
@@ -431,6 +519,7 @@ static bool set_constants(struct transfer *t) {
            curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, on_close) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, t->all) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_SSL_CTX_FUNCTION, on_ssl_context) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_SSL_CTX_DATA, t) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_ready) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_PREREQDATA, t) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header) == CURLE_OK &&
@@ -491,6 +580,15 @@ static uint64_t unix_ms(void) {
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+/* Its stream was given up by the server in the middle (h2_torn.h). */
+static void on_torn(void *arg, const void *easy) {
+    struct transfers *ts = arg;
+
+    for (uint32_t i = 0; i < ts->made; i++)
+        if (ts->transfers[i].easy == easy)
+            ts->transfers[i].torn = true;
+}
+
 /* What is kept, in characters. */
 static size_t measure_cookies(const struct transfer *t) {
     struct curl_slist *list = NULL;
@@ -545,6 +643,9 @@ static bool begin(struct transfer *t, const char *path) {
 
     return share_cookies(t) &&
            curl_easy_setopt(t->easy, CURLOPT_HTTP_VERSION, version) == CURLE_OK &&
+           curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, (long)t->fresh) == CURLE_OK &&
+           curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, connect_timeout_ms(t)) ==
+               CURLE_OK &&
            curl_easy_setopt(t->easy, CURLOPT_MAXAGE_CONN, idle_s) == CURLE_OK &&
            curl_easy_setopt(t->easy, CURLOPT_URL, ts->cookies ? t->url : t->target->base) ==
                CURLE_OK &&
@@ -575,6 +676,7 @@ struct transfer *transfer_start(struct transfers *ts, const struct agent_fetch *
     t->fetch = f->fetch;
     t->robots = f->robots;
     t->sitemap = f->sitemap;
+    t->fresh = f->fresh;
     t->url = f->url;
     t->url_len = f->url_len;
     t->conditional = f->capture_len == 0 ? NULL : conditional_new(f->capture, f->capture_len);
@@ -586,7 +688,9 @@ struct transfer *transfer_start(struct transfers *ts, const struct agent_fetch *
     t->sent = t->head_done = t->head_too_large = t->no_memory = false;
     t->framing = HEADERS_FRAMING_FINE;
     t->field_bytes = t->field_lines = 0;
-    t->readied = false;
+    t->readied = t->standing = t->kept = t->h2 = t->no_answer = t->torn = t->unproven = false;
+    t->elsewhere = false;
+    t->fd = -1;
     t->cut_before = target->sockets.cut;
     t->refusal = SOCKETS_OPENED;
     t->started_ms = now_ms;
@@ -643,12 +747,20 @@ void transfers_abort(struct transfers *ts, struct transfer_target *target) {
         transfer_release(target->first);
 }
 
+static void drop_address(struct transfer_target *target) {
+    free(target->base);
+    target->base = NULL;
+    curl_slist_free_all(target->connect_to);
+    target->connect_to = NULL;
+    target->hurry = false;
+}
+
 bool transfer_target_set(struct transfer_target *target, const char *origin, const char *host,
                          size_t host_len, uint16_t port, const void *address, size_t address_len) {
     char text[64];
     struct buf b;
 
-    transfer_target_release(target);
+    drop_address(target);
     if (address_len != 4 && address_len != 16)
         return false;
     memcpy(target->sockets.address, address, address_len);
@@ -675,10 +787,7 @@ bool transfer_target_set(struct transfer_target *target, const char *origin, con
 
 void transfer_target_release(struct transfer_target *target) {
     drop_cookies(target);
-    free(target->base);
-    target->base = NULL;
-    curl_slist_free_all(target->connect_to);
-    target->connect_to = NULL;
+    drop_address(target);
 }
 
 /* ---- all of them --------------------------------------------------------------------------------- */
@@ -697,14 +806,14 @@ struct transfers *transfers_new(const struct transfers_config *config, struct er
     ts->multi = curl_multi_init();
     ts->headers = curl_slist_append(NULL, TRANSFER_ACCEPT_ENCODING);
     ts->timeout_ms = 30 * 1000;
+    h2_torn_listen(on_torn, ts);
     if (ts->transfers == NULL || ts->multi == NULL || ts->headers == NULL ||
         curl_multi_setopt(ts->multi, CURLMOPT_SOCKETFUNCTION, on_socket) != CURLM_OK ||
         curl_multi_setopt(ts->multi, CURLMOPT_SOCKETDATA, ts) != CURLM_OK ||
         curl_multi_setopt(ts->multi, CURLMOPT_TIMERFUNCTION, on_timer) != CURLM_OK ||
         curl_multi_setopt(ts->multi, CURLMOPT_TIMERDATA, ts) != CURLM_OK ||
         curl_multi_setopt(ts->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING) != CURLM_OK ||
-        curl_multi_setopt(ts->multi, CURLMOPT_MAXCONNECTS, (long)config->max + IDLE_CONNECTIONS) !=
-            CURLM_OK) {
+        !bound_connections(ts, config->connections)) {
         error_set(err, ENOMEM, "transfers");
         transfers_free(ts);
         return NULL;
@@ -715,6 +824,7 @@ struct transfers *transfers_new(const struct transfers_config *config, struct er
 void transfers_free(struct transfers *ts) {
     if (ts == NULL)
         return;
+    h2_torn_listen(NULL, NULL);
     for (uint32_t i = 0; i < ts->made; i++) {
         struct transfer *t = &ts->transfers[i];
         if (t->state != TRANSFER_IDLE)

@@ -38,6 +38,7 @@
 #include "worker/body.h"
 #include "worker/headers.h"
 #include "worker/sockets.h"
+#include "worker/tls_peer.h"
 
 #define TRANSFER_ACCEPT_ENCODING "Accept-Encoding: gzip, br, zstd, deflate"
 
@@ -50,6 +51,8 @@ struct transfers_config {
     int epoll_fd;
     uint32_t tag; /* event data: (uint64_t)tag << 32 | fd */
     uint32_t max; /* transfers at once */
+    uint32_t
+        connections; /* in use and kept, at least `max`; the one that was idle longest makes room */
     struct sockets *sockets;
     struct body_pool *bodies;
     void (*finished)(void *arg, struct transfer *t);
@@ -74,8 +77,9 @@ struct transfer_target {
     char *base;                    /* scheme://host[:port]/ */
     struct curl_slist *connect_to; /* host:port to address:port */
     struct transfer *first;        /* that run for it */
-    void *cookies;                 /* curl's share of them; NULL: none yet */
-    size_t cookie_bytes;           /* that came since they were measured, at most */
+    bool hurry;          /* its host has other addresses: the connection must come about soon */
+    void *cookies;       /* curl's share of them; NULL: none yet */
+    size_t cookie_bytes; /* that came since they were measured, at most */
 };
 
 /* `origin`: scheme://host[:port]; `host`: as written in it; the claimed address. False: no memory. */
@@ -96,6 +100,10 @@ struct transfer {
 
     /* When FINISHED. */
     enum agent_failure failure;
+    bool unreached; /* with it: no connection came about to the address, TLS included */
+    bool elsewhere; /* with AGENT_AGAIN: the loop's, for the outcome */
+    bool
+        unproven; /* nothing says that the body's end is the end: the connection ended, without a word */
     char reason[96];  /* of a failure: a word of docs/architecture.md, "Reasons" */
     uint32_t status;  /* of the final response; 0: none */
     struct buf head;  /* the status line and headers as received, the empty line included */
@@ -110,7 +118,13 @@ struct transfer {
     struct transfers *all;
     struct transfer_target *target;
     void *easy;
-    bool readied;             /* a connection was had, which may turn out dead */
+    bool fresh;              /* none that was kept is to be used */
+    bool readied;            /* a connection was had, which may turn out dead */
+    bool standing, kept, h2; /* the last one stands; had a request before; ALPN said HTTP/2 */
+    int fd;                  /* its socket, while it stands */
+    bool no_answer;          /* what came is none to this request */
+    bool torn;               /* its stream was given up amid the body */
+    struct tls_peer peer;
     uint32_t cut_before;      /* the target's sockets.cut as it began */
     unsigned died;            /* how often one did, since the easy handle was made */
     uint32_t options_version; /* that the easy handle has */

@@ -16,7 +16,7 @@ static void fail_connect(struct transfer *t, long os_errno) {
     else if (t->refusal == SOCKETS_LEASE_OVER)
         transfer_fail(t, AGENT_NETWORK, "lease-over");
     else if (t->refusal == SOCKETS_FAILED)
-        transfer_fail(t, AGENT_NETWORK, "no-sockets");
+        transfer_fail(t, AGENT_AGAIN, "no-sockets");
     else if (os_errno == ECONNREFUSED)
         transfer_fail(t, AGENT_NETWORK, "connection-refused");
     else if (os_errno == ECONNRESET)
@@ -56,7 +56,8 @@ static void fail_certificate(struct transfer *t) {
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-        transfer_fail(t, AGENT_HOPELESS, "tls-untrusted");
+        transfer_fail(t, AGENT_HOPELESS,
+                      t->peer.lacks_issuer ? "tls-incomplete-chain" : "tls-untrusted");
         break;
     default:
         t->failure = AGENT_HOPELESS;
@@ -70,7 +71,9 @@ static void fail_certificate(struct transfer *t) {
 static void fail_write(struct transfer *t) {
     if (t->body.cut)
         return; /* a whole response, as far as it is wanted */
-    if (t->head_too_large)
+    if (t->no_answer)
+        transfer_fail(t, AGENT_NETWORK, "answer-unasked");
+    else if (t->head_too_large)
         transfer_fail(t, AGENT_HOPELESS, "protocol-header-too-large");
     else if (t->framing == HEADERS_LENGTH_CONFLICT)
         transfer_fail(t, AGENT_HOPELESS, "protocol-length-conflict");
@@ -104,26 +107,76 @@ static void fail_receive(struct transfer *t, long os_errno) {
         transfer_fail(t, AGENT_NETWORK, "connection-broken");
 }
 
-/* A body that ends with its connection looks whole when this worker's own fence has ended that. */
-static bool cut_by_us(const struct transfer *t) {
+/* The body ends where its connection does (RFC 9112 §6.3, the last case). */
+static bool ends_with_connection(const struct transfer *t) {
     const char *value;
     size_t len;
 
-    return t->target->sockets.cut != t->cut_before &&
+    return t->status >= 200 && t->status != 204 && t->status != 304 &&
            !transfer_header(t, "content-length", 0, &value, &len) &&
            !transfer_header(t, "transfer-encoding", 0, &value, &len);
 }
 
+/* A body that ends with its connection looks whole when this worker's own fence has ended that. */
+static bool cut_by_us(const struct transfer *t) {
+    return t->target->sockets.cut != t->cut_before && !t->h2 && ends_with_connection(t);
+}
+
+/* Anybody on the way can end a connection: with TLS, what ends with it is whole only if the server said so by a closure alert
+ * (RFC 9112 §9.8), with HTTP/2 only what has END_STREAM (RFC 9113 §8.1). Without either the end of the connection is all the
+ * word there is. */
+static bool is_unproven(const struct transfer *t) {
+    if (t->h2)
+        return t->torn;
+    return strncmp(t->url, "https:", 6) == 0 && !t->peer.ended && ends_with_connection(t);
+}
+
+/* A whole header, and a body as far as there was one. */
+static void judge_response(struct transfer *t) {
+    if (t->status == 0 || !t->head_done)
+        transfer_fail(t, AGENT_NETWORK, "header-incomplete");
+    else if (cut_by_us(t))
+        transfer_fail(t, AGENT_NETWORK, "lease-over");
+    else
+        t->unproven = is_unproven(t);
+    /* RFC 9309 §2.3.1.4: what it would forbid may be missing. */
+    if (t->unproven && t->robots)
+        transfer_fail(t, AGENT_NETWORK, "body-incomplete");
+}
+
+/* The connection is to blame, and another may do: one that was kept had ended or was out of step (RFC 9112 §9.3.1), or an
+ * origin that agreed on HTTP/2 does not speak it. No part of an answer was had: what it says of the URL is nothing. */
+static bool is_to_repeat(const struct transfer *t, CURLcode code) {
+    bool silent = t->head.len == 0 && t->standing;
+
+    if (t->no_answer)
+        return true;
+    if (!silent || t->refusal != SOCKETS_OPENED ||
+        t->target->sockets.cut != t->cut_before) /* the lease, not the server */
+        return false;
+    if (t->h2 && !t->kept)
+        return t->failure == AGENT_NETWORK || t->failure == AGENT_HOPELESS;
+    return t->kept && code != CURLE_OPERATION_TIMEDOUT &&
+           (t->failure == AGENT_NETWORK || t->field_lines == 0);
+}
+
+static void judge(struct transfer *t, CURLcode code);
+
 void transfer_judge(struct transfer *t, CURLcode code) {
+    judge(t, code);
+    t->unreached = t->failure == AGENT_NETWORK && !t->standing && t->refusal == SOCKETS_OPENED &&
+                   t->target->sockets.cut == t->cut_before;
+    if (t->failure != AGENT_NO_FAILURE && is_to_repeat(t, code))
+        t->failure = AGENT_AGAIN;
+}
+
+static void judge(struct transfer *t, CURLcode code) {
     long os_errno = 0;
 
     curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
     switch (code) {
     case CURLE_OK: /* so curl calls a header without an end, too */
-        if (t->status == 0 || !t->head_done)
-            transfer_fail(t, AGENT_NETWORK, "header-incomplete");
-        else if (cut_by_us(t))
-            transfer_fail(t, AGENT_NETWORK, "lease-over");
+        judge_response(t);
         break;
     case CURLE_WRITE_ERROR:
         fail_write(t);

@@ -10,7 +10,7 @@
 #include "worker/transfer.h"
 
 void transfer_fail(struct transfer *t, enum agent_failure failure, const char *reason);
-/* Sets failure and reason of a transfer that curl has ended with `code`, or leaves them: a response that counts. The easy
+/* Sets failure, unreached, unproven and reason of a transfer that curl has ended with `code`, or leaves them: a response that counts. The easy
  * handle and the header block must still be there. */
 void transfer_judge(struct transfer *t, CURLcode code);
 

@@ -132,6 +132,17 @@ void visit_list_add(struct visit_list *l, struct visit_url *u) {
     l->count++;
 }
 
+void visit_list_add_first(struct visit_list *l, struct visit_url *u) {
+    u->prev = NULL;
+    u->next = l->first;
+    if (l->first != NULL)
+        l->first->prev = u;
+    else
+        l->last = u;
+    l->first = u;
+    l->count++;
+}
+
 void visit_list_take(struct visit_list *l, struct visit_url *u) {
     if (u->prev != NULL)
         u->prev->next = u->next;

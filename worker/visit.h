@@ -5,9 +5,14 @@
  * Its address                              Its robots.txt
  *
  *   NEEDED -> RESOLVING -> CLAIM             NEEDED -> FETCHING --redirect--> NEEDED
- *                |           | sent             |         |
- *                |           v                  |         v
- *                `------> CLAIMED -> BOOKED      `-----> KNOWN
+ *     ^          |           | sent             |         |
+ *     |          |           v                  |         v
+ *     |          `------> CLAIMED -> BOOKED      `-----> KNOWN
+ *     |                              |
+ *     `---- nobody answers there ----'
+ *
+ * While the address is NEEDED again what runs goes on to its end, at the old one, and nothing is started: only then is
+ * it resolved and claimed, so that a visit never has connections to an address that is not booked for it.
  *
  * Its end: `ending` is set once (nothing more is started; queued URLs will be given back); when nothing runs
  * its connections are closed (`closing`, `closed`); then one report with `done` gives the lease back.
@@ -40,6 +45,7 @@ struct visit_url {
     bool robots;                   /* another origin's robots.txt */
     bool sitemap;                  /* to be read as one */
     bool running;                  /* in a transfer */
+    uint8_t repeats;               /* AGENT_AGAIN, in this visit */
     bool gone;                     /* not ours any more: its outcome is of no interest */
     struct visit_url *next, *prev; /* in visit->queue or visit->running */
     size_t path_at;                /* in text: where path and query begin */
@@ -86,6 +92,7 @@ struct visit {
     char *robots_path;
     struct visit_url *robots_url; /* of the fetch under way, or the last */
     uint32_t robots_hops;
+    uint8_t robots_repeats, moves; /* AGENT_AGAIN: of its robots.txt; to other addresses */
 
     struct visit_list queue, running;
     uint32_t transfers;  /* running fetches, robots.txt included */
@@ -131,6 +138,7 @@ bool visit_startable(const struct visit *v);
 bool visit_idle(const struct visit *v);
 
 void visit_list_add(struct visit_list *l, struct visit_url *u);
+void visit_list_add_first(struct visit_list *l, struct visit_url *u);
 void visit_list_take(struct visit_list *l, struct visit_url *u);
 
 void visit_result_free(struct visit_result *r);

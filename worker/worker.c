@@ -20,6 +20,7 @@
 #include "shared/cost.h"
 #include "shared/limits.h"
 #include "shared/log.h"
+#include "worker/descriptors.h"
 #include "worker/fence.h"
 #include "worker/home.h"
 #include "worker/loop.h"
@@ -34,6 +35,7 @@ enum {
     RECOVER_PAUSE_MS = 1000,
     RECOVER_CALL_MS = 5000,
     RECOVER_LAST_CALL_MS = 2000, /* when the process is to end: whoever starts next does it */
+    OPEN_AT_START_MAX = 1024,    /* descriptors that may be open before the loops start */
 };
 
 struct worker {
@@ -150,6 +152,33 @@ static enum seal_result recover(struct worker *w, bool once, struct error *err) 
 
 /* ---- running ------------------------------------------------------------------------------------- */
 
+/* The descriptors that a loop may have for its fetches. False: there are too few, `err` set. */
+static bool share_descriptors(struct worker *w, struct loop_config *config) {
+    struct rlimit limit = {.rlim_cur = RLIM_INFINITY};
+    uint32_t loops = w->config->threads, wanted = w->config->transfers;
+
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    uint64_t max = limit.rlim_cur;
+    uint64_t open = descriptors_open(max < OPEN_AT_START_MAX ? max : OPEN_AT_START_MAX);
+    struct descriptors_share share = descriptors_divide(max, open, loops, wanted);
+    if (share.transfers == 0) {
+        error_set(w->err, 0,
+                  "too few file descriptors: %llu, and a worker with %u fetch loops needs %llu "
+                  "(ulimit -n)",
+                  (unsigned long long)max, (unsigned)loops,
+                  (unsigned long long)descriptors_least(open, loops));
+        return false;
+    }
+    if (share.transfers < wanted)
+        log_warn("worker",
+                 "%llu file descriptors are enough for %u transfers at once in a fetch loop, not "
+                 "%u (ulimit -n)",
+                 (unsigned long long)max, (unsigned)share.transfers, (unsigned)wanted);
+    config->transfers = share.transfers;
+    config->connections = share.connections;
+    return true;
+}
+
 static bool start_loops(struct worker *w) {
     struct loop_config config = {
         .client = w->client,
@@ -159,10 +188,11 @@ static bool start_loops(struct worker *w) {
         .instance = w->home.instance,
         .incarnation = w->home.incarnation,
         .loops = w->config->threads,
-        .transfers = w->config->transfers,
         .done_fd = w->wake_fd,
     };
 
+    if (!share_descriptors(w, &config))
+        return false;
     w->loops = calloc(w->config->threads, sizeof(struct loop *));
     if (w->loops == NULL)
         return failed(w, "start", "");

@@ -98,9 +98,9 @@ static void test_adopted(void **state) {
     begin(&r);
     int other = opened(&r, &first), fd = opened(&r, &first);
     uint16_t port = connected(&r, &first, fd, 0);
-    assert_true(sockets_adopt(r.sockets, &first, port, r.port));
+    assert_false(sockets_adopt(r.sockets, &first, port, r.port).shut);
     assert_false(has_any(&second));
-    assert_true(sockets_adopt(r.sockets, &second, port, r.port));
+    assert_false(sockets_adopt(r.sockets, &second, port, r.port).shut);
     assert_true(has_any(&second));
     sockets_shut(r.sockets, &first);
     assert_true(has_any(&first)); /* the one that is not connected */
@@ -120,11 +120,11 @@ static void test_shut(void **state) {
     begin(&r);
     int fd = opened(&r, &first);
     uint16_t port = connected(&r, &first, fd, 0);
-    assert_true(sockets_adopt(r.sockets, &first, port, r.port));
+    assert_false(sockets_adopt(r.sockets, &first, port, r.port).shut);
     sockets_detach(r.sockets, &first);
-    assert_false(sockets_adopt(r.sockets, &second, port, r.port));
+    assert_true(sockets_adopt(r.sockets, &second, port, r.port).shut);
     assert_int_equal(sockets_close(r.sockets, fd), 0);
-    assert_true(sockets_adopt(r.sockets, &second, port, r.port)); /* nothing is known of it */
+    assert_false(sockets_adopt(r.sockets, &second, port, r.port).shut); /* nothing is known of it */
     end(&r);
 }
 
@@ -137,17 +137,17 @@ static void test_same_ports(void **state) {
     begin(&r);
     int fd = opened(&r, &one);
     uint16_t port = connected(&r, &one, fd, 0);
-    assert_true(sockets_adopt(r.sockets, &one, port, r.port));
+    assert_false(sockets_adopt(r.sockets, &one, port, r.port).shut);
     sockets_detach(r.sockets, &one);
     int fd2 = opened(&r, &two);
     assert_int_equal(connected(&r, &two, fd2, port), port);
     /* Not taken for the one that is shut. */
-    assert_true(sockets_adopt(r.sockets, &two, port, r.port));
-    assert_true(sockets_adopt(r.sockets, &later, port, r.port));
+    assert_false(sockets_adopt(r.sockets, &two, port, r.port).shut);
+    assert_false(sockets_adopt(r.sockets, &later, port, r.port).shut);
     assert_false(has_any(&two));
     assert_true(has_any(&later));
     assert_int_equal(sockets_close(r.sockets, fd), 0);
-    assert_true(sockets_adopt(r.sockets, &two, port, r.port));
+    assert_false(sockets_adopt(r.sockets, &two, port, r.port).shut);
     assert_true(has_any(&two));
     assert_int_equal(sockets_close(r.sockets, fd2), 0);
     end(&r);
@@ -198,7 +198,7 @@ static void test_lost_namesake(void **state) {
     uint16_t port = connected(&r, &second, fd, 0);
     struct pollfd writable = {.fd = fd, .events = POLLOUT};
     assert_int_equal(poll(&writable, 1, 5000), 1);
-    assert_true(sockets_adopt(r.sockets, &second, port, r.port));
+    assert_false(sockets_adopt(r.sockets, &second, port, r.port).shut);
     while (fence_now_ms() <= first.deadline_ms)
         (void)poll(NULL, 0, 1);
     assert_true(usable(fd));

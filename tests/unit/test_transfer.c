@@ -74,6 +74,7 @@ static void begin(struct rig *r, uint32_t timeout_ms) {
     sockets_set_policy(r->sockets, &r->policy);
     struct transfers_config config = {.epoll_fd = r->epoll_fd,
                                       .max = 4,
+                                      .connections = 8,
                                       .sockets = r->sockets,
                                       .bodies = &r->bodies,
                                       .finished = on_finished,
