@@ -67,6 +67,10 @@ void verdicts_compare(struct core *c) {
     c->verdicts.net = digest_net(c);
     c->verdicts.rules_changed = load_number(c, "premises") != c->verdicts.rules;
     c->verdicts.net_changed = load_number(c, "premises_net") != c->verdicts.net;
+    if (c->verdicts.rules_changed)
+        core_put_number(c, "premises", 0);
+    if (c->verdicts.net_changed)
+        core_put_number(c, "premises_net", 0);
 #ifdef MUTANT_KEEP_VERDICTS
     c->verdicts.rules_changed = false;
 #endif

@@ -8,8 +8,9 @@
  *
  * Invariants
  *  V1  'M' "premises" and "premises_net" are digests of the options that all verdicts in the crawldb come from, the second
- *      one of --allow-net. They are written last. Whoever opens the crawldb with others goes over all of it before anything is
- *      granted. A pass that was cut off begins anew, and finds what it has done already as it left it.
+ *      one of --allow-net. Whoever opens the crawldb with others sets them to 0, goes over all of it before anything is
+ *      granted, and writes them last. A pass that was cut off begins anew, be it with the first options again, and finds
+ *      what it has done already as it left it.
  *  V2  A seed that widens the scope sets "premises" to 0 in the same batch; the pass that follows sets it again. So a
  *      crash amid that pass makes the next start do it. The crawl does not end before it is through.
  *  V3  What was fetched stays fetched. Pages behind --max-depth and --max-pages-per-host were never excluded: they are

@@ -62,6 +62,8 @@ void world_fault_event(struct world *w) {
         world_options_restore(w);
         if (w->core != NULL && world_options_odd(w))
             world_master_kill(w);
+        if (w->result->faults[FAULT_OTHER_OPTIONS] > 0)
+            world_master_recall(w);
         return;
     }
     if (w->core != NULL && rng_chance(&w->rng, 8))

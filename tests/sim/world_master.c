@@ -184,6 +184,14 @@ static bool all_loops_left(const struct sim_worker *s) {
     return true;
 }
 
+void world_master_recall(struct world *w) {
+    for (uint32_t i = 0; i < w->worker_count; i++)
+        if (w->workers[i].alive && all_loops_left(&w->workers[i])) {
+            world_worker_kill(w, &w->workers[i]);
+            world_restart_later(w, &w->workers[i], 5000);
+        }
+}
+
 static bool all_sealed(const struct world *w) {
     for (uint32_t i = 0; i < w->worker_count; i++)
         for (const struct sim_segment *s = w->workers[i].disk; s != NULL; s = s->next)
@@ -202,11 +210,7 @@ static void master_ended(struct world *w) {
     world_options_restore(w);
     world_note(w,
                "ended with open segments, or other options: master and workers are started again");
-    for (uint32_t i = 0; i < w->worker_count; i++)
-        if (w->workers[i].alive && all_loops_left(&w->workers[i])) {
-            world_worker_kill(w, &w->workers[i]);
-            world_restart_later(w, &w->workers[i], 5000);
-        }
+    world_master_recall(w);
     world_master_stop(w);
     struct event *e = world_schedule(w, 5000, EVENT_MASTER_START);
     e->incarnation = w->master_incarnation;

@@ -202,6 +202,8 @@ void world_master_kill(struct world *w);                     /* starts again by 
 void world_master_request(struct world *w, struct event *e); /* takes `e` over */
 void world_master_synced(struct world *w);
 void world_master_tick(struct world *w);
+/* Workers that have left are started again. */
+void world_master_recall(struct world *w);
 
 /* ---- world_options.c ----------------------------------------------------------------------------- */
 

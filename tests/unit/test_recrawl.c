@@ -16,18 +16,23 @@
 
 enum { URLS = 3000, UNASKED = 100 };
 
-static void put(struct store *s, struct record_key key, const ProtobufCMessage *value) {
+static void put_bytes(struct store *s, struct record_key key, const void *bytes, size_t len) {
     struct batch b;
-    struct buf packed;
     uint64_t seq;
 
     batch_init(&b);
+    assert_true(batch_put(&b, key.bytes, key.len, bytes, len));
+    assert_true(store_write(s, &b, &seq, NULL));
+    batch_release(&b);
+}
+
+static void put(struct store *s, struct record_key key, const ProtobufCMessage *value) {
+    struct buf packed;
+
     buf_init(&packed, LIMIT_WIRE_BYTES);
     assert_true(wire_pack(&packed, value));
-    assert_true(batch_put(&b, key.bytes, key.len, packed.data, packed.len));
-    assert_true(store_write(s, &b, &seq, NULL));
+    put_bytes(s, key, packed.data, packed.len);
     buf_release(&packed);
-    batch_release(&b);
 }
 
 /* A crawl that is finished: fetched URLs with ETags, and some that were excluded unasked. */
@@ -42,6 +47,7 @@ static struct store *finished(void) {
     origin.parked = TRAWL__STATE__FAILED;
     origin.reason = "unreachable";
     put(s, record_origin(1), &origin.base);
+    put_bytes(s, record_seed(0), "http://a.example/", 17);
     segment.name = "w1-0-0-0";
     segment.worker = "w1";
     segment.sealed = true;
