@@ -13,6 +13,7 @@
 #include "shared/robots_tag.h"
 #include "shared/url.h"
 #include "worker/conditional.h"
+#include "worker/retry_after.h"
 #include "worker/sitemap_links.h"
 
 /* What stays allocated from page to page. */
@@ -139,6 +140,21 @@ static void find_validators(const struct transfer *t, struct agent_outcome *o) {
     o->last_modified = validator(t, "last-modified");
 }
 
+static uint32_t find_retry_after(const struct transfer *t) {
+    int64_t now_ms = (int64_t)(t->started_unix_ms + t->duration_ms);
+    const char *value, *date = "";
+    size_t len, date_len = 0;
+    uint32_t longest = 0;
+
+    for (unsigned i = 0; transfer_header(t, "retry-after", i, &value, &len); i++) {
+        if (i == 0)
+            (void)transfer_header(t, "date", 0, &date, &date_len);
+        uint32_t ms = retry_after_ms(value, len, date, date_len, now_ms);
+        longest = ms > longest ? ms : longest;
+    }
+    return longest;
+}
+
 void harvest_outcome(struct harvest *h, const struct transfer *t, struct agent_outcome *o) {
     *o = (struct agent_outcome){
         .failure = t->failure,
@@ -151,7 +167,7 @@ void harvest_outcome(struct harvest *h, const struct transfer *t, struct agent_o
         return;
     o->status = t->status;
     o->length = t->body.len;
-    o->retry_after_ms = t->retry_after_ms;
+    o->retry_after_ms = find_retry_after(t);
     struct url_slice type = join_fields(t, "content-type", &h->types);
     if (mimetype_extract(&h->type, type.ptr, type.len) == MIMETYPE_OK)
         o->mime = mimetype_essence(&h->type);

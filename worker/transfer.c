@@ -18,7 +18,6 @@
 #include "worker/fence.h"
 #include "worker/h2_torn.h"
 #include "worker/kept.h"
-#include "worker/retry_after.h"
 #include "worker/transfer_failure.h"
 #include "worker/watches.h"
 
@@ -367,27 +366,6 @@ static void shrink(struct transfers *ts) {
 
 /* ---- the end ------------------------------------------------------------------------------------- */
 
-static uint64_t unix_ms(void) {
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static uint32_t find_retry_after(const struct transfer *t) {
-    const char *value, *date = "";
-    size_t len, date_len = 0;
-    uint32_t longest = 0;
-
-    for (unsigned i = 0; transfer_header(t, "retry-after", i, &value, &len); i++) {
-        if (i == 0)
-            (void)transfer_header(t, "date", 0, &date, &date_len);
-        uint32_t ms = retry_after_ms(value, len, date, date_len, (int64_t)unix_ms());
-        longest = ms > longest ? ms : longest;
-    }
-    return longest;
-}
-
 static void finish(struct transfer *t, CURLcode code) {
     struct transfers *ts = t->all;
     long status = 0;
@@ -401,7 +379,6 @@ static void finish(struct transfer *t, CURLcode code) {
     t->duration_ms = (uint32_t)(total_us / 1000);
     /* From now backwards: curl does not begin at once, and connecting took its time. */
     t->started_ms = fence_now_ms() - (total_us - ready_us) / 1000;
-    t->retry_after_ms = find_retry_after(t);
     transfer_judge(t, code);
     tls_peer_end(&t->peer);
     if (code == CURLE_HTTP2 || code == CURLE_HTTP2_STREAM ||
@@ -705,7 +682,7 @@ struct transfer *transfer_start(struct transfers *ts, const struct agent_fetch *
     t->conditional = f->capture_len == 0 ? NULL : conditional_new(f->capture, f->capture_len);
     t->failure = AGENT_NO_FAILURE;
     t->reason[0] = '\0';
-    t->status = t->retry_after_ms = t->duration_ms = 0;
+    t->status = t->duration_ms = 0;
     buf_reset(&t->head);
     body_reset(&t->body, body_bytes_max(ts, f));
     t->sent = t->head_done = t->head_too_large = t->no_memory = t->folded = false;

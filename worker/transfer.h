@@ -108,7 +108,6 @@ struct transfer {
     uint32_t status;  /* of the final response; 0: none */
     struct buf head;  /* the status line and headers as received, the empty line included */
     struct body body; /* as received, transfer coding undone; body.cut: there was more */
-    uint32_t retry_after_ms;
     int64_t started_ms; /* CLOCK_BOOTTIME: when the request went out, as far as is known */
     uint64_t started_unix_ms;
     uint32_t duration_ms;
