@@ -6,7 +6,6 @@
 #include "master/core_state.h"
 #include "master/recrawl.h"
 #include "master/trial.h"
-#include "shared/http_status.h"
 #include "shared/limits.h"
 
 /* ---- what comes up -------------------------------------------------------------------------------------- */
@@ -41,7 +40,7 @@ static void take_retry(struct core *c, struct now now, struct lease_item *it, Tr
 
 /* The origin answered, and not with trouble of its own. */
 static bool is_success(const Trawl__Outcome *o) {
-    return o->status > 0 && !http_status_is_temporary(o->status);
+    return o->status > 0 && o->status < 500 && o->status != 429;
 }
 
 /* Not modified, and what it was is forgotten meanwhile. */
@@ -288,7 +287,7 @@ static void give_more(struct core *c, struct now now, struct session *s,
         l->task != NULL || reply->address_wait || reply->rest || should_yield(c, now, l))
         return;
     if (l->origin->parked != TRAWL__STATE__PENDING ||
-        l->origin->robots_state == HOST_ROBOTS_ELSEWHERE)
+        (l->origin->robots_state == HOST_ROBOTS_ELSEWHERE && !l->guests_only))
         return;
     size_t target = items_for(c, l);
     size_t max = l->count < target ? target - l->count : 0;
@@ -317,8 +316,8 @@ static Trawl__Grant *grant_message(struct core *c, struct now now, const struct 
     g->origin = arena_bytes(&c->arena, o->name, o->name_len);
     g->delay_ms = host_delay_ms(&c->hosts, o);
     g->connections = l->connections;
-    g->fetch_robots = robots_needed(c, now, o);
-    if (!g->fetch_robots && o->robots != NULL)
+    g->fetch_robots = !l->guests_only && robots_needed(c, now, o);
+    if (!g->fetch_robots && !l->guests_only && o->robots != NULL)
         g->robots = arena_bytes(&c->arena, o->robots->bytes, o->robots->len);
     if (l->address != NULL)
         g->address = arena_bytes(&c->arena, l->address->bytes, l->address->len);
@@ -344,6 +343,7 @@ static Trawl__Grant *grant_origin(struct core *c, struct now now, struct session
         core_fail(c, "out of memory for a lease");
         return NULL;
     }
+    l->guests_only = guest_first(o) != NULL;
     if (frontier_take(c, l, items_for(c, l)) > 0)
         return grant_message(c, now, l);
     lease_free(&c->leases, l);

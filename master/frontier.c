@@ -243,7 +243,9 @@ enum frontier_robots_queued frontier_queue_robots(struct core *c, struct now now
     url_canonicalise(&u);
     struct url_slice name = url_origin(&u);
     struct origin *o = origin_get(c, name.ptr, name.len);
-    if (o == NULL || o == for_origin)
+    /* What leads to its own origin was followed by its visit already, as often as may be. */
+    if (o == NULL || (o == for_origin && for_origin->robots_hops == 0) ||
+        !netaddr_port_allowed(url_port_effective(&u)))
         goto out;
     if (o->parked != TRAWL__STATE__PENDING) {
         result = FRONTIER_ROBOTS_UNREACHABLE;
@@ -254,10 +256,13 @@ enum frontier_robots_queued frontier_queue_robots(struct core *c, struct now now
     uint64_t seq = core_number(c, &c->seqs);
     q.fp = fingerprint(c->key, &seq, sizeof seq);
     q.robots_for = for_origin->id;
+    q.hops = for_origin->robots_hops + 1u;
     q.path =
         (ProtobufCBinaryData){.data = (uint8_t *)u.href + name.len, .len = u.href_len - name.len};
     put_queued(c, o, place_of(0, seq), &q);
     o->queued++;
+    if (!guest_add(o, q.fp, seq))
+        core_fail(c, "out of memory for a robots.txt");
     origin_changed(c, now, o);
     result = FRONTIER_ROBOTS_QUEUED;
 out:
@@ -278,7 +283,7 @@ uint64_t frontier_page_room(const struct core *c) {
 
 static uint64_t host_page_room(const struct core *c, const struct origin *o) {
     uint64_t max = c->options->max_pages_per_host;
-    uint64_t used = o->fetched + o->leased;
+    uint64_t used = o->fetched + host_pages_leased(o);
 
     if (max == 0)
         return UINT64_MAX;
@@ -318,6 +323,7 @@ static bool take_entry(struct core *c, struct lease *l, const Trawl__QueuedUrl *
     }
     lease_add_item(&c->leases, l, it);
     l->alone = it->losses >= TRIAL_ALONE;
+    l->guests_only = l->guests_only && it->robots_for != 0;
     c->leased_pages += it->robots_for == 0;
     return true;
 }
@@ -331,7 +337,34 @@ static bool too_deep(const struct core *c, const Trawl__QueuedUrl *q) {
     return c->options->max_depth_set && q->robots_for == 0 && q->depth > c->options->max_depth;
 }
 
-size_t frontier_take(struct core *c, struct lease *l, size_t max) {
+/* A queue entry, in the record arena. NULL: it cannot be read, and the core has failed. */
+static Trawl__QueuedUrl *read_queued(struct core *c, struct record_key key) {
+    Trawl__QueuedUrl *q = NULL;
+
+    buf_reset(&c->value);
+    arena_reset(&c->record);
+    if (store_get(c->store, key.bytes, key.len, &c->value) == STORE_FOUND)
+        q = wire_unpack(&c->record, &trawl__queued_url__descriptor, c->value.data, c->value.len);
+    if (q == NULL)
+        core_fail(c, "a queue entry of the crawldb cannot be read");
+    return q;
+}
+
+static size_t take_guests(struct core *c, struct lease *l, size_t max) {
+    const struct guest *g;
+    size_t taken = 0;
+
+    while (taken < max && !c->failed && (g = guest_first(l->origin)) != NULL) {
+        struct queue_place place = place_of(0, g->seq);
+        const Trawl__QueuedUrl *q = read_queued(c, record_queued(l->origin->id, place));
+        if (q == NULL || !trial_admits(c, l, q->losses))
+            break;
+        taken += take_entry(c, l, q, place);
+    }
+    return taken;
+}
+
+static size_t take_pages(struct core *c, struct lease *l, size_t max) {
     struct origin *o = l->origin;
     size_t taken = 0;
     uint64_t room = frontier_page_room(c), host_room = host_page_room(c, o);
@@ -372,7 +405,7 @@ size_t frontier_take(struct core *c, struct lease *l, size_t max) {
             o->exhausted = true;
             break;
         }
-        if (lease_item(&c->leases, q->fp) == NULL) {
+        if (q->robots_for == 0 && lease_item(&c->leases, q->fp) == NULL) {
             if (!trial_admits(c, l, q->losses))
                 break;
             taken += take_entry(c, l, q, place);
@@ -381,6 +414,14 @@ size_t frontier_take(struct core *c, struct lease *l, size_t max) {
     }
     store_iter_close(iter);
     return taken;
+}
+
+size_t frontier_take(struct core *c, struct lease *l, size_t max) {
+    size_t taken = take_guests(c, l, max);
+
+    if (c->failed || l->guests_only || l->origin->robots_state == HOST_ROBOTS_ELSEWHERE)
+        return taken;
+    return taken + take_pages(c, l, max - taken);
 }
 
 /* ---- how items end -------------------------------------------------------------------------------------- */
@@ -437,7 +478,10 @@ void frontier_requeue(struct core *c, struct lease_item *it, const Trawl__Outcom
     core_delete(c, record_queued(o->id, place_of(it->depth, it->seq)));
     q.attempts++;
     q.losses = 0; /* the worker has survived it */
-    put_queued(c, o, place_of(it->depth, core_number(c, &c->seqs)), &q);
+    uint64_t seq = core_number(c, &c->seqs);
+    put_queued(c, o, place_of(it->depth, seq), &q);
+    if (it->robots_for != 0)
+        guest_move(o, it->fp, seq);
     c->retries++;
     free(it);
 }
@@ -630,6 +674,7 @@ void frontier_finish(struct core *c, struct now now, struct lease_item *it, cons
     core_delete(c, record_queued(host->id, place_of(it->depth, it->seq)));
     host->queued--;
     if (it->robots_for != 0) {
+        guest_remove(host, it->fp);
         origin_robots_elsewhere(c, now, it->robots_for, o);
         free(it);
         return;

@@ -16,6 +16,7 @@ void host_table_init(struct host_table *t, struct host_rules rules) {
 
 static void origin_free(struct host_table *t, struct origin *o) {
     rules_drop(&t->rules_pool, o->robots);
+    guest_release(o);
     free(o->reason);
     free(o);
 }
@@ -305,18 +306,30 @@ static void address_drop_if_idle(struct host_table *t, struct host_address *a) {
     free(a);
 }
 
-bool host_is_full(const struct host_table *t, const struct origin *o) {
-    return o->queued > 0 && o->parked == TRAWL__STATE__PENDING && t->rules.max_pages > 0 &&
-           o->fetched + o->leased >= t->rules.max_pages;
+uint32_t host_pages_leased(const struct origin *o) {
+    return o->leased - guest_leased(o);
 }
 
-/* May one more lease be granted on it, time and address aside? */
+static uint32_t pages_queued(const struct origin *o) {
+    return o->queued - guest_count(o);
+}
+
+static bool no_page_room(const struct host_table *t, const struct origin *o) {
+    return t->rules.max_pages > 0 && o->fetched + host_pages_leased(o) >= t->rules.max_pages;
+}
+
+bool host_is_full(const struct host_table *t, const struct origin *o) {
+    return pages_queued(o) > 0 && o->parked == TRAWL__STATE__PENDING && no_page_room(t, o);
+}
+
+static bool page_grantable(const struct host_table *t, const struct origin *o) {
+    return pages_queued(o) > host_pages_leased(o) && !o->exhausted &&
+           o->robots_state != HOST_ROBOTS_ELSEWHERE && !no_page_room(t, o);
+}
+
+/* May one more lease be granted on it, time and address aside? Guests need no rules and no room (guest.h). */
 static bool grantable(const struct host_table *t, const struct origin *o) {
-    if (o->parked != TRAWL__STATE__PENDING || o->queued <= o->leased || o->exhausted)
-        return false;
-    if (o->robots_state == HOST_ROBOTS_ELSEWHERE)
-        return false;
-    if (t->rules.max_pages > 0 && o->fetched + o->leased >= t->rules.max_pages)
+    if (o->parked != TRAWL__STATE__PENDING || (guest_first(o) == NULL && !page_grantable(t, o)))
         return false;
     if (o->leases == 0)
         return true;

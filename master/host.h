@@ -25,6 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "master/guest.h"
 #include "master/record.h"
 #include "master/rules_pool.h"
 #include "shared/heap.h"
@@ -61,16 +62,17 @@ struct origin {
     uint64_t judged_attempt; /* the last visit whose trouble was counted in `failures` */
     int64_t rest_until_ms;   /* it asked for a rest, or is failing; in the past: it does not rest */
     int64_t rest_until_unix_ms;
-    uint32_t rest_ms;    /* how long that rest is */
-    uint32_t culprits;   /* URLs that failed because they took their workers along */
-    uint32_t failures;   /* rests in a row with no success in between */
-    Trawl__State parked; /* EXCLUDED or FAILED once given up; else PENDING */
-    char *reason;        /* why; owned */
+    uint32_t rest_ms;          /* how long that rest is */
+    uint32_t culprits;         /* URLs that failed because they took their workers along */
+    uint32_t failures;         /* rests in a row with no success in between */
+    Trawl__State parked;       /* EXCLUDED or FAILED once given up; else PENDING */
+    char *reason;              /* why; owned */
+    struct guest_list *guests; /* guest.h; NULL: none */
 
     unsigned char address[16]; /* last known */
     uint8_t address_len;
     uint8_t cursor_depth;
-    bool exhausted;      /* a limit keeps what is behind the cursor from being granted */
+    bool exhausted;      /* of pages: a limit keeps what is behind the cursor from being granted */
     uint8_t robots_hops; /* redirects to other origins followed so far */
     enum host_robots robots_state : 8;
     enum host_place place : 8;
@@ -142,6 +144,8 @@ bool host_park(struct origin *o, Trawl__State state, const char *reason);
 /* As if it had never been in trouble. */
 void host_unpark(struct origin *o);
 
+/* Pages of it in leases: what counts under a limit. */
+uint32_t host_pages_leased(const struct origin *o);
 /* It has pages left, and --max-pages-per-host keeps them. */
 bool host_is_full(const struct host_table *t, const struct origin *o);
 /* Puts the origin where it belongs now; call after any change to it. False: no memory. */

@@ -291,6 +291,8 @@ void lease_add_item(struct lease_table *t, struct lease *l, struct lease_item *i
     assert(put);
     (void)put;
     l->origin->leased++;
+    if (it->robots_for != 0)
+        guest_lease(l->origin, it->fp);
 }
 
 struct lease_item *lease_item(const struct lease_table *t, uint64_t fp) {
@@ -305,6 +307,8 @@ void lease_take_item(struct lease_table *t, struct lease_item *it) {
     last->index = it->index;
     map_remove(&t->in_flight, it->fp);
     l->origin->leased--;
+    if (it->robots_for != 0)
+        guest_give_back(l->origin, it->fp);
     it->lease = NULL;
 }
 

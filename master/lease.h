@@ -54,8 +54,9 @@ struct lease {
     /* Attempts failed, with this as the last reason, and nothing was heard since: if the verdict on the origin never
      * comes, because the worker is gone, it rests for this. Empty: no trouble. */
     char trouble[64];
-    bool failing; /* it answered, with errors */
-    bool alone;   /* its one item is to be by itself (trial.h): nothing is added */
+    bool failing;     /* it answered, with errors */
+    bool guests_only; /* its holder has no rules of the origin: it gets no pages (guest.h) */
+    bool alone;       /* its one item is to be by itself (trial.h): nothing is added */
     struct heap_item deadline;
     struct lease *next, *prev; /* of the session */
 };

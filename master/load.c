@@ -117,9 +117,11 @@ static bool load_queued(struct core *c, struct now now, const void *key, size_t 
     o->queued++;
     if (v->robots_for != 0) {
         struct origin *host = host_by_id(&c->hosts, v->robots_for);
-        if (host != NULL)
+        if (host != NULL) {
             host->robots_state = HOST_ROBOTS_ELSEWHERE;
-        return true;
+            host->robots_hops = (uint8_t)v->hops;
+        }
+        return guest_add(o, v->fp, place.seq);
     }
     c->by_state[TRAWL__STATE__PENDING]++;
     traps_note_loaded(c, o, v->path);

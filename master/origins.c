@@ -185,6 +185,7 @@ static void purge_entry(struct core *c, struct now now, struct origin *o, const 
     core_delete(c, record_queued(o->id, place));
     o->queued--;
     if (q->robots_for != 0) {
+        guest_remove(o, q->fp);
         struct origin *host = awaits_robots(c, q->robots_for);
         if (host != NULL)
             robots_unreachable(c, now, host, false, o->reason);

@@ -359,6 +359,8 @@ static struct lease *adopt_lease(struct core *c, struct now now, struct session 
         lease_grant(&c->leases, v->attempt, s, o, v->connections, address, now.mono_ms);
     if (l == NULL)
         core_fail(c, "out of memory for a lease");
+    else
+        l->guests_only = true; /* until it says that it holds a page */
     return l;
 }
 

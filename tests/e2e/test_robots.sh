@@ -42,4 +42,20 @@ start crawl "$TRAWL" crawl --dir "$T/ignore" "${QUICK[@]}" --listen "tcp://127.0
 check "--robots ignore: exit 0" exits crawl 60 0
 check "... everything is fetched" diff <(all 4 page,forbidden) <(of 4)
 check "... and it warns" grep -qi robots "$T/crawl.err"
+
+# Each says that the other has it, as the http and https or the www and bare side of one host do: in a circle robots.txt is
+# unavailable (RFC 9309 section 2.3.1.2), and nobody waits for ever.
+one=$(free_port)
+two=$(free_port)
+mkdir -p "$T/circle"
+echo '<p>no link' >"$T/circle/index.html"
+NGINX_SERVER="location = /robots.txt { return 302 http://127.0.0.1:$two/robots.txt; }"
+nginx_start one "$one" "$T/circle" 127.0.0.1
+NGINX_SERVER="location = /robots.txt { return 302 http://127.0.0.1:$one/robots.txt; }"
+nginx_start two "$two" "$T/circle" 127.0.0.1
+start crawl "$TRAWL" crawl --dir "$T/in-circle" "${QUICK[@]}" --listen "tcp://127.0.0.1:$(free_port)" --workers 2 \
+    --delay 10ms "http://127.0.0.1:$one/" "http://127.0.0.1:$two/"
+check "robots.txt in a circle: the crawl ends" exits crawl 60 0
+check "... with both pages" test "$(export_jsonl "$T/in-circle" | grep -c '"state":"fetched"')" = 2
+check "... after few requests" test "$(cat "$T/one.log" "$T/two.log" | grep -c robots.txt)" -le 12
 finish

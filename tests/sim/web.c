@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "proto/trawl.pb-c.h"
+#include "shared/limits.h"
 
 uint64_t web_mix(uint64_t a, uint64_t b) {
     struct rng r = {a * 0x9e3779b97f4a7c15ULL + b};
@@ -80,7 +81,8 @@ void web_init(struct web *w, uint64_t seed, uint32_t origins, uint32_t delay_ms,
         o->address[0] = 203;
         o->address[3] = (unsigned char)(k / 2);
         o->pages = 4 + (uint32_t)(h % (WEB_PAGES_MAX - 4));
-        o->robots = (enum web_robots)((h >> 16) % 4);
+        uint64_t robots = (h >> 16) % 7;
+        o->robots = robots < 4 ? (enum web_robots)robots : WEB_ROBOTS_NEXT;
         if (origins < 2 && o->robots == WEB_ROBOTS_ELSEWHERE)
             o->robots = WEB_ROBOTS_RULES;
         o->dead = k > 0 && (h >> 24) % 12 == 0;
@@ -91,15 +93,6 @@ void web_init(struct web *w, uint64_t seed, uint32_t origins, uint32_t delay_ms,
     }
     for (uint32_t k = 0; k < origins; k++)
         make_flapping(w, k);
-    /* The host of somebody's robots.txt is alive and does not forward again. */
-    for (uint32_t k = 0; k < origins; k++) {
-        if (w->origins[k].robots != WEB_ROBOTS_ELSEWHERE)
-            continue;
-        struct web_origin *host = &w->origins[web_robots_host(w, k)];
-        host->dead = false;
-        if (host->robots == WEB_ROBOTS_ELSEWHERE)
-            host->robots = WEB_ROBOTS_RULES;
-    }
 }
 
 /* In half of all webs some, together less than LIMIT_ORIGIN_CULPRITS. */
@@ -113,6 +106,29 @@ void web_poison(struct web *w) {
         if (h % 2 == 0 && !o->dead && o->kind[p] == WEB_PAGE)
             o->kind[p] = WEB_POISON;
     }
+}
+
+/* What a crawler that follows RFC 9309 finds: a redirect beyond the fifth is not followed. */
+enum robots_found { FOUND_RULES, FOUND_NOTHING, FOUND_NO_ANSWER };
+
+/* `whose`: the origin whose file it is. */
+static enum robots_found find_robots(const struct web *w, uint32_t origin, uint32_t *whose) {
+    const struct web_origin *o = &w->origins[origin];
+
+    for (unsigned hops = 0; hops <= LIMIT_ROBOTS_HOPS; hops++) {
+        *whose = origin;
+        if (o->dead)
+            return FOUND_NO_ANSWER;
+        if (o->robots == WEB_ROBOTS_MISSING)
+            return FOUND_NOTHING;
+        if (o->robots == WEB_ROBOTS_ELSEWHERE && hops < LIMIT_ROBOTS_HOPS)
+            return w->origins[web_robots_host(w, origin)].dead ? FOUND_NO_ANSWER : FOUND_RULES;
+        if (o->robots == WEB_ROBOTS_RULES || o->robots == WEB_ROBOTS_FLAKY)
+            return FOUND_RULES;
+        origin = (origin + 1) % w->origin_count;
+        o = &w->origins[origin];
+    }
+    return FOUND_NOTHING;
 }
 
 uint32_t web_robots_host(const struct web *w, uint32_t origin) {
@@ -241,6 +257,12 @@ static void answer_robots(struct web *w, uint32_t origin, struct web_answer *a) 
         snprintf(a->redirect_to, sizeof a->redirect_to, "%s/robots-of-%u.txt",
                  w->origins[web_robots_host(w, origin)].name, origin);
         break;
+    case WEB_ROBOTS_NEXT:
+        a->status = 302;
+        a->redirect = true;
+        snprintf(a->redirect_to, sizeof a->redirect_to, "%s/robots.txt",
+                 w->origins[(origin + 1) % w->origin_count].name);
+        break;
     default:
         break;
     }
@@ -283,9 +305,11 @@ static void answer_page(struct web *w, uint32_t origin, uint32_t page, struct we
     }
 }
 
-static bool forbidden(const struct web_origin *o, uint32_t page) {
-    return page < WEB_PAGES_MAX && o->kind[page] == WEB_FORBIDDEN &&
-           o->robots != WEB_ROBOTS_MISSING;
+static bool forbidden(const struct web *w, uint32_t origin, uint32_t page) {
+    uint32_t whose;
+
+    return page < WEB_PAGES_MAX && w->origins[origin].kind[page] == WEB_FORBIDDEN &&
+           find_robots(w, origin, &whose) != FOUND_NOTHING;
 }
 
 void web_request(struct web *w, int64_t now_ms, uint32_t origin, uint32_t page, const char *who,
@@ -302,7 +326,7 @@ void web_request(struct web *w, int64_t now_ms, uint32_t origin, uint32_t page, 
     int64_t delay_ms = w->delay_ms - w->delay_ms / 100;
     if (o->last_request_ms != INT64_MIN && now_ms - o->last_request_ms < delay_ms)
         violate(w, "two requests closer than the delay", o->name, who, o->last_request_ms, now_ms);
-    if (forbidden(o, page))
+    if (forbidden(w, origin, page))
         violate(w, "a page that robots.txt forbids", o->name, who, page, now_ms);
     o->last_request_ms = now_ms;
     if (o->flaps_at > 0 && --o->flaps_at == 0)
@@ -364,10 +388,11 @@ struct walk {
 
 static int final_state(const struct web *w, uint32_t origin, uint32_t page) {
     const struct web_origin *o = &w->origins[origin];
+    uint32_t whose;
 
-    if (o->dead)
+    if (find_robots(w, origin, &whose) == FOUND_NO_ANSWER)
         return TRAWL__STATE__FAILED;
-    if (forbidden(o, page))
+    if (forbidden(w, origin, page))
         return TRAWL__STATE__EXCLUDED;
     if (o->kind[page] == WEB_MISSING || o->kind[page] == WEB_POISON)
         return TRAWL__STATE__FAILED;
@@ -382,14 +407,14 @@ static void visit(struct walk *k, uint32_t origin, uint32_t page);
 
 /* What the robots.txt of an origin with pages names. */
 static void visit_sitemaps(struct walk *k, uint32_t origin) {
-    const struct web_origin *o = &k->w->origins[origin];
-    uint32_t next = (origin + 1) % k->w->origin_count;
+    uint32_t whose;
 
-    if (o->dead || o->robots == WEB_ROBOTS_MISSING)
+    if (find_robots(k->w, origin, &whose) != FOUND_RULES)
         return;
-    if (has_sitemaps(o))
-        visit(k, origin, o->linked);
-    if (names_next(k->w, origin))
+    uint32_t next = (whose + 1) % k->w->origin_count;
+    if (has_sitemaps(&k->w->origins[whose]))
+        visit(k, whose, k->w->origins[whose].linked);
+    if (names_next(k->w, whose))
         visit(k, next, k->w->origins[next].linked + 2);
 }
 

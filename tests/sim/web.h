@@ -32,7 +32,13 @@ enum web_kind {
     WEB_POISON, /* kills the worker that has fetched it */
 };
 
-enum web_robots { WEB_ROBOTS_RULES, WEB_ROBOTS_MISSING, WEB_ROBOTS_FLAKY, WEB_ROBOTS_ELSEWHERE };
+enum web_robots {
+    WEB_ROBOTS_RULES,
+    WEB_ROBOTS_MISSING,
+    WEB_ROBOTS_FLAKY,
+    WEB_ROBOTS_ELSEWHERE, /* a file of another origin */
+    WEB_ROBOTS_NEXT,      /* the next origin's own robots.txt, which may lead on: in circles, too */
+};
 
 struct web_origin {
     char name[32]; /* http://oN.test */

@@ -152,7 +152,7 @@ static void robots_at_b(Trawl__Verdict verdict, uint32_t status) {
         if (x->n_grants == 0)
             continue;
         const Trawl__Grant *g = x->grants[0];
-        assert_true(g->fetch_robots || visits_of_b > 0);
+        assert_int_equal(g->fetch_robots, !g->items[0]->robots); /* robots.txt needs no rules */
         assert_int_equal(g->n_items, 1);
         outcome.fp = g->items[0]->fp;
         report.attempt = g->attempt;
