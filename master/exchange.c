@@ -6,6 +6,7 @@
 #include "master/core_state.h"
 #include "master/recrawl.h"
 #include "master/trial.h"
+#include "shared/http_status.h"
 #include "shared/limits.h"
 
 /* ---- what comes up -------------------------------------------------------------------------------------- */
@@ -40,7 +41,7 @@ static void take_retry(struct core *c, struct now now, struct lease_item *it, Tr
 
 /* The origin answered, and not with trouble of its own. */
 static bool is_success(const Trawl__Outcome *o) {
-    return o->status > 0 && o->status < 500 && o->status != 429;
+    return o->status > 0 && !http_status_is_temporary(o->status);
 }
 
 /* Not modified, and what it was is forgotten meanwhile. */

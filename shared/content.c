@@ -16,10 +16,10 @@ enum coding { CODING_GZIP, CODING_DEFLATE, CODING_BR, CODING_ZSTD };
  * buffer.
  *
  *   START --first bytes--> INSIDE --end of stream--> BETWEEN --another member--> INSIDE
- *                                                       |
- *                                                       `--anything else--> OVER
+ *     |                                                 |
+ *     `--not of that coding--> PASS                     `--anything else--> OVER
  */
-enum stage_state { STAGE_START, STAGE_INSIDE, STAGE_BETWEEN, STAGE_OVER };
+enum stage_state { STAGE_START, STAGE_INSIDE, STAGE_BETWEEN, STAGE_OVER, STAGE_PASS };
 
 struct stage {
     enum coding coding;
@@ -52,6 +52,7 @@ const char *content_result_text(enum content_result result) {
         [CONTENT_TRUNCATED] = "the body ends too early",
         [CONTENT_CORRUPT] = "the body is damaged",
         [CONTENT_TOO_BIG] = "the body is too big when decoded",
+        [CONTENT_MISLABELLED] = "the body is not in the content coding that it says",
         [CONTENT_UNSUPPORTED] = "a content coding that is not supported",
         [CONTENT_NO_MEMORY] = "out of memory",
     };
@@ -64,6 +65,18 @@ static bool is_token(const char *p, size_t len, const char *token) {
     return strlen(token) == len && strncasecmp(p, token, len) == 0;
 }
 
+/* Codings that are registered (RFC 9110 §8.4.1, IANA) and not known here. */
+static bool is_foreign_coding(const char *token, size_t len) {
+    static const char *const foreign[] = {"compress",     "x-compress", "exi", "dcb",
+                                          "pack200-gzip", "aes128gcm",  "dcz"};
+
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
+        if (is_token(token, len, foreign[i]))
+            return true;
+    return false;
+}
+
+/* False: what it names cannot be undone. A word that names no coding at all says nothing. */
 static bool add_stage(struct pipeline *p, const char *token, size_t len) {
     static const struct {
         const char *token;
@@ -74,8 +87,6 @@ static bool add_stage(struct pipeline *p, const char *token, size_t len) {
                  {"br", CODING_BR},
                  {"zstd", CODING_ZSTD}};
 
-    if (len == 0 || is_token(token, len, "identity"))
-        return true;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (!is_token(token, len, known[i].token))
             continue;
@@ -84,7 +95,7 @@ static bool add_stage(struct pipeline *p, const char *token, size_t len) {
         p->stages[p->count++] = (struct stage){.coding = known[i].coding};
         return true;
     }
-    return false;
+    return !is_foreign_coding(token, len);
 }
 
 static bool is_space(char c) {
@@ -269,6 +280,11 @@ static bool is_another(const struct stage *s) {
     return s->first[0] == 0x28 || (s->first[0] & 0xf0) == 0x50;
 }
 
+/* Whether a stream that begins so may be in the coding; the others have nothing to tell by. */
+static bool may_begin(const struct stage *s) {
+    return (s->coding != CODING_GZIP && s->coding != CODING_ZSTD) || is_another(s);
+}
+
 /* Collects the first bytes of a stream, then starts its decoder on them. */
 static enum content_result open_stream(struct pipeline *p, size_t at, const unsigned char *in,
                                        size_t len, size_t *used) {
@@ -283,6 +299,10 @@ static enum content_result open_stream(struct pipeline *p, size_t at, const unsi
     if (s->state == STAGE_BETWEEN && !is_another(s)) {
         s->state = STAGE_OVER;
         return CONTENT_OK;
+    }
+    if (s->state == STAGE_START && !may_begin(s)) {
+        s->state = STAGE_PASS;
+        return push(p, at + 1, s->first, want);
     }
     if (!ready_decoder(s))
         return CONTENT_NO_MEMORY;
@@ -299,7 +319,9 @@ static enum content_result push(struct pipeline *p, size_t at, const unsigned ch
         return buf_append(p->out, in, len) ? CONTENT_OK : CONTENT_NO_MEMORY;
     struct stage *s = &p->stages[at];
     while (len > 0 && result == CONTENT_OK && s->state != STAGE_OVER) {
-        size_t used;
+        size_t used = len;
+        if (s->state == STAGE_PASS)
+            return push(p, at + 1, in, len);
         result = s->state == STAGE_INSIDE ? run(p, at, in, len, &used)
                                           : open_stream(p, at, in, len, &used);
         in += used;
@@ -321,9 +343,36 @@ static enum content_result end_of_input(const struct pipeline *p) {
 static enum content_result copy_as_is(const void *in, size_t len, struct buf *out) {
     bool fits = len <= out->cap_max;
 
+    buf_reset(out);
     if (!buf_append(out, in, fits ? len : out->cap_max))
         return CONTENT_NO_MEMORY;
     return fits ? CONTENT_OK : CONTENT_TOO_BIG;
+}
+
+/* Nothing of it is in any of the codings: the label is wrong, not the body. */
+static bool is_mislabelled(const struct pipeline *p, enum content_result result) {
+    const struct stage *first = &p->stages[0];
+    bool passed = true, has_magic = first->coding == CODING_GZIP || first->coding == CODING_ZSTD;
+
+    for (size_t i = 0; i < p->count; i++)
+        passed = passed && p->stages[i].state == STAGE_PASS;
+    return passed || (result == CONTENT_CORRUPT && !has_magic && first->given == 0);
+}
+
+/* What the pipeline gives of the body. */
+static enum content_result decode(struct pipeline *p, const void *in, size_t in_len) {
+    uint64_t by_ratio = (uint64_t)in_len * CONTENT_RATIO_MAX;
+
+    if (by_ratio < CONTENT_RATIO_FREE_BYTES)
+        by_ratio = CONTENT_RATIO_FREE_BYTES;
+    p->given_max = by_ratio < p->out->cap_max ? by_ratio : p->out->cap_max;
+    enum content_result result = push(p, 0, in, in_len);
+    if (result == CONTENT_OK)
+        result = end_of_input(p);
+    if (in_len == 0 || !is_mislabelled(p, result))
+        return result;
+    result = copy_as_is(in, in_len, p->out);
+    return result == CONTENT_OK ? CONTENT_MISLABELLED : result;
 }
 
 enum content_result content_decode(const char *encodings, size_t encodings_len, const void *in,
@@ -332,24 +381,37 @@ enum content_result content_decode(const char *encodings, size_t encodings_len, 
     enum content_result result;
 
     buf_reset(out);
-    if (!add_stages(&p, encodings, encodings_len)) {
+    if (!add_stages(&p, encodings, encodings_len))
         result = CONTENT_UNSUPPORTED;
-    } else if (p.count == 0) {
-        result = copy_as_is(in, in_len, out);
-    } else {
-        uint64_t by_ratio = (uint64_t)in_len * CONTENT_RATIO_MAX;
-        if (by_ratio < CONTENT_RATIO_FREE_BYTES)
-            by_ratio = CONTENT_RATIO_FREE_BYTES;
-        p.given_max = by_ratio < out->cap_max ? by_ratio : out->cap_max;
-        result = push(&p, 0, in, in_len);
-        if (result == CONTENT_OK)
-            result = end_of_input(&p);
-    }
+    else
+        result = p.count == 0 ? copy_as_is(in, in_len, out) : decode(&p, in, in_len);
     for (size_t i = 0; i < p.count; i++)
         release_stage(&p.stages[i]);
     if (info != NULL)
         *info = (struct content_info){.codings = (unsigned)p.count, .members = p.members};
     return result;
+}
+
+enum content_result content_decode_text(const char *encodings, size_t encodings_len, const void *in,
+                                        size_t in_len, struct buf *out, struct content_info *info) {
+    enum content_result result = content_decode(encodings, encodings_len, in, in_len, out, info);
+    struct buf more;
+
+    if (result != CONTENT_OK || !content_is_gzip(out->data, out->len))
+        return result;
+    buf_init(&more, encodings_len + 16);
+    buf_append_str(&more, "gzip,");
+    buf_append(&more, encodings, encodings_len);
+    result = more.failed ? CONTENT_NO_MEMORY
+                         : content_decode(more.data, more.len, in, in_len, out, info);
+    buf_release(&more);
+    return result;
+}
+
+bool content_is_gzip(const void *bytes, size_t len) {
+    const unsigned char *p = bytes;
+
+    return len >= 10 && p[0] == 0x1f && p[1] == 0x8b && p[2] == 8 && (p[3] & 0xe0) == 0;
 }
 
 /* The chunked coding.

@@ -10,7 +10,11 @@
  *
  * Known: gzip and x-gzip (several members in a row), deflate (zlib's format, and the bare stream that some
  * servers send), br, zstd (several frames; a window of at most 8 MiB, RFC 9659), identity; any letter case,
- * at most CONTENT_CODINGS_MAX in one field, the last one undone first.
+ * at most CONTENT_CODINGS_MAX in one field, the last one undone first. A word that names no coding ("UTF-8",
+ * "none") leaves the bytes as they are (Fetch, "handle content codings"); one that names a registered coding which
+ * is not known here cannot be undone. What is said to be in a coding and is not stays as it is, too: browsers
+ * refuse it, but what the label hides is a page like any other. A coding that is named twice and applied once is one
+ * of these.
  *
  * It works in pieces of CONTENT_PIECE_BYTES through all codings at once, so the memory it takes is bounded
  * whatever the input claims: a piece and a decoder a coding (at most 8 MiB for zstd, 16 MiB for br). Bombs
@@ -19,7 +23,7 @@
  * than CONTENT_MEMBERS_MAX members or frames.
  *
  * Bytes behind the end of a coding are ignored, as browsers do. An empty body is fine in any coding. On any
- * result but CONTENT_UNSUPPORTED `out` holds what could be decoded.
+ * result but CONTENT_UNSUPPORTED `out` holds what could be decoded; of MISLABELLED, the body as it is.
  *
  * Any thread; nothing is kept between calls.
  */
@@ -46,7 +50,8 @@ enum content_result {
     CONTENT_TRUNCATED,   /* the input ended too early */
     CONTENT_CORRUPT,     /* not in that coding, or a check sum is wrong */
     CONTENT_TOO_BIG,     /* a bomb, or more than the buffer's cap */
-    CONTENT_UNSUPPORTED, /* unknown coding, or too many; `out` is empty */
+    CONTENT_MISLABELLED, /* in none of the codings that it says: whether it is whole is not known */
+    CONTENT_UNSUPPORTED, /* a registered coding that is not known here, or too many; `out` is empty */
     CONTENT_NO_MEMORY
 };
 
@@ -59,6 +64,13 @@ struct content_info {
  * `out` is emptied first. `info` may be NULL. */
 enum content_result content_decode(const char *encodings, size_t encodings_len, const void *in,
                                    size_t in_len, struct buf *out, struct content_info *info);
+
+/* The same of a body that is text: what comes out as a gzip file, because it was packed once more than it says, is
+ * unpacked once more. */
+enum content_result content_decode_text(const char *encodings, size_t encodings_len, const void *in,
+                                        size_t in_len, struct buf *out, struct content_info *info);
+/* Whether it begins as a gzip member does (RFC 1952 §2.3). */
+bool content_is_gzip(const void *bytes, size_t len);
 
 const char *content_result_text(enum content_result result);
 

@@ -140,7 +140,7 @@ static const char *read_param(struct mimetype *m, const char *p, const char *end
 enum mimetype_result mimetype_parse(struct mimetype *m, const char *value, size_t value_len) {
     m->essence_len = m->param_count = 0;
     buf_reset(&m->text);
-    if (value_len > MIMETYPE_BYTES)
+    if (value_len == 0 || value_len > MIMETYPE_BYTES)
         return MIMETYPE_INVALID;
 
     const char *p = skip_space(value, value + value_len);
@@ -161,6 +161,118 @@ enum mimetype_result mimetype_parse(struct mimetype *m, const char *value, size_
         return MIMETYPE_NO_MEMORY;
     m->essence_len = essence_len;
     return MIMETYPE_OK;
+}
+
+/* ---- Content-Type: the type that counts ---------------------------------------------------------- */
+
+struct member {
+    const char *p;
+    size_t len;
+};
+
+/* The next member of the list at `*p`, of which there is one more even behind its last comma (Fetch, "get, decode, and
+ * split"): a comma in a quoted string separates nothing. */
+static struct member next_member(const char **p, const char *end) {
+    const char *start = *p, *at = start;
+
+    while (at < end && *at != ',') {
+        if (*at++ != '"')
+            continue;
+        while (at < end && *at != '"')
+            at += *at == '\\' && end - at > 1 ? 2 : 1;
+        at += at < end;
+    }
+    *p = at < end ? at + 1 : end;
+    return (struct member){start, (size_t)(at - start)};
+}
+
+static bool is_any(const struct mimetype *m) {
+    return strcmp(mimetype_essence(m), "*/*") == 0;
+}
+
+/* The charset of the members so far, if they all are of one essence. */
+struct carried {
+    struct buf essence, charset;
+    bool has_charset;
+};
+
+static bool carry(struct carried *c, const struct mimetype *m) {
+    const char *value, *essence = mimetype_essence(m);
+    size_t len;
+
+    if (c->essence.len == 0 || strcmp(c->essence.data, essence) != 0) {
+        c->has_charset = false;
+        buf_reset(&c->essence);
+        buf_append_str(&c->essence, essence);
+    }
+    if (mimetype_param(m, "charset", &value, &len)) {
+        c->has_charset = true;
+        buf_reset(&c->charset);
+        buf_append(&c->charset, value, len);
+    }
+    return !c->essence.failed && !c->charset.failed;
+}
+
+static enum mimetype_result with_charset(struct mimetype *m, const struct carried *c) {
+    struct mimetype_param param = {.name_at = (uint32_t)m->text.len, .name_len = 7};
+    const char *value;
+    size_t len;
+
+    if (!c->has_charset || mimetype_param(m, "charset", &value, &len) ||
+        m->param_count == MIMETYPE_PARAMS)
+        return MIMETYPE_OK;
+    param.value_at = param.name_at + param.name_len;
+    param.value_len = (uint32_t)c->charset.len;
+    if (!buf_append_str(&m->text, "charset") ||
+        !buf_append(&m->text, c->charset.data, c->charset.len)) {
+        m->essence_len = m->param_count = 0;
+        return MIMETYPE_NO_MEMORY;
+    }
+    m->params[m->param_count++] = param;
+    return MIMETYPE_OK;
+}
+
+static enum mimetype_result extract_of_list(struct mimetype *m, struct carried *c, const char *p,
+                                            const char *end) {
+    struct member last = {NULL, 0};
+    enum mimetype_result result;
+
+    while (p < end) {
+        struct member next = next_member(&p, end);
+        result = mimetype_parse(m, next.p, next.len);
+        if (result == MIMETYPE_NO_MEMORY)
+            return result;
+        if (result != MIMETYPE_OK || is_any(m))
+            continue;
+        if (!carry(c, m))
+            return MIMETYPE_NO_MEMORY;
+        last = next;
+    }
+    result = last.p == NULL ? mimetype_parse(m, "", 0) : mimetype_parse(m, last.p, last.len);
+    return result == MIMETYPE_OK ? with_charset(m, c) : result;
+}
+
+enum mimetype_result mimetype_extract(struct mimetype *m, const char *values, size_t len) {
+    enum mimetype_result result;
+    struct carried c = {.has_charset = false};
+
+    if (len == 0 || len > MIMETYPE_BYTES || memchr(values, ',', len) == NULL) {
+        result = mimetype_parse(m, values, len);
+        return result == MIMETYPE_OK && is_any(m) ? mimetype_parse(m, "", 0) : result;
+    }
+    buf_init(&c.essence, MIMETYPE_BYTES);
+    buf_init(&c.charset, MIMETYPE_BYTES);
+    result = extract_of_list(m, &c, values, values + len);
+    buf_release(&c.essence);
+    buf_release(&c.charset);
+    return result;
+}
+
+bool mimetype_is_unknown(const struct mimetype *m) {
+    const char *essence = mimetype_essence(m);
+
+    return *essence == '\0' || is_any(m) || strcmp(essence, "unknown/unknown") == 0 ||
+           strcmp(essence, "application/unknown") == 0;
 }
 
 bool mimetype_serialise(const struct mimetype *m, struct buf *to) {
@@ -194,8 +306,64 @@ bool mimetype_is_html(const struct mimetype *m) {
     return strcmp(essence, "text/html") == 0 || strcmp(essence, "application/xhtml+xml") == 0;
 }
 
+bool mimetype_is_xml(const struct mimetype *m) {
+    const char *essence = mimetype_essence(m);
+    size_t len = strlen(essence);
+
+    return strcmp(essence, "text/xml") == 0 || strcmp(essence, "application/xml") == 0 ||
+           (len > 4 && strcmp(essence + len - 4, "+xml") == 0);
+}
+
 bool mimetype_is_css(const struct mimetype *m) {
     return strcmp(mimetype_essence(m), "text/css") == 0;
+}
+
+/* Behind `close`, which ends what stands at `p`; `end` if nothing does. */
+static const char *skip_to(const char *p, const char *end, const char *close) {
+    const char *found = memmem(p, (size_t)(end - p), close, strlen(close));
+
+    return found == NULL ? end : found + strlen(close);
+}
+
+/* Of a document type declaration, with its internal subset. */
+static const char *skip_doctype(const char *p, const char *end) {
+    p = find_any(p, end, '>', '[');
+    if (p < end && *p == '[')
+        p = skip_to(p, end, "]");
+    p = find_any(p, end, '>', '>');
+    return p < end ? p + 1 : end;
+}
+
+static bool starts_with(const char *p, const char *end, const char *word) {
+    size_t n = strlen(word);
+
+    return (size_t)(end - p) >= n && memcmp(p, word, n) == 0;
+}
+
+bool mimetype_root_is(const char *body, size_t body_len, const char *name) {
+    const char *end = body + body_len, *p = body;
+
+    if (starts_with(p, end, "\xef\xbb\xbf"))
+        p += 3;
+    for (;;) {
+        p = skip_space(p, end);
+        if (starts_with(p, end, "<?"))
+            p = skip_to(p, end, "?>");
+        else if (starts_with(p, end, "<!--"))
+            p = skip_to(p, end, "-->");
+        else if (starts_with(p, end, "<!"))
+            p = skip_doctype(p, end);
+        else
+            break;
+    }
+    if (p == end || *p != '<')
+        return false;
+    const char *tag = ++p;
+    while (p < end && !is_space(*p) && *p != '>' && *p != '/')
+        p++;
+    const char *colon = find_any(tag, p, ':', ':');
+    tag = colon < p ? colon + 1 : tag;
+    return (size_t)(p - tag) == strlen(name) && memcmp(tag, name, (size_t)(p - tag)) == 0;
 }
 
 bool mimetype_sniff_html(const char *body, size_t body_len) {

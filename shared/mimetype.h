@@ -41,6 +41,12 @@ struct mimetype {
 void mimetype_init(struct mimetype *m);
 void mimetype_release(struct mimetype *m);
 enum mimetype_result mimetype_parse(struct mimetype *m, const char *value, size_t value_len);
+/* The type that a response's Content-Type fields say, joined with ',' (Fetch, "extract a MIME type"): of a list the last
+ * member that is a type and not "*" "/" "*", with the charset of those before it that are of the same essence. MIMETYPE_INVALID:
+ * there is none. */
+enum mimetype_result mimetype_extract(struct mimetype *m, const char *values, size_t len);
+/* Nothing is said of the body: no type, or one of the words for "I do not know". Its looks decide (§7). */
+bool mimetype_is_unknown(const struct mimetype *m);
 /* "type/subtype", lower case, NUL-terminated; "" after a failed parse. */
 const char *mimetype_essence(const struct mimetype *m);
 /* The parameter of that name (lower case); false: there is none. */
@@ -50,8 +56,11 @@ bool mimetype_param(const struct mimetype *m, const char *name, const char **val
 bool mimetype_serialise(const struct mimetype *m, struct buf *to);
 
 bool mimetype_is_html(const struct mimetype *m); /* text/html or application/xhtml+xml */
+bool mimetype_is_xml(const struct mimetype *m);  /* text/xml, application/xml or ...+xml (§4.6) */
 bool mimetype_is_css(const struct mimetype *m);
 /* Whether a body of unknown type starts as HTML does (§7.1, the rows for text/html). */
 bool mimetype_sniff_html(const char *body, size_t body_len);
+/* Whether an XML document's root is of that name, behind whatever prefix: "html", "svg". */
+bool mimetype_root_is(const char *body, size_t body_len, const char *name);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "shared/css.h"
 #include "shared/limits.h"
+#include "shared/link_field.h"
 #include "shared/metarefresh.h"
 #include "shared/srcset.h"
 
@@ -14,6 +15,8 @@ enum {
     /* Room for a link whose query is encoded: a character grows by no more than from two bytes to
        the 13 of "%26%23255%3B". */
     SCRATCH_BYTES = 8 * LIMIT_URL_BYTES,
+    /* All documents of <iframe srcdoc>, those inside of one another included. */
+    SRCDOC_BYTES = 1 << 20,
 };
 
 /* ------------------------------------------------------------------ attributes */
@@ -53,15 +56,18 @@ static bool next_word(const char **at, const char *end, const char **word, size_
     return *word_len > 0;
 }
 
-static bool has_word(const struct html_attr *a, const char *wanted) {
-    const char *at = a != NULL ? a->value : NULL, *end = a != NULL ? at + a->value_len : NULL;
-    const char *word;
+static bool text_has_word(const char *text, size_t len, const char *wanted) {
+    const char *at = text, *end = len == 0 ? text : text + len, *word;
     size_t n;
 
     while (next_word(&at, end, &word, &n))
         if (text_is(word, n, wanted))
             return true;
     return false;
+}
+
+static bool has_word(const struct html_attr *a, const char *wanted) {
+    return a != NULL && text_has_word(a->value, a->value_len, wanted);
 }
 
 /* ------------------------------------------------------------------ links as written */
@@ -207,8 +213,8 @@ static enum page_link_kind kind_of_rel_word(const char *word, size_t n) {
 
 /* The kind of a <link>. A style sheet is one whatever else it is; else the first word that means
  * something counts. False: it leads nowhere. */
-static bool link_kind(const struct html_attr *rel, enum page_link_kind *kind) {
-    const char *at = rel->value, *end = at + rel->value_len, *word;
+static bool link_kind(const char *rel, size_t rel_len, enum page_link_kind *kind) {
+    const char *at = rel, *end = rel_len == 0 ? at : at + rel_len, *word;
     bool hint = false;
     size_t n;
 
@@ -228,9 +234,9 @@ static void on_link(struct page *p, const struct html_tag *tag) {
     enum page_link_kind kind;
 
     add_srcset(p, find_attr(tag, "imagesrcset"));
-    if (href == NULL || rel == NULL || !link_kind(rel, &kind))
+    if (href == NULL || rel == NULL || !link_kind(rel->value, rel->value_len, &kind))
         return;
-    if (!p->has_canonical && has_word(rel, "canonical")) {
+    if (!p->has_canonical && !p->in_srcdoc && has_word(rel, "canonical")) {
         p->has_canonical = true;
         keep_href(p, &p->canonical_href, href);
     }
@@ -240,7 +246,7 @@ static void on_link(struct page *p, const struct html_tag *tag) {
 static void on_base(struct page *p, const struct html_tag *tag) {
     const struct html_attr *href = find_attr(tag, "href");
 
-    if (href == NULL || p->has_base)
+    if (href == NULL || p->has_base || p->in_srcdoc)
         return;
     p->has_base = true;
     keep_href(p, &p->base_href, href);
@@ -257,7 +263,8 @@ static void on_form(struct page *p, const struct html_tag *tag) {
 /* "Changing the encoding while parsing" (§13.2.3.5): begin again if it makes a difference. What
  * could be read as UTF-16 is UTF-16. */
 static void on_meta_charset(struct page *p, const struct charset *c) {
-    if (c == NULL || p->charset_certain || strncmp(p->charset->name, "utf-16", 6) == 0)
+    if (c == NULL || p->charset_certain || p->in_srcdoc ||
+        strncmp(p->charset->name, "utf-16", 6) == 0)
         return;
     p->charset_certain = true;
     if (c != p->charset && !charset_is_ascii(p->in->body, p->in->body_len))
@@ -276,13 +283,26 @@ static void on_meta(struct page *p, const struct html_tag *tag) {
         on_meta_charset(p, charset_declared(charset->value, charset->value_len));
     if (content == NULL)
         return;
-    if (value_is(name, "robots") || (p->in->agent != NULL && value_is(name, p->in->agent)))
+    bool is_robots =
+        value_is(name, "robots") || (p->in->agent != NULL && value_is(name, p->in->agent));
+    if (is_robots && !p->in_srcdoc)
         robots_tag_meta(&p->robots, content->value, content->value_len);
     if (value_is(pragma, "content-type"))
         on_meta_charset(p, charset_from_meta_content(content->value, content->value_len));
     else if (value_is(pragma, "refresh") &&
              metarefresh_parse(&refresh, content->value, content->value_len) && refresh.url != NULL)
         add_link(p, PAGE_META_REFRESH, refresh.url, refresh.url_len, false);
+}
+
+/* Its value is decoded already; it is read when the page is. What is beyond the bound is not looked at. */
+static void on_iframe(struct page *p, const struct html_tag *tag) {
+    const struct html_attr *srcdoc = find_attr(tag, "srcdoc");
+
+    if (srcdoc == NULL || srcdoc->value_len >= p->srcdoc.cap_max - p->srcdoc.len)
+        return;
+    if (!buf_append(&p->srcdoc, srcdoc->value, srcdoc->value_len) ||
+        !buf_append_char(&p->srcdoc, '\0'))
+        p->failed = true;
 }
 
 static void on_svg(struct page *p, const struct html_tag *tag) {
@@ -328,6 +348,8 @@ static void on_html(struct page *p, const struct html_tag *tag) {
         on_form(p, tag);
     else if (id == HTML_ELEMENT_META)
         on_meta(p, tag);
+    else if (id == HTML_ELEMENT_IFRAME)
+        on_iframe(p, tag);
     else if (id == HTML_ELEMENT_IMG || id == HTML_ELEMENT_IMAGE || id == HTML_ELEMENT_SOURCE)
         add_srcset(p, find_attr(tag, "srcset"));
     if (id == HTML_ELEMENT_OTHER)
@@ -464,6 +486,7 @@ static void forget_links(struct page *p) {
     link_list_reset(&p->raw);
     anchors_reset(&p->anchors);
     p->in_style = p->in_opaque = false;
+    buf_reset(&p->srcdoc);
     buf_reset(&p->base_href);
     buf_reset(&p->canonical_href);
     p->has_base = p->has_canonical = false;
@@ -626,35 +649,115 @@ static size_t find_charset(struct page *p) {
     return bom_len;
 }
 
+/* Documents of <iframe srcdoc>, which may have more of them. They are text already, and their base is the page's. */
+static void read_srcdocs(struct page *p) {
+    const struct charset *charset = p->charset;
+    struct buf doc;
+
+    buf_init(&doc, SRCDOC_BYTES);
+    p->in_srcdoc = true;
+    for (size_t at = 0; at < p->srcdoc.len && !p->failed; at += doc.len + 1) {
+        buf_reset(&doc);
+        p->failed = !buf_append_str(&doc, p->srcdoc.data + at);
+        p->charset = charset_utf8();
+        if (doc.len > 0)
+            read_encoded(p, doc.data, doc.len);
+    }
+    p->in_srcdoc = false;
+    p->charset = charset;
+    buf_release(&doc);
+}
+
 static void read_html(struct page *p) {
     size_t skip = find_charset(p);
     const char *body = p->in->body + skip;
     size_t n = p->in->body_len - skip;
 
     read_encoded(p, body, n);
-    if (p->charset_restart == NULL || p->failed)
-        return;
-    p->charset = p->charset_restart;
-    p->charset_restart = NULL;
-    forget_links(p);
-    read_encoded(p, body, n);
+    if (p->charset_restart != NULL && !p->failed) {
+        p->charset = p->charset_restart;
+        p->charset_restart = NULL;
+        forget_links(p);
+        read_encoded(p, body, n);
+    }
+    if (p->srcdoc.len > 0)
+        read_srcdocs(p);
+}
+
+/* ------------------------------------------------------------------ what the header says */
+
+/* A reference in a header field is octets, and relative to the document. */
+static void add_field_link(struct page *p, enum page_link_kind kind, struct url_slice target,
+                           bool nofollow) {
+    switch (url_parse_octets(&p->url, target.ptr, target.len, p->in->document)) {
+    case URL_OK:
+        add_link(p, kind, p->url.href, p->url.href_len, nofollow);
+        break;
+    case URL_NO_MEMORY:
+        p->failed = true;
+        break;
+    default:
+        p->links_refused++;
+    }
+}
+
+/* Whether the link is of the response, and not of something else that it speaks of. */
+static bool is_own(struct page *p, const struct link_field_link *link) {
+    const struct url *document = p->in->document;
+
+    if (!link->has_anchor)
+        return true;
+    if (url_parse_octets(&p->url, link->anchor.ptr, link->anchor.len, document) != URL_OK)
+        return false;
+    url_canonicalise(&p->url);
+    return p->url.href_len <= document->href_len &&
+           memcmp(p->url.href, document->href, p->url.href_len) == 0 &&
+           (p->url.href_len == document->href_len || document->hash_start == p->url.href_len);
+}
+
+static void take_link_field(struct page *p) {
+    struct link_field f;
+    struct link_field_link link;
+    enum page_link_kind kind;
+
+    link_field_init(&f, p->in->link.ptr, p->in->link.len);
+    while (!p->failed && link_field_next(&f, &link)) {
+        if (link.rel.len == 0 || !is_own(p, &link) || !link_kind(link.rel.ptr, link.rel.len, &kind))
+            continue;
+        add_field_link(p, kind, link.target, text_has_word(link.rel.ptr, link.rel.len, "nofollow"));
+        if (p->has_canonical || !text_has_word(link.rel.ptr, link.rel.len, "canonical"))
+            continue;
+        p->has_canonical = p->url.href_len > 0;
+        if (!buf_append(&p->canonical_href, p->url.href_len > 0 ? p->url.href : "",
+                        p->url.href_len))
+            p->failed = true;
+    }
+}
+
+static void take_refresh_field(struct page *p) {
+    struct metarefresh refresh;
+
+    if (metarefresh_parse(&refresh, p->in->refresh.ptr, p->in->refresh.len) && refresh.url != NULL)
+        add_field_link(p, PAGE_META_REFRESH, (struct url_slice){refresh.url, refresh.url_len},
+                       false);
 }
 
 /* What the body is, by its Content-Type or, failing that, by its looks. */
 static void find_type(struct page *p) {
     const struct page_input *in = p->in;
     enum mimetype_result result =
-        mimetype_parse(&p->type, in->content_type != NULL ? in->content_type : "",
-                       in->content_type != NULL ? in->content_type_len : 0);
-    const char *essence = mimetype_essence(&p->type);
+        mimetype_extract(&p->type, in->content_type != NULL ? in->content_type : "",
+                         in->content_type != NULL ? in->content_type_len : 0);
 
     if (result == MIMETYPE_NO_MEMORY)
         p->failed = true;
-    bool unknown = result != MIMETYPE_OK || strcmp(essence, "*/*") == 0 ||
-                   strcmp(essence, "unknown/unknown") == 0 ||
-                   strcmp(essence, "application/unknown") == 0;
-    p->is_xml = strcmp(essence, "application/xhtml+xml") == 0;
-    p->is_html = unknown ? mimetype_sniff_html(in->body, in->body_len) : mimetype_is_html(&p->type);
+    p->is_xml = mimetype_is_xml(&p->type);
+    if (mimetype_is_unknown(&p->type))
+        p->is_html = mimetype_sniff_html(in->body, in->body_len);
+    else
+        p->is_html = mimetype_is_html(&p->type) ||
+                     (p->is_xml && (mimetype_root_is(in->body, in->body_len, "html") ||
+                                    mimetype_root_is(in->body, in->body_len, "svg")));
 }
 
 static void reset(struct page *p, const struct page_input *in) {
@@ -676,6 +779,10 @@ enum page_result page_extract(struct page *p, const struct page_input *in) {
         read_html(p);
     else if (mimetype_is_css(&p->type) && wants(p, PAGE_CSS))
         add_css(p, in->body, in->body_len);
+    if (in->link.len > 0)
+        take_link_field(p);
+    if (in->refresh.len > 0)
+        take_refresh_field(p);
     if (!p->failed)
         resolve_links(p);
     p->in = NULL;
@@ -693,6 +800,7 @@ void page_init(struct page *p) {
     buf_init(&p->base_href, LIMIT_URL_BYTES);
     buf_init(&p->canonical_href, LIMIT_URL_BYTES);
     buf_init(&p->style, STYLE_BYTES);
+    buf_init(&p->srcdoc, SRCDOC_BYTES);
     buf_init(&p->scratch, SCRATCH_BYTES);
     mimetype_init(&p->type);
     url_init(&p->base);
@@ -711,6 +819,7 @@ void page_release(struct page *p) {
     buf_release(&p->base_href);
     buf_release(&p->canonical_href);
     buf_release(&p->style);
+    buf_release(&p->srcdoc);
     buf_release(&p->scratch);
     mimetype_release(&p->type);
     url_release(&p->base);

@@ -11,8 +11,12 @@
  *
  * The body is read as a browser with scripting disabled reads it, without building a tree: the
  * content of <noscript> counts, what stands in <script>, <style>, <textarea>, <title>, <xmp>,
- * <iframe>, <noembed>, <noframes> and comments does not. Links inside <template> count. Headers (Link,
- * X-Robots-Tag, Refresh) are the caller's. The encoding is found as the HTML standard says
+ * <iframe>, <noembed>, <noframes> and comments does not. Links inside <template> count, and those of <iframe srcdoc>,
+ * whose base is this page. An XML document is read so if its root is <html> or <svg>.
+ *
+ * Link and Refresh header fields say what <link> and <meta http-equiv=refresh> say, of a body of any type; a
+ * link that is of something else (its anchor) does not count, and their base is the document (RFC 8288 §3.2). A canonical
+ * link in the page comes before one in the header. X-Robots-Tag is the caller's. The encoding is found as the HTML standard says
  * (§13.2.3.2); a page that declares none is taken as UTF-8 if it is valid UTF-8, else as windows-1252.
  * A <meta charset> behind the first 1024 bytes is obeyed too.
  *
@@ -94,7 +98,9 @@ struct page_input {
     const struct url *document; /* where the response came from */
     uint32_t follow;            /* kinds that are wanted */
     const char *agent; /* product token for <meta name=token>, in any case; NULL: robots only */
-    bool anchors;      /* the texts of links, too */
+    /* The response's Link and Refresh fields, several joined with ','; {0}: none. */
+    struct url_slice link, refresh;
+    bool anchors; /* the texts of links, too */
 };
 
 enum page_result { PAGE_OK = 0, PAGE_NO_MEMORY };
@@ -105,7 +111,7 @@ struct page {
     struct anchors anchors; /* of `links`, by index, if they were asked for */
     size_t links_dropped;   /* references beyond LIMIT_PAGE_LINKS or PAGE_LINK_BYTES */
     size_t links_refused;   /* not a URL, too long, or neither http nor https */
-    bool is_html;           /* else nothing was read, unless it was a style sheet */
+    bool is_html;           /* else no body was read, unless it was a style sheet */
     struct robots_tag
         robots;           /* of <meta name=robots>, and of the agent's own; `links` has them all */
     struct buf canonical; /* <link rel=canonical>, resolved; empty if there is none */
@@ -122,8 +128,10 @@ struct page {
     uint32_t *resolved; /* raw's index -> links'; of anchors */
     size_t resolved_size;
     bool has_base, has_canonical, charset_certain, is_xml, failed;
-    bool in_style;  /* its text is wanted */
-    bool in_opaque; /* in an element whose content is no text of the page's */
+    bool in_srcdoc;    /* what is being read is the document of an <iframe>, */
+    struct buf srcdoc; /* and these are those to be read, a NUL behind each */
+    bool in_style;     /* its text is wanted */
+    bool in_opaque;    /* in an element whose content is no text of the page's */
     const struct charset *charset_restart;
     struct buf style, scratch;
     struct mimetype type;

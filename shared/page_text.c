@@ -249,7 +249,7 @@ static bool take_plain(void *arg, const char *utf8, size_t n) {
 }
 
 bool page_text_read(struct page_text *t, const char *body, size_t len, const char *content_type) {
-    if (mimetype_parse(&t->type, content_type, strlen(content_type)) == MIMETYPE_NO_MEMORY)
+    if (mimetype_extract(&t->type, content_type, strlen(content_type)) == MIMETYPE_NO_MEMORY)
         return false;
     bool is_html = mimetype_is_html(&t->type), ok;
     size_t bom_len = find_charset(t, body, len, is_html);

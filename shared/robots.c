@@ -1,5 +1,6 @@
 #include "shared/robots.h"
 
+#include "shared/http_status.h"
 #include "shared/limits.h"
 
 #include <stdlib.h>
@@ -37,6 +38,8 @@ void robots_disallow_all(struct robots *r) {
 }
 
 enum robots_verdict robots_verdict_for_status(int status) {
+    if (status > 0 && http_status_is_not_now((uint32_t)status))
+        return ROBOTS_DISALLOW_ALL;
     switch (status / 100) {
     case 2:
         return ROBOTS_PARSE;

@@ -57,8 +57,9 @@ enum {
 enum robots_verdict {
     ROBOTS_PARSE,        /* 2xx: its body has the rules */
     ROBOTS_ALLOW_ALL,    /* 4xx, "unavailable" */
-    ROBOTS_DISALLOW_ALL, /* 5xx, no answer (status 0) and all else: "unreachable" */
-    ROBOTS_REDIRECT,     /* 3xx: follow it; ROBOTS_ALLOW_ALL after LIMIT_ROBOTS_HOPS in a row */
+    ROBOTS_DISALLOW_ALL, /* 5xx, no answer (status 0), a 4xx that says "not now" (http_status.h), and all else: "unreachable" */
+    ROBOTS_REDIRECT, /* 3xx: follow it; ROBOTS_ALLOW_ALL after LIMIT_ROBOTS_HOPS in a row. One that leads nowhere
+                            (304, no Location) tells nothing: "unreachable" */
 };
 
 enum robots_state {

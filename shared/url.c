@@ -688,6 +688,21 @@ enum url_result url_parse(struct url *u, const char *input, size_t input_len,
     return URL_OK;
 }
 
+enum url_result url_parse_octets(struct url *u, const char *input, size_t input_len,
+                                 const struct url *base) {
+    if (input_len > LIMIT_URL_BYTES || url_percent_is_utf8(input, input_len))
+        return url_parse(u, input, input_len, base);
+    char *escaped = malloc(3 * input_len);
+    if (escaped == NULL) {
+        forget(u);
+        return URL_NO_MEMORY;
+    }
+    size_t len = (size_t)(url_percent_encode_octets(escaped, input, input + input_len) - escaped);
+    enum url_result result = url_parse(u, escaped, len, base);
+    free(escaped);
+    return result;
+}
+
 /* ------------------------------------------------------------------ components */
 
 static struct url_slice slice(const struct url *u, size_t from, size_t to) {

@@ -66,6 +66,10 @@ void url_release(struct url *u);
  * must not be `u`, and `input` must not lie in `u`'s storage. */
 enum url_result url_parse(struct url *u, const char *input, size_t input_len,
                           const struct url *base);
+/* The same of octets of which nobody says that they are UTF-8 (a header field, RFC 9110 §5.5; a list of seeds): those that are
+ * not are percent-encoded as they are, so that a server sees its own octets again, as browsers do with Location. */
+enum url_result url_parse_octets(struct url *u, const char *input, size_t input_len,
+                                 const struct url *base);
 enum url_result url_copy(struct url *to, const struct url *from);
 
 /* Components, as slices of href (valid until the next change of `u`). The scheme has no ':'; the

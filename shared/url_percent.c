@@ -74,6 +74,32 @@ char *url_percent_encode(char *to, const char *p, const char *end, unsigned set)
     return to;
 }
 
+char *url_percent_encode_octets(char *to, const char *p, const char *end) {
+    for (; p < end; p++) {
+        if ((unsigned char)*p >= 0x80)
+            to = encode_byte(to, (unsigned char)*p);
+        else
+            *to++ = *p;
+    }
+    return to;
+}
+
+bool url_percent_is_utf8(const char *text, size_t n) {
+    const uint8_t *s = (const uint8_t *)text;
+    UChar32 c = 0;
+
+    for (size_t i = 0; i < n && c >= 0;) {
+        if (s[i] < 0x80) {
+            i++;
+            continue;
+        }
+        int32_t at = 0, left = (int32_t)(n - i < U8_MAX_LENGTH ? n - i : U8_MAX_LENGTH);
+        U8_NEXT(s + i, at, left, c);
+        i += (size_t)at;
+    }
+    return c >= 0;
+}
+
 static int hex_value(char c) {
     if (c >= '0' && c <= '9')
         return c - '0';

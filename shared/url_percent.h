@@ -8,6 +8,7 @@
 #define TRAWL_SHARED_URL_PERCENT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum {
@@ -46,6 +47,9 @@ enum { URL_PERCENT_GROWTH = 9, URL_PERCENT_GROWTH_ASCII = 3 };
 char *url_percent_encode(char *to, const char *p, const char *end, unsigned set);
 /* The same for the one character at *p, whatever it is; moves *p behind it. */
 char *url_percent_encode_char(char *to, const char **p, const char *end);
+/* Octets as they are, those that are not ASCII percent-encoded; 3 bytes a byte. */
+char *url_percent_encode_octets(char *to, const char *p, const char *end);
+bool url_percent_is_utf8(const char *text, size_t n);
 /* The byte that "%XX" at p[0..2] stands for, or -1 if that is not what stands there. */
 int url_percent_decode_byte(const char *p, const char *end);
 

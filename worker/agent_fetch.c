@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/http_status.h"
 #include "shared/limits.h"
 #include "worker/agent_state.h"
 
@@ -232,7 +233,7 @@ static bool overloaded(uint32_t status) {
 /* Might the next attempt go better? */
 static bool transient(uint32_t status, enum agent_failure failure) {
     return failure == AGENT_NETWORK ||
-           (failure == AGENT_NO_FAILURE && (status == 429 || status >= 500));
+           (failure == AGENT_NO_FAILURE && http_status_is_temporary(status));
 }
 
 static bool last_attempt(const struct agent *a, const struct visit_url *u) {

@@ -13,6 +13,7 @@
 #include "shared/robots_tag.h"
 #include "shared/url.h"
 #include "worker/conditional.h"
+#include "worker/retry_after.h"
 #include "worker/sitemap_links.h"
 
 /* What stays allocated from page to page. */
@@ -28,7 +29,9 @@ struct harvest {
     struct url document, target;
     struct url_slice *links;
     size_t links_size;
-    struct buf codings; /* Content-Encoding */
+    struct buf codings; /* Content-Encoding, */
+    struct buf types, link_fields,
+        refresh; /* Content-Type, Link and Refresh: all fields of that name */
     struct buf decoded;
 };
 
@@ -39,6 +42,9 @@ struct harvest *harvest_new(void) {
         return NULL;
     h->follow = PAGE_FOLLOW_LINKS;
     buf_init(&h->codings, LIMIT_HEADER_BYTES);
+    buf_init(&h->types, LIMIT_HEADER_BYTES);
+    buf_init(&h->link_fields, LIMIT_HEADER_BYTES);
+    buf_init(&h->refresh, LIMIT_HEADER_BYTES);
     buf_init(&h->decoded, LIMIT_DECODED_BYTES);
     mimetype_init(&h->type);
     page_init(&h->page);
@@ -57,6 +63,9 @@ void harvest_free(struct harvest *h) {
     url_release(&h->document);
     url_release(&h->target);
     buf_release(&h->codings);
+    buf_release(&h->types);
+    buf_release(&h->link_fields);
+    buf_release(&h->refresh);
     buf_release(&h->decoded);
     free(h->links);
     free(h->token);
@@ -78,6 +87,19 @@ bool harvest_set_options(struct harvest *h, const struct harvest_options *option
 
 /* ---- headers ------------------------------------------------------------------------------------- */
 
+/* The values of all fields of that name, joined with ", " (RFC 9110 §5.3). */
+static struct url_slice join_fields(const struct transfer *t, const char *name, struct buf *to) {
+    const char *value;
+    size_t len;
+
+    buf_reset(to);
+    for (unsigned i = 0; transfer_header(t, name, i, &value, &len); i++) {
+        buf_append_str(to, i == 0 ? "" : ", ");
+        buf_append(to, value, len);
+    }
+    return (struct url_slice){to->len == 0 ? "" : to->data, to->len};
+}
+
 static bool is_redirect(uint32_t status) {
     return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
@@ -86,9 +108,13 @@ static void find_target(struct harvest *h, const struct transfer *t, struct agen
     const char *value;
     size_t len;
 
-    if (!is_redirect(t->status) || !transfer_header(t, "location", 0, &value, &len) || len == 0 ||
+    /* What 300 prefers may be followed (RFC 9110 §15.4.1): of robots.txt it is, nobody chooses there. */
+    bool leads = is_redirect(t->status) || (t->robots && t->status == 300);
+
+    if (!leads || !transfer_header(t, "location", 0, &value, &len) || len == 0 ||
         url_parse(&h->document, t->url, t->url_len, NULL) != URL_OK ||
-        url_parse(&h->target, value, len, &h->document) != URL_OK || !url_is_http(&h->target))
+        url_parse_octets(&h->target, value, len, &h->document) != URL_OK ||
+        !url_is_http(&h->target))
         return;
     url_canonicalise(&h->target);
     o->redirect = true;
@@ -114,10 +140,22 @@ static void find_validators(const struct transfer *t, struct agent_outcome *o) {
     o->last_modified = validator(t, "last-modified");
 }
 
-void harvest_outcome(struct harvest *h, const struct transfer *t, struct agent_outcome *o) {
-    const char *value;
-    size_t len;
+static uint32_t find_retry_after(const struct transfer *t) {
+    int64_t now_ms = (int64_t)(t->started_unix_ms + t->duration_ms);
+    const char *value, *date = "";
+    size_t len, date_len = 0;
+    uint32_t longest = 0;
 
+    for (unsigned i = 0; transfer_header(t, "retry-after", i, &value, &len); i++) {
+        if (i == 0)
+            (void)transfer_header(t, "date", 0, &date, &date_len);
+        uint32_t ms = retry_after_ms(value, len, date, date_len, now_ms);
+        longest = ms > longest ? ms : longest;
+    }
+    return longest;
+}
+
+void harvest_outcome(struct harvest *h, const struct transfer *t, struct agent_outcome *o) {
     *o = (struct agent_outcome){
         .failure = t->failure,
         .reason = t->failure == AGENT_NO_FAILURE ? NULL : t->reason,
@@ -129,9 +167,9 @@ void harvest_outcome(struct harvest *h, const struct transfer *t, struct agent_o
         return;
     o->status = t->status;
     o->length = t->body.len;
-    o->retry_after_ms = t->retry_after_ms;
-    if (transfer_header(t, "content-type", 0, &value, &len) &&
-        mimetype_parse(&h->type, value, len) == MIMETYPE_OK)
+    o->retry_after_ms = find_retry_after(t);
+    struct url_slice type = join_fields(t, "content-type", &h->types);
+    if (mimetype_extract(&h->type, type.ptr, type.len) == MIMETYPE_OK)
         o->mime = mimetype_essence(&h->type);
     find_target(h, t, o);
     find_validators(t, o);
@@ -152,39 +190,30 @@ static const char *content_remark(enum content_result result) {
     }
 }
 
-/* The body with its content coding undone, cut at `max`. A damaged one gives what there is of it, and `remark`. False:
- * nothing. */
-static bool decode(struct harvest *h, struct transfer *t, size_t max, const char **body,
-                   size_t *len, const char **remark) {
-    enum content_result result;
-    const char *raw, *value;
-    size_t raw_len, value_len;
+/* The body with its content coding undone: all of it, if CONTENT_OK. What is damaged gives what there is of it; what cannot be
+ * undone, the body as it is. `is_text`: what is packed more often than it says is text all the same. */
+static enum content_result decode(struct harvest *h, struct transfer *t, bool is_text,
+                                  const char **body, size_t *len) {
+    struct url_slice codings = join_fields(t, "content-encoding", &h->codings);
 
-    if (!body_view(&t->body, &raw, &raw_len))
-        return false;
-    buf_reset(&h->codings);
-    for (unsigned i = 0; transfer_header(t, "content-encoding", i, &value, &value_len); i++) {
-        buf_append_str(&h->codings, i == 0 ? "" : ",");
-        buf_append(&h->codings, value, value_len);
+    if (!body_view(&t->body, body, len)) {
+        *body = "";
+        *len = 0;
+        return CONTENT_NO_MEMORY;
     }
-    *body = raw;
-    *len = raw_len;
-    if (h->codings.len > 0) {
-        enum cost_stage was = cost_enter(COST_DECODE);
-        result = h->codings.failed ? CONTENT_UNSUPPORTED
-                                   : content_decode(h->codings.data, h->codings.len, raw, raw_len,
-                                                    &h->decoded, NULL);
-        cost_enter(was);
-        if (result != CONTENT_OK)
-            *remark = content_remark(result);
-        if (result == CONTENT_UNSUPPORTED)
-            return false;
+    if (h->codings.failed)
+        return CONTENT_UNSUPPORTED;
+    if (codings.len == 0 && !(is_text && content_is_gzip(*body, *len)))
+        return CONTENT_OK;
+    enum cost_stage was = cost_enter(COST_DECODE);
+    enum content_result result = (is_text ? content_decode_text : content_decode)(
+        codings.ptr, codings.len, *body, *len, &h->decoded, NULL);
+    cost_enter(was);
+    if (result != CONTENT_UNSUPPORTED) {
         *body = h->decoded.len == 0 ? "" : h->decoded.data;
         *len = h->decoded.len;
     }
-    if (*len > max)
-        *len = max;
-    return true;
+    return result;
 }
 
 /* One page that was large does not keep its memory for good. */
@@ -234,18 +263,30 @@ static void list_links(struct harvest *h, const struct link_list *l, struct agen
     o->link_count = count;
 }
 
-static bool may_have_links(const struct harvest *h, const struct agent_outcome *o) {
-    return o->mime == NULL || mimetype_is_html(&h->type) || mimetype_is_css(&h->type);
+/* Does the body have links, by its type? */
+static bool is_document(const struct harvest *h) {
+    return mimetype_is_unknown(&h->type) || mimetype_is_html(&h->type) ||
+           mimetype_is_css(&h->type) || mimetype_is_xml(&h->type);
 }
 
 static bool extract(struct harvest *h, struct transfer *t, struct agent_outcome *o) {
-    struct page_input in = {.document = &h->document, .follow = h->follow, .agent = h->token};
+    struct page_input in = {.document = &h->document,
+                            .follow = h->follow,
+                            .agent = h->token,
+                            .body = "",
+                            .content_type = h->types.data,
+                            .content_type_len = h->types.len,
+                            .link = join_fields(t, "link", &h->link_fields),
+                            .refresh = join_fields(t, "refresh", &h->refresh)};
+    enum content_result result = CONTENT_OK;
 
-    if (url_parse(&h->document, t->url, t->url_len, NULL) != URL_OK ||
-        !decode(h, t, SIZE_MAX, &in.body, &in.body_len, &o->remark))
+    if ((!is_document(h) && in.link.len == 0 && in.refresh.len == 0) ||
+        url_parse(&h->document, t->url, t->url_len, NULL) != URL_OK)
         return false;
-    if (!transfer_header(t, "content-type", 0, &in.content_type, &in.content_type_len))
-        in.content_type = NULL;
+    if (is_document(h))
+        result = decode(h, t, true, &in.body, &in.body_len);
+    if (result != CONTENT_OK)
+        o->remark = content_remark(result);
     /* Without memory it has some of the links, and those count. */
     if (page_extract(&h->page, &in) != PAGE_OK)
         o->remark = "links-memory";
@@ -291,12 +332,12 @@ static const char *sitemap_remark(const struct transfer *t, enum sitemap_result 
 /* False: it is none. Without being told a feed is not taken for one, nor lines of text. */
 static bool read_sitemap(struct harvest *h, struct transfer *t, struct agent_outcome *o) {
     const struct sitemap_links *l = &h->sitemap;
-    const char *body, *remark;
+    const char *body;
     size_t len;
 
     /* One more than it may have, so that it shows. */
     h->decoded.cap_max = SITEMAP_BYTES_MAX + 1;
-    bool ok = decode(h, t, SIZE_MAX, &body, &len, &remark);
+    bool ok = decode(h, t, false, &body, &len) != CONTENT_UNSUPPORTED;
     if (ok)
         sitemap_links_read(&h->sitemap, body, len);
     h->decoded.cap_max = LIMIT_DECODED_BYTES;
@@ -324,7 +365,7 @@ void harvest_links(struct harvest *h, struct transfer *t, struct agent_outcome *
     if (may_be_sitemap(h, t, o) && read_sitemap(h, t, o))
         return;
     header_rules(h, t, &rules);
-    if (may_have_links(h, o) && extract(h, t, o)) {
+    if (extract(h, t, o)) {
         robots_tag_add(&rules, &h->page.robots);
         if (!rules.nofollow || h->robots_ignore)
             list_links(h, &h->page.links, o);
@@ -334,13 +375,25 @@ void harvest_links(struct harvest *h, struct transfer *t, struct agent_outcome *
         o->excluded = excluded_by(&rules, t->started_unix_ms);
 }
 
-bool harvest_robots(struct harvest *h, struct transfer *t, const char **body, size_t *len) {
-    const char *remark;
+/* A file that is longer than what is read of it is whole as far as it counts (RFC 9309 §2.5). */
+static bool is_whole(const struct transfer *t, enum content_result result, size_t len) {
+    bool is_enough = len >= LIMIT_ROBOTS_BYTES;
 
+    return is_enough ? result == CONTENT_OK || result == CONTENT_TOO_BIG ||
+                           (result == CONTENT_TRUNCATED && t->body.cut)
+                     : result == CONTENT_OK;
+}
+
+bool harvest_robots(struct harvest *h, struct transfer *t, const char **body, size_t *len) {
     *body = "";
     *len = 0;
     if (t->status < 200 || t->status > 299)
         return true;
     drop_decoded(h);
-    return decode(h, t, LIMIT_ROBOTS_BYTES, body, len, &remark);
+    enum content_result result = decode(h, t, true, body, len);
+    if (!is_whole(t, result, *len))
+        return false;
+    if (*len > LIMIT_ROBOTS_BYTES)
+        *len = LIMIT_ROBOTS_BYTES;
+    return true;
 }

@@ -30,7 +30,7 @@ bool harvest_set_options(struct harvest *h, const struct harvest_options *option
 
 /* Everything of a failure, or of a response but for its links and its record. */
 void harvest_outcome(struct harvest *h, const struct transfer *t, struct agent_outcome *o);
-/* Adds links, canonical, exclusion and remark, of a 2xx that is a page or a sitemap. What a sitemap says of
+/* Adds links, canonical, exclusion and remark, of a 2xx that is a page or a sitemap; of anything else, those of its header. What a sitemap says of
  * robots (X-Robots-Tag: noindex is common) is about search results, and is no exclusion. Remarks:
  *   links-limited      more than LIMIT_PAGE_LINKS links, or LINK_LIST_BYTES of them: the rest is left out
  *   sitemap-limited    more than SITEMAP_URLS_MAX URLs, or SITEMAP_BYTES_MAX: the rest is left out
@@ -38,7 +38,9 @@ void harvest_outcome(struct harvest *h, const struct transfer *t, struct agent_o
  *   sitemap-none       named as a sitemap, and none: read as a page
  *   links-memory       there was no memory for all of them */
 void harvest_links(struct harvest *h, struct transfer *t, struct agent_outcome *o);
-/* The decoded body of a 2xx robots.txt, cut at LIMIT_ROBOTS_BYTES. False: it cannot be decoded. */
+/* The decoded body of a 2xx robots.txt, cut at LIMIT_ROBOTS_BYTES. False: not all of it can be read, as far as is known: torn
+ * inside its coding, damaged, or in another coding than it says. What is missing may forbid: it was not successfully
+ * downloaded (RFC 9309 §2.3.1.1). A coding that is none leaves it as it is. */
 bool harvest_robots(struct harvest *h, struct transfer *t, const char **body, size_t *len);
 
 #endif

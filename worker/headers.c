@@ -4,6 +4,15 @@
 #include <string.h>
 #include <strings.h>
 
+static bool is_space(char c) {
+    return c == ' ' || c == '\t';
+}
+
+/* The status line goes on in no other line. */
+static bool is_status_line(const char *head, const char *eol) {
+    return memchr(head, '\n', (size_t)(eol - head)) == NULL;
+}
+
 /* The line at `*p`, without its end; moves `*p` behind it. */
 static bool next_line(const char **p, const char *end, const char **line, size_t *len) {
     if (*p == NULL || *p >= end)
@@ -36,8 +45,31 @@ bool headers_find(const char *head, size_t head_len, const char *name, unsigned 
     return false;
 }
 
-static bool is_space(char c) {
-    return c == ' ' || c == '\t';
+bool headers_unfold(char *head, size_t head_len) {
+    char *end = head_len == 0 ? head : head + head_len, *eol = head;
+    bool any = false;
+
+    while (eol < end && (eol = memchr(eol, '\n', (size_t)(end - eol))) != NULL) {
+        char *next = eol + 1;
+        if (next < end && is_space(*next) && !is_status_line(head, eol)) {
+            any = true;
+            for (*eol-- = ' '; eol > head && *eol == '\r'; eol--)
+                *eol = ' ';
+        }
+        eol = next;
+    }
+    return any;
+}
+
+bool headers_combine(const char *head, size_t head_len, const char *name, struct buf *to) {
+    const char *value;
+    size_t len;
+
+    for (unsigned i = 0; headers_find(head, head_len, name, i, &value, &len); i++) {
+        buf_append_str(to, i == 0 ? "" : ", ");
+        buf_append(to, value, len);
+    }
+    return !to->failed;
 }
 
 /* One number of the list at `*p`, which is moved behind it. */

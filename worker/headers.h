@@ -7,10 +7,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "shared/buf.h"
+
 /* The value of a field (`name` in any case), without the white space around it: of the `nth` field of that name,
  * from 0. False: there are not so many. `head`: the status line, the fields and the empty line; any bytes do. */
 bool headers_find(const char *head, size_t head_len, const char *name, unsigned nth,
                   const char **value, size_t *value_len);
+
+/* Puts spaces where a field is folded over lines, in place (obs-fold, RFC 9112 §5.2: a user agent MUST do so before it
+ * interprets the value). False: none is. */
+bool headers_unfold(char *head, size_t head_len);
+/* Appends the values of all fields of that name, joined with ", " (RFC 9110 §5.3). False: `to` failed. */
+bool headers_combine(const char *head, size_t head_len, const char *name, struct buf *to);
 
 enum headers_framing {
     HEADERS_FRAMING_FINE,

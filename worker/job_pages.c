@@ -33,7 +33,7 @@ struct job_pages {
     bool over;
     struct warc_find find;
     struct warc_read *reader;
-    struct buf uri, refers_to, head, type, payload, decoded;
+    struct buf uri, refers_to, head, type, codings, payload, decoded;
     struct mimetype mime;
     const char *record_type;
 };
@@ -46,6 +46,7 @@ static void pages_free(struct job_input *in) {
     buf_release(&p->refers_to);
     buf_release(&p->head);
     buf_release(&p->type);
+    buf_release(&p->codings);
     buf_release(&p->payload);
     buf_release(&p->decoded);
     warc_read_free(p->reader);
@@ -176,33 +177,33 @@ static bool read_payload(struct job_pages *p, bool is_chunked, struct trawl_reco
 
 /* Undoes the content coding. False: no memory. */
 static bool decode(struct job_pages *p, struct trawl_record *r) {
-    const char *coding;
-    size_t len;
-
     r->data = p->payload.data != NULL ? p->payload.data : "";
     r->len = p->payload.len;
-    if (r->len == 0 || !headers_find(r->head, r->head_len, "Content-Encoding", 0, &coding, &len))
+    buf_reset(&p->codings);
+    if (r->len == 0 || !headers_combine(r->head, r->head_len, "Content-Encoding", &p->codings))
         return true;
-    enum content_result why =
-        content_decode(coding, len, p->payload.data, p->payload.len, &p->decoded, NULL);
-    r->cut = r->cut || why != CONTENT_OK;
+    bool is_page = mimetype_is_html(&p->mime) || mimetype_is_unknown(&p->mime);
+    if (p->codings.len == 0 && !(is_page && content_is_gzip(r->data, r->len)))
+        return true;
+    enum content_result why = (is_page ? content_decode_text : content_decode)(
+        p->codings.data, p->codings.len, p->payload.data, p->payload.len, &p->decoded, NULL);
+    r->cut = r->cut || (why != CONTENT_OK && why != CONTENT_MISLABELLED);
+    if (why == CONTENT_UNSUPPORTED)
+        return true;
     r->data = p->decoded.data != NULL ? p->decoded.data : "";
     r->len = p->decoded.len;
     return why != CONTENT_NO_MEMORY;
 }
 
 static bool keep_type(struct job_pages *p, struct trawl_record *r, const char *field) {
-    const char *value = field != NULL ? field : "";
-    size_t len = strlen(value);
-
-    if (field == NULL && !headers_find(r->head, r->head_len, "Content-Type", 0, &value, &len))
-        len = 0;
-    enum mimetype_result why = mimetype_parse(&p->mime, value, len);
-    r->mime = why == MIMETYPE_OK ? p->mime.text.data : "";
-    if (why == MIMETYPE_NO_MEMORY || !set(&p->type, value, len))
+    buf_reset(&p->type);
+    if (field != NULL ? !buf_append_str(&p->type, field)
+                      : !headers_combine(r->head, r->head_len, "Content-Type", &p->type))
         return false;
-    r->content_type = p->type.data;
-    return true;
+    r->content_type = p->type.len > 0 ? p->type.data : "";
+    enum mimetype_result why = mimetype_extract(&p->mime, r->content_type, p->type.len);
+    r->mime = why == MIMETYPE_OK ? p->mime.text.data : "";
+    return why != MIMETYPE_NO_MEMORY;
 }
 
 /* What is known of the record at hand before it is finished. False: no memory. `*bad`: why it is damaged. */
@@ -234,6 +235,7 @@ static bool read_page(struct job_pages *p, const struct warc_read_record *record
             return false;
         if (why != WARC_READ_RECORD)
             *bad = "no HTTP header in the block";
+        (void)headers_unfold(p->head.data, p->head.len);
         r->head = p->head.data;
         r->head_len = p->head.len;
         r->status = (unsigned)http.status;
@@ -316,6 +318,7 @@ struct job_input *job_pages_new(const char *path, uint64_t from, uint64_t to, st
     buf_init(&p->uri, FIELD_BYTES);
     buf_init(&p->refers_to, FIELD_BYTES);
     buf_init(&p->type, WARC_READ_HTTP_BYTES);
+    buf_init(&p->codings, WARC_READ_HTTP_BYTES);
     buf_init(&p->head, WARC_READ_HTTP_BYTES);
     buf_init(&p->payload, LIMIT_DECODED_BYTES);
     buf_init(&p->decoded, LIMIT_DECODED_BYTES);

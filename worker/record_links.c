@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "shared/limits.h"
 #include "worker/headers.h"
 
 void record_links_init(struct record_links *l, bool anchors) {
@@ -9,12 +10,16 @@ void record_links_init(struct record_links *l, bool anchors) {
     page_init(&l->page);
     url_init(&l->document);
     url_init(&l->target);
+    buf_init(&l->link_fields, LIMIT_HEADER_BYTES);
+    buf_init(&l->refresh, LIMIT_HEADER_BYTES);
 }
 
 void record_links_release(struct record_links *l) {
     page_release(&l->page);
     url_release(&l->document);
     url_release(&l->target);
+    buf_release(&l->link_fields);
+    buf_release(&l->refresh);
 }
 
 static bool is_redirect(unsigned status) {
@@ -27,7 +32,7 @@ static bool read_redirect(struct record_links *l, const struct trawl_record *r) 
 
     if (!headers_find(r->head, r->head_len, "Location", 0, &value, &len) || len == 0)
         return true;
-    enum url_result why = url_parse(&l->target, value, len, &l->document);
+    enum url_result why = url_parse_octets(&l->target, value, len, &l->document);
     if (why != URL_OK || !url_is_http(&l->target))
         return why != URL_NO_MEMORY;
     url_canonicalise(&l->target);
@@ -35,8 +40,17 @@ static bool read_redirect(struct record_links *l, const struct trawl_record *r) 
            LINK_LIST_NO_MEMORY;
 }
 
+static struct url_slice join_fields(const struct trawl_record *r, const char *name,
+                                    struct buf *to) {
+    buf_reset(to);
+    (void)headers_combine(r->head, r->head_len, name, to);
+    return (struct url_slice){to->len == 0 ? "" : to->data, to->len};
+}
+
 static bool read_page(struct record_links *l, const struct trawl_record *r) {
-    const struct page_input in = {.body = r->data,
+    const struct page_input in = {.link = join_fields(r, "Link", &l->link_fields),
+                                  .refresh = join_fields(r, "Refresh", &l->refresh),
+                                  .body = r->data,
                                   .body_len = r->len,
                                   .content_type =
                                       r->content_type[0] != '\0' ? r->content_type : NULL,

@@ -23,6 +23,7 @@
 struct record_links {
     struct page page; /* links and anchors of the last record */
     struct url document, target;
+    struct buf link_fields, refresh; /* of the record's header */
     bool anchors;
 };
 

@@ -49,6 +49,8 @@ struct transfers {
     uint32_t made, running, connections_max;
     uint64_t bytes_in;
     bool cookies;
+    struct buf unfolded; /* the head of a transfer that has folded lines, without them */
+    const struct transfer *unfolded_of;
     bool more_ended;              /* and is not collected yet */
     uint64_t http1[HTTP1_PLACES]; /* hashes of origins; a later one takes an earlier one's place */
 };
@@ -159,8 +161,9 @@ static size_t on_header(char *p, size_t one, size_t n, void *arg) {
         t->all->config.answered(t->all->config.arg, t, fence_now_ms());
     if (n >= 5 && memcmp(p, "HTTP/", 5) == 0 && (t->head_done || t->head.len == 0)) {
         buf_reset(&t->head);
-        t->head_done = false;
+        t->head_done = t->folded = false;
     }
+    t->folded = t->folded || (n > 0 && (p[0] == ' ' || p[0] == '\t'));
     if (n > 11 && strncasecmp(p, "set-cookie:", 11) == 0)
         t->target->cookie_bytes += n;
     if (t->head_done)
@@ -366,19 +369,16 @@ static void shrink(struct transfers *ts) {
 static void finish(struct transfer *t, CURLcode code) {
     struct transfers *ts = t->all;
     long status = 0;
-    curl_off_t total_us = 0, ready_us = 0, retry_after_s = 0;
+    curl_off_t total_us = 0, ready_us = 0;
 
     curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(t->easy, CURLINFO_TOTAL_TIME_T, &total_us);
     curl_easy_getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &ready_us);
-    curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
+    ts->unfolded_of = NULL;
     t->status = t->head.len == 0 || status < 0 ? 0 : (uint32_t)status;
     t->duration_ms = (uint32_t)(total_us / 1000);
     /* From now backwards: curl does not begin at once, and connecting took its time. */
     t->started_ms = fence_now_ms() - (total_us - ready_us) / 1000;
-    if (retry_after_s > LIMIT_SERVER_DELAY_MS / 1000)
-        retry_after_s = LIMIT_SERVER_DELAY_MS / 1000;
-    t->retry_after_ms = retry_after_s > 0 ? (uint32_t)retry_after_s * 1000 : 0;
     transfer_judge(t, code);
     tls_peer_end(&t->peer);
     if (code == CURLE_HTTP2 || code == CURLE_HTTP2_STREAM ||
@@ -682,10 +682,10 @@ struct transfer *transfer_start(struct transfers *ts, const struct agent_fetch *
     t->conditional = f->capture_len == 0 ? NULL : conditional_new(f->capture, f->capture_len);
     t->failure = AGENT_NO_FAILURE;
     t->reason[0] = '\0';
-    t->status = t->retry_after_ms = t->duration_ms = 0;
+    t->status = t->duration_ms = 0;
     buf_reset(&t->head);
     body_reset(&t->body, body_bytes_max(ts, f));
-    t->sent = t->head_done = t->head_too_large = t->no_memory = false;
+    t->sent = t->head_done = t->head_too_large = t->no_memory = t->folded = false;
     t->framing = HEADERS_FRAMING_FINE;
     t->field_bytes = t->field_lines = 0;
     t->readied = t->standing = t->kept = t->h2 = t->no_answer = t->torn = t->unproven = false;
@@ -802,6 +802,7 @@ struct transfers *transfers_new(const struct transfers_config *config, struct er
     ts->config = *config;
     ts->timer_ms = INT64_MAX;
     watches_init(&ts->watches, config->epoll_fd, config->tag);
+    buf_init(&ts->unfolded, LIMIT_HEADER_BYTES);
     ts->transfers = calloc(config->max, sizeof *ts->transfers);
     ts->multi = curl_multi_init();
     ts->headers = curl_slist_append(NULL, TRANSFER_ACCEPT_ENCODING);
@@ -836,6 +837,7 @@ void transfers_free(struct transfers *ts) {
     if (ts->multi != NULL)
         curl_multi_cleanup(ts->multi);
     watches_release(&ts->watches);
+    buf_release(&ts->unfolded);
     curl_slist_free_all(ts->headers);
     free(ts->transfers);
     free(ts->user_agent);
@@ -869,7 +871,25 @@ uint64_t transfers_bytes_in(const struct transfers *ts) {
     return ts->bytes_in;
 }
 
+/* What is folded over lines is read from a copy: the archive has the head as it came. There is one, of the transfer that was
+ * asked for last. Without memory it is the head as it is. */
+static const struct buf *unfolded(const struct transfer *t) {
+    struct transfers *ts = t->all;
+
+    if (ts->unfolded_of == t)
+        return &ts->unfolded;
+    buf_reset(&ts->unfolded);
+    ts->unfolded_of = NULL;
+    if (!buf_append(&ts->unfolded, t->head.data, t->head.len))
+        return &t->head;
+    ts->unfolded_of = t;
+    headers_unfold(ts->unfolded.data, ts->unfolded.len);
+    return &ts->unfolded;
+}
+
 bool transfer_header(const struct transfer *t, const char *name, unsigned nth, const char **value,
                      size_t *value_len) {
-    return headers_find(t->head.data, t->head.len, name, nth, value, value_len);
+    const struct buf *head = t->folded ? unfolded(t) : &t->head;
+
+    return headers_find(head->data, head->len, name, nth, value, value_len);
 }

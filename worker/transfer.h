@@ -108,7 +108,6 @@ struct transfer {
     uint32_t status;  /* of the final response; 0: none */
     struct buf head;  /* the status line and headers as received, the empty line included */
     struct body body; /* as received, transfer coding undone; body.cut: there was more */
-    uint32_t retry_after_ms;
     int64_t started_ms; /* CLOCK_BOOTTIME: when the request went out, as far as is known */
     uint64_t started_unix_ms;
     uint32_t duration_ms;
@@ -131,6 +130,7 @@ struct transfer {
     enum sockets_refusal refusal;
     bool sent; /* its connection stood, its request was about to be written */
     bool head_done, head_too_large, no_memory;
+    bool folded; /* a field goes on in a second line */
     enum headers_framing framing;
     size_t field_bytes, field_lines; /* of all header blocks and trailers */
     struct transfer *next, *prev;    /* of the target */
@@ -147,7 +147,8 @@ void transfer_release(struct transfer *t);
 void transfers_abort(struct transfers *ts, struct transfer_target *target);
 
 /* The value of a field of the response's header (`name` in any case), without the white space around it: of the
- * `nth` field of that name, from 0. False: there are not so many. */
+ * `nth` field of that name, from 0. False: there are not so many. A value that was folded over lines is one line, and valid
+ * until another transfer's is asked for. */
 bool transfer_header(const struct transfer *t, const char *name, unsigned nth, const char **value,
                      size_t *value_len);
 

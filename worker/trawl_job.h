@@ -55,8 +55,8 @@ struct trawl_record {
     const char *record_type;  /* "response", "revisit" (then `data` is empty) or "resource" */
     unsigned status;          /* of HTTP; 0 if there is none */
     const char *mime;         /* of Content-Type, lower case, without parameters */
-    const char *content_type; /* the whole field */
-    const char *head;         /* the HTTP header block as received */
+    const char *content_type; /* the whole field; several are joined with ", " */
+    const char *head;         /* the HTTP header block as received, but folded lines on one */
     size_t head_len;
     int64_t fetched_at_ms; /* Unix time */
     uint64_t stored;       /* bytes of the payload as received */

@@ -342,6 +342,75 @@ async def bombs(x):
         await x.not_found()
 
 
+# ---- headers that are read in more than one way ----------------------------------------------------------------
+
+async def inside(x, name):
+    """The page that the one of that name must have led to."""
+    await (x.answer() if x.path == "/inside/" + name else x.not_found())
+
+
+FOLDED = {
+    "/location": (b"302 Found", b"", [b"Location:\r\n /inside/location"]),
+    "/type": (b"200 OK", b"<nav><a href=/inside/type>x</a>", [b"Content-Type:\r\n\ttext/html"]),
+    "/coding": (b"200 OK", gzip.compress(b"<a href=/inside/coding>x</a>"),
+                [b"Content-Type: text/html", b"Content-Encoding:\r\n gzip"]),
+    "/noindex": (b"200 OK", PAGE, [b"Content-Type: text/html", b"X-Robots-Tag: noarchive,\r\n noindex"]),
+    "/link": (b"200 OK", PAGE, [b"Content-Type: text/html", b"Link: </inside/link>;\r\n rel=next"]),
+}
+
+
+@behaviour("fields-folded", *FOLDED)
+async def fields_folded(x):
+    if x.path in FOLDED:
+        status, body, fields = FOLDED[x.path]
+        return await x.answer(body, fields, status, kind=None)
+    await inside(x, x.path[len("/inside/"):])
+
+
+def gzipped(body):
+    return gzip.compress(body)
+
+
+CODINGS = {
+    "/utf-8": (b"UTF-8", bytes), "/none": (b"none", bytes), "/none-gzip": (b"none, gzip", gzipped), "/empty": (b"", bytes),
+    "/twice-once": (b"gzip, gzip", gzipped), "/unsaid": (None, gzipped),
+    "/once-twice": (b"x-gzip", lambda b: gzipped(gzipped(b))), "/false-gzip": (b"gzip", bytes), "/false-br": (b"br", bytes),
+}
+
+
+@behaviour("coding-words", *CODINGS)
+async def coding_words(x):
+    if x.path not in CODINGS:
+        return await inside(x, x.path[len("/inside/"):])
+    word, packed = CODINGS[x.path]
+    await x.answer(packed(b"<!doctype html><a href=/inside%s>x</a>" % x.path.encode()),
+                   [] if word is None else [b"Content-Encoding: " + word])
+
+
+TYPES = {
+    "/plain-html": [b"text/plain", b"text/html"], "/list": [b"text/plain, text/html"], "/garbage": [b"text/html, garbage"],
+    "/any": [b"*/*"], "/unknown": [b"unknown/unknown"], "/blank": [b""], "/none": [], "/html-plain": [b"text/html, text/plain"],
+}
+
+
+@behaviour("type-words", *TYPES)
+async def type_words(x):
+    if x.path not in TYPES:
+        return await inside(x, x.path[len("/inside/"):])
+    await x.answer(b"<!doctype html><a href=/inside%s>x</a>" % x.path.encode(),
+                   [b"Content-Type: " + t for t in TYPES[x.path]], kind=None)
+
+
+OCTETS = {"/latin1": b"/caf\xe9", "/utf8": b"/caf\xc3\xa9", "/sjis": b"/\x95\x5c?q=\x95\x5c", "/eucjp": b"/\xc6\xfc"}
+
+
+@behaviour("location-octets", *OCTETS)
+async def location_octets(x):
+    if x.path in OCTETS:
+        return await x.redirect(OCTETS[x.path])
+    await (x.answer() if x.path in ("/caf%E9", "/caf%C3%A9", "/%95/?q=%95\\", "/%C6%FC") else x.not_found())
+
+
 # ---- endless spaces ----------------------------------------------------------------------------------------
 
 @behaviour("redirect-loop", "/a", "/self")
@@ -543,6 +612,50 @@ async def robots_torn(x):
         return await page_of_site(x)
     await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1000\r\n\r\nUser-agent: *\n")
     x.keep = False
+
+
+TORN = b"User-agent: *\n" + b"".join(b"Disallow: /%d\n" % i for i in range(500)) + b"Disallow: /closed\n"
+
+
+@behaviour("robots-torn-gzip", "/closed")
+async def robots_torn_gzip(x):
+    await (x.answer(gzip.compress(TORN)[:-40], [b"Content-Encoding: gzip"], kind=b"text/plain") if x.path == "/robots.txt"
+           else page_of_site(x))
+
+
+@behaviour("robots-false-gzip", "/closed")
+async def robots_false_gzip(x):
+    await (x.answer(TORN, [b"Content-Encoding: gzip"], kind=b"text/plain") if x.path == "/robots.txt" else page_of_site(x))
+
+
+@behaviour("robots-coding-word", "/open", "/closed")
+async def robots_coding_word(x):
+    await (x.answer(TORN, [b"Content-Encoding: UTF-8"], kind=b"text/plain") if x.path == "/robots.txt" else page_of_site(x))
+
+
+@behaviour("robots-429", "/open", "/closed")
+async def robots_429(x):
+    if x.path != "/robots.txt":
+        return await page_of_site(x)
+    if x.server.count(x.name, "/robots.txt") == 1:
+        await x.answer(status="429 Too Many Requests", fields=[b"Retry-After:\r\n 1"])
+    else:
+        await x.answer(TORN, kind=b"text/plain")
+
+
+@behaviour("robots-300", "/open", "/closed")
+async def robots_300(x):
+    if x.path == "/robots.txt":
+        await x.answer(fields=[b"Location: /rules"], status="300 Multiple Choices")
+    elif x.path == "/rules":
+        await x.answer(TORN, kind=b"text/plain")
+    else:
+        await page_of_site(x)
+
+
+@behaviour("robots-304", "/open")
+async def robots_304(x):
+    await (x.answer(b"", status="304 Not Modified") if x.path == "/robots.txt" else page_of_site(x))
 
 
 # ---- forgeries ---------------------------------------------------------------------------------------------

@@ -39,6 +39,49 @@ static void test_find(void **state) {
     assert_false(headers_find(NULL, 0, "a", 0, &value, &len));
 }
 
+/* RFC 9112 §5.2: every field is read whole, wherever the fold is; nothing else changes, and no length does. */
+static void test_folds(void **state) {
+    static const struct {
+        const char *folded, *value; /* of X; NULL: none is folded */
+    } cases[] = {
+        {"X:\r\n /in\r\n", "/in"},       {"X: a;\r\n\tb\r\n", "a;  \tb"},
+        {"X: a\n b\n", "a  b"},          {"X: a\r\n \r\n b\r\nY: 1\r\n", "a      b"},
+        {"X: a\r\nY: b\r\n c\r\n", "a"}, {"X: a\r\r\n b\r\n", "a    b"},
+        {"X:\r\n \r\n\t z \r\n", "z"},
+    };
+    char head[256], before[256];
+    const char *value;
+    size_t len;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int n = snprintf(head, sizeof head, START "%s\r\n", cases[i].folded);
+        assert_true(headers_unfold(head, (size_t)n));
+        assert_int_equal(strlen(head), n);
+        assert_true(headers_find(head, (size_t)n, "x", 0, &value, &len));
+        assert_int_equal(len, strlen(cases[i].value));
+        assert_memory_equal(value, cases[i].value, len);
+        assert_memory_equal(head + n - 2, "\r\n", 2);
+        assert_false(headers_unfold(head, (size_t)n));
+    }
+    int n = snprintf(head, sizeof head, START " X: a\r\nX: b\r\n\r\n");
+    memcpy(before, head, sizeof head);
+    assert_false(headers_unfold(head, (size_t)n)); /* the status line is no field */
+    assert_memory_equal(head, before, (size_t)n);
+    assert_false(headers_unfold(head, 0));
+}
+
+static void test_combine(void **state) {
+    static const char head[] = START "A: 1\r\nB: x\r\na:\r\nA: 2, 3\r\n\r\n";
+    struct buf all;
+
+    (void)state;
+    buf_init(&all, 64);
+    assert_true(headers_combine(head, strlen(head), "a", &all));
+    assert_string_equal(all.data, "1, , 2, 3");
+    buf_release(&all);
+}
+
 static void test_lengths(void **state) {
     (void)state;
     assert_int_equal(framing(""), HEADERS_FRAMING_FINE);
@@ -76,8 +119,8 @@ static void test_codings(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_find),
-        cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_find),    cmocka_unit_test(test_folds),
+        cmocka_unit_test(test_combine), cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_codings),
     };
 

@@ -64,11 +64,75 @@ static void test_sniff(void **state) {
         assert_false(mimetype_sniff_html(other[i], strlen(other[i])));
 }
 
+/* Fetch, "extract a MIME type": its own examples first, then what servers send. NULL: failure. */
+static void test_extract(void **state) {
+    static const struct {
+        const char *fields, *type;
+    } cases[] = {
+        {"text/plain;charset=gbk, text/html", "text/html"},
+        {"text/html;charset=gbk;a=b, text/html;x=y", "text/html;x=y;charset=gbk"},
+        {"text/html;charset=gbk;a=b, text/html;x=y;charset=utf-8", "text/html;x=y;charset=utf-8"},
+        {"text/html;charset=gbk;a=b", "text/html;charset=gbk;a=b"},
+        {"text/html;x=\",text/plain", "text/html;x=\",text/plain\""},
+        {"text/html;\", \", text/plain", "text/plain"},
+        {"text/html,", "text/html"},
+        {",text/html", "text/html"},
+        {"text/html, garbage", "text/html"},
+        {"text/html, */*", "text/html"},
+        {"text/html;charset=x, */*;charset=y", "text/html;charset=x"},
+        {"text/html;charset=x, text/plain, text/html", "text/html"},
+        {"*/*", NULL},
+        {"*/*, ,", NULL},
+        {"", NULL},
+        {",", NULL},
+        {"html", NULL},
+        {"unknown/unknown", "unknown/unknown"},
+        {"text/html;;charset=UTF-8", "text/html;charset=UTF-8"},
+        {"text/html;charset=utf-8, text/html;charset=Shift_JIS", "text/html;charset=Shift_JIS"},
+    };
+    struct mimetype m;
+    struct buf text;
+
+    (void)state;
+    mimetype_init(&m);
+    buf_init(&text, 1024);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        enum mimetype_result why = mimetype_extract(&m, cases[i].fields, strlen(cases[i].fields));
+        assert_int_equal(why, cases[i].type != NULL ? MIMETYPE_OK : MIMETYPE_INVALID);
+        assert_int_equal(mimetype_is_unknown(&m),
+                         cases[i].type == NULL || strcmp(cases[i].type, "unknown/unknown") == 0);
+        buf_reset(&text);
+        assert_true(mimetype_serialise(&m, &text));
+        assert_string_equal(text.data == NULL ? "" : text.data,
+                            cases[i].type != NULL ? cases[i].type : "");
+    }
+    buf_release(&text);
+    mimetype_release(&m);
+}
+
+static void test_root(void **state) {
+    static const char *const html[] = {"<html xmlns='http://www.w3.org/1999/xhtml'>",
+                                       "\xef\xbb\xbf<?xml version='1.0'?>\n<html/>",
+                                       "<?xml version='1.0'?><?xml-stylesheet href='a'?><!-- <x> "
+                                       "--><!DOCTYPE html [<!ENTITY a '>'>]>"
+                                       "<h:html>"};
+    static const char *const other[] = {"",        "<",    "<!-- <html>", "<rss><html>",
+                                        "<htmlx>", "html", "<x:y>"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof html / sizeof html[0]; i++)
+        assert_true(mimetype_root_is(html[i], strlen(html[i]), "html"));
+    for (size_t i = 0; i < sizeof other / sizeof other[0]; i++)
+        assert_false(mimetype_root_is(other[i], strlen(other[i]), "html"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_essence_and_params),
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_sniff),
+        cmocka_unit_test(test_extract),
+        cmocka_unit_test(test_root),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,6 +67,121 @@ static void assert_links(const char *expected) {
     buf_release(&got);
 }
 
+/* With what the header says. */
+static void extract_fields(const char *type, const char *body, const char *link,
+                           const char *refresh) {
+    struct page_input in = {.body = body,
+                            .body_len = strlen(body),
+                            .content_type = type,
+                            .content_type_len = strlen(type),
+                            .document = &document,
+                            .follow = PAGE_FOLLOW_LINKS,
+                            .link = {link, strlen(link)},
+                            .refresh = {refresh, strlen(refresh)}};
+
+    assert_int_equal(page_extract(&page, &in), PAGE_OK);
+}
+
+/* RFC 8288; the base is the document, whatever <base> says. */
+static void test_link_field(void **state) {
+    (void)state;
+    extract_fields(
+        "text/html", "<base href=/b/><a href=1>",
+        "<2>; rel=next, <3>; rel=\"nofollow prev\", <4>; rel=preload, <5>; rel=preconnect, "
+        "<mailto:x>; rel=author, <6>, </7>; rel=alternate; anchor=\"\", "
+        "</8>; rel=next; anchor=\"/other\", <caf\xe9>; rel=help, <9>; rel=license; anchor=\"#a\"",
+        "");
+    assert_links("a http://h.example/b/1\n"
+                 "link-next http://h.example/d/2\n"
+                 "link-prev! http://h.example/d/3\n"
+                 "link-alternate http://h.example/7\n"
+                 "link-document http://h.example/d/caf%E9\n"
+                 "link-document http://h.example/d/9\n");
+    extract_fields("text/html", "<p>", "<c>; rel=canonical", "");
+    assert_string_equal(page.canonical.data, "http://h.example/d/c");
+    extract_fields("text/html", "<link rel=canonical href=x>", "<c>; rel=canonical", "");
+    assert_string_equal(page.canonical.data, "http://h.example/d/x");
+    /* Of a body that has no links of its own. */
+    extract_fields("application/pdf", "<a href=no>", "<p.html>; rel=canonical", "");
+    assert_links("link-canonical http://h.example/d/p.html\n");
+}
+
+static void test_refresh_field(void **state) {
+    (void)state;
+    extract_fields("text/html", "<base href=/b/>", "", "3; url='r?a'");
+    assert_links("meta-refresh http://h.example/d/r?a\n");
+    extract_fields("text/plain", "", "", "99999999999999999999;URL=http://h.example/big");
+    assert_links("meta-refresh http://h.example/big\n");
+    extract_fields("text/html", "", "", "5");
+    assert_links("");
+}
+
+/* A document in an attribute: its links count, from the page's base; what it says of itself does not. */
+static void test_srcdoc(void **state) {
+    (void)state;
+    extract("<base href=/b/><iframe srcdoc='<base href=/no/><a href=\"1?x&amp;amp;y\">"
+            "<link rel=canonical href=/no><meta name=robots content=noindex>"
+            "<!-- <a href=no> --><iframe srcdoc=\"&lt;a href=2>\"></iframe>'></iframe><a href=3>");
+    assert_links("a http://h.example/b/3\n"
+                 "a http://h.example/b/1?x&y\n"
+                 "link-canonical http://h.example/no\n"
+                 "a http://h.example/b/2\n");
+    assert_int_equal(page.canonical.len, 0);
+    assert_false(page.robots.noindex);
+    extract("<iframe srcdoc=''></iframe><iframe srcdoc></iframe>");
+    assert_links("");
+    static const char sjis[] =
+        "<meta charset=shift_jis><iframe srcdoc='<a href=/\x82\xa0>'></iframe>";
+    extract_bytes("text/html", sjis, sizeof sjis - 1, PAGE_FOLLOW_LINKS);
+    assert_links("a http://h.example/%E3%81%82\n");
+    assert_string_equal(page.charset->name, "shift_jis");
+}
+
+/* XML documents whose root is HTML's or SVG's, under any XML type; no other XML. */
+static void test_xml_documents(void **state) {
+    static const char xhtml[] = "<?xml version='1.0' encoding='utf-8'?><!DOCTYPE html>"
+                                "<html xmlns='http://www.w3.org/1999/xhtml'><script src='s'/>"
+                                "<a href='1'/></html>";
+    static const char *const types[] = {"application/xml", "text/xml; charset=utf-8",
+                                        "application/xhtml+xml", "application/vnd.wap.xhtml+xml"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        extract_bytes(types[i], xhtml, sizeof xhtml - 1, PAGE_FOLLOW_LINKS);
+        assert_links("a http://h.example/d/1\n");
+    }
+    static const char svg[] = "<svg xmlns:xlink='x'><a xlink:href='1'/><a href='2'/></svg>";
+    extract_bytes("image/svg+xml", svg, sizeof svg - 1, PAGE_FOLLOW_LINKS);
+    assert_links("a http://h.example/d/1\na http://h.example/d/2\n");
+    static const char rss[] = "<rss><channel><a href='1'/></channel></rss>";
+    extract_bytes("application/xml", rss, sizeof rss - 1, PAGE_FOLLOW_LINKS);
+    assert_links("");
+}
+
+/* A Content-Type that is a list, or says nothing. */
+static void test_types(void **state) {
+    static const char *const html[] = {"text/plain, text/html",
+                                       "text/html, garbage",
+                                       "*/*",
+                                       "",
+                                       "unknown/unknown",
+                                       "application/unknown",
+                                       "text",
+                                       "text/html, text/html;charset=utf-8"};
+    static const char *const other[] = {"text/html, text/plain", "text/plain", "image/png, */*"};
+    static const char body[] = "<!doctype html><a href=1>";
+
+    (void)state;
+    for (size_t i = 0; i < sizeof html / sizeof html[0]; i++) {
+        extract_bytes(html[i], body, sizeof body - 1, PAGE_FOLLOW_LINKS);
+        assert_links("a http://h.example/d/1\n");
+    }
+    for (size_t i = 0; i < sizeof other / sizeof other[0]; i++) {
+        extract_bytes(other[i], body, sizeof body - 1, PAGE_FOLLOW_LINKS);
+        assert_links("");
+    }
+}
+
 static void test_kinds_of_documents(void **state) {
     (void)state;
     extract("<a href=a><area href='b'><iframe src=\"c\"></iframe><frame src=e>"
@@ -408,6 +523,11 @@ static void test_empty(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_link_field),
+        cmocka_unit_test(test_refresh_field),
+        cmocka_unit_test(test_srcdoc),
+        cmocka_unit_test(test_xml_documents),
+        cmocka_unit_test(test_types),
         cmocka_unit_test(test_kinds_of_documents),
         cmocka_unit_test(test_kinds_of_parts),
         cmocka_unit_test(test_css),

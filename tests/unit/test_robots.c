@@ -275,8 +275,11 @@ static void statuses(void **state) {
     assert_int_equal(robots_verdict_for_status(200), ROBOTS_PARSE);
     assert_int_equal(robots_verdict_for_status(204), ROBOTS_PARSE);
     assert_int_equal(robots_verdict_for_status(301), ROBOTS_REDIRECT);
-    for (int status = 400; status < 500; status++)
-        assert_int_equal(robots_verdict_for_status(status), ROBOTS_ALLOW_ALL);
+    for (int status = 400; status < 500; status++) {
+        bool not_now = status == 408 || status == 421 || status == 425 || status == 429;
+        assert_int_equal(robots_verdict_for_status(status),
+                         not_now ? ROBOTS_DISALLOW_ALL : ROBOTS_ALLOW_ALL);
+    }
     for (int status = 500; status < 600; status++)
         assert_int_equal(robots_verdict_for_status(status), ROBOTS_DISALLOW_ALL);
     assert_int_equal(robots_verdict_for_status(0), ROBOTS_DISALLOW_ALL);
