@@ -599,12 +599,16 @@ static bool read_number(const char *text, uint64_t *n) {
     return errno == 0 && text[0] >= '0' && text[0] <= '9' && *end_of == '\0';
 }
 
-static int ask_about(const struct args *a, Trawl__Request *request, bool brief) {
+/* Shows what is told. `*more`: the number behind which there are more; 0: that was all. */
+static int ask_about(const struct args *a, Trawl__Request *request, bool brief, uint64_t *more) {
     struct error err = {0};
     struct arena arena;
 
+    *more = 0;
     arena_init(&arena, LIMIT_ARENA_BYTES);
     const Trawl__Reply *reply = ask_master(a, request, TRAWL__REPLY__BODY_JOB, &arena, &err);
+    if (reply != NULL && reply->job->more && reply->job->n_jobs > 0)
+        *more = reply->job->jobs[reply->job->n_jobs - 1]->job;
     for (size_t i = 0; reply != NULL && i < reply->job->n_jobs; i++)
         if (a->json)
             job_show_json(reply->job->jobs[i], stdout);
@@ -624,18 +628,23 @@ static int query_jobs(const struct args *a, uint64_t job, bool brief) {
     q.job = job;
     request.body_case = TRAWL__REQUEST__BODY_JOB_QUERY;
     request.job_query = &q;
-    return ask_about(a, &request, brief);
+    int code;
+    do
+        code = ask_about(a, &request, brief, &q.after);
+    while (code == 0 && q.after > 0);
+    return code;
 }
 
 static int cancel_job(const struct args *a, uint64_t job) {
     Trawl__Request request = TRAWL__REQUEST__INIT;
     Trawl__JobCancel c = TRAWL__JOB_CANCEL__INIT;
+    uint64_t more;
 
     c.job = job;
     c.why = "cancelled by an operator";
     request.body_case = TRAWL__REQUEST__BODY_JOB_CANCEL;
     request.job_cancel = &c;
-    return ask_about(a, &request, true);
+    return ask_about(a, &request, true, &more);
 }
 
 int command_job(const struct args *a) {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/ask.h"
 #include "cli/command.h"
@@ -204,29 +205,52 @@ static bool read_verb(const struct args *a, Trawl__Control *m, ProtobufCBinaryDa
     return true;
 }
 
-int command_ctl(const struct args *a) {
-    struct arena arena;
-    struct error err = {0};
+/* Asks, until the master is done with it. False: `err` says why. */
+static bool steer(const struct args *a, Trawl__Control *m, struct error *err) {
+    const struct timespec pause = {.tv_nsec = 100 * 1000000L};
     Trawl__Request r = TRAWL__REQUEST__INIT;
+    struct arena arena;
+    bool more;
+
+    arena_init(&arena, LIMIT_ARENA_BYTES);
+    r.body_case = TRAWL__REQUEST__BODY_CONTROL;
+    r.control = m;
+    Trawl__Reply *reply;
+    for (;;) {
+        reply = ask_master(a, &r, TRAWL__REPLY__BODY_CONTROL, &arena, err);
+        more = reply != NULL && reply->control->more;
+        if (!more)
+            break;
+        nanosleep(&pause, NULL);
+        arena_reset(&arena);
+    }
+    if (reply != NULL) {
+        screen_text(stdout, reply->control->message);
+        putchar('\n');
+    }
+    arena_release(&arena);
+    return reply != NULL;
+}
+
+int command_ctl(const struct args *a) {
+    struct error err = {0};
     Trawl__Control m = TRAWL__CONTROL__INIT;
     ProtobufCBinaryData *urls = calloc(a->words.count + 1, sizeof *urls);
     int code = 2;
 
-    arena_init(&arena, LIMIT_ARENA_BYTES);
     if (urls == NULL || !read_verb(a, &m, urls, &err))
         goto out;
-    r.body_case = TRAWL__REQUEST__BODY_CONTROL;
-    r.control = &m;
-    Trawl__Reply *reply = ask_master(a, &r, TRAWL__REPLY__BODY_CONTROL, &arena, &err);
-    code = reply == NULL ? 1 : 0;
-    if (reply != NULL) {
-        screen_text(stdout, reply->control->message);
-        putchar('\n');
+    code = 0;
+    for (size_t left = m.n_urls; code == 0; m.urls += m.n_urls) {
+        m.n_urls = left < LIMIT_CONTROL_URLS ? left : LIMIT_CONTROL_URLS;
+        left -= m.n_urls;
+        code = steer(a, &m, &err) ? 0 : 1;
+        if (left == 0)
+            break;
     }
 out:
     if (code != 0)
         command_fail(code, &err);
     free(urls);
-    arena_release(&arena);
     return code;
 }

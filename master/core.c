@@ -474,12 +474,31 @@ static bool needs_session(const Trawl__Request *r) {
            r->body_case == TRAWL__REQUEST__BODY_LEAVE;
 }
 
+/* Answers to workers are built under a budget (proto/budget.h). Of anything else that was asked for more may be known
+ * than a message can tell: whoever asked is told that, and the core goes on. */
+static void refuse_too_large(Trawl__Reply *reply) {
+    const Trawl__Reply empty = TRAWL__REPLY__INIT;
+
+    *reply = empty;
+    reply->code = TRAWL__CODE__REFUSED;
+    reply->error = "the answer is larger than a message may be";
+}
+
 static void pack_reply(struct core *c, Trawl__Reply *reply, struct buf *out) {
     reply->version = WIRE_VERSION;
     reply->term = c->term;
-    if (wire_pack(out, &reply->base))
+    if (wire_pack(out, &reply->base) && out->len <= LIMIT_RPC_BYTES)
         return;
-    core_fail(c, "out of memory for a reply");
+    if (protobuf_c_message_get_packed_size(&reply->base) <= LIMIT_RPC_BYTES) {
+        core_fail(c, "out of memory for a reply");
+        return;
+    }
+    buf_reset(out);
+    refuse_too_large(reply);
+    reply->version = WIRE_VERSION;
+    reply->term = c->term;
+    if (!wire_pack(out, &reply->base))
+        core_fail(c, "out of memory for a reply");
 }
 
 /* Of a void core nothing may be told but that. */
@@ -503,6 +522,7 @@ static void dispatch(struct core *c, struct now now, const Trawl__Request *r, co
                      struct buf *out) {
     Trawl__Reply reply = TRAWL__REPLY__INIT;
     struct session *s = NULL;
+    const char *too_large;
 
     if (r->version != WIRE_VERSION) {
         reply.code = TRAWL__CODE__VERSION;
@@ -511,6 +531,9 @@ static void dispatch(struct core *c, struct now now, const Trawl__Request *r, co
     } else if (r->body_case == TRAWL__REQUEST__BODY__NOT_SET) {
         reply.code = TRAWL__CODE__BAD_REQUEST;
         reply.error = "a request without a body";
+    } else if ((too_large = request_too_large(r)) != NULL) {
+        reply.code = TRAWL__CODE__BAD_REQUEST;
+        reply.error = (char *)too_large;
     } else if (!needs_session(r)) {
         handle(c, now, r, peer, NULL, &reply);
     } else if ((s = find_session(c, r, &reply)) != NULL) {
@@ -522,7 +545,9 @@ static void dispatch(struct core *c, struct now now, const Trawl__Request *r, co
         handle(c, now, r, peer, s, &reply);
     }
     /* An answer that is not whole is none. */
-    if (c->arena.failed)
+    if (c->arena.full)
+        refuse_too_large(&reply);
+    else if (c->arena.failed)
         core_fail(c, "out of memory for a reply");
     if (!core_flush(c))
         return;
@@ -571,6 +596,7 @@ struct core *core_new(const struct options *options, struct store *store, struct
     }
     c->options = options;
     c->store = store;
+    c->message_bytes = options->message_bytes > 0 ? options->message_bytes : LIMIT_MESSAGE_BYTES;
     c->state = CORE_RUNNING;
     c->started_ms = now.mono_ms;
     c->job_over_ms = now.mono_ms - JOB_HEARD_MS;

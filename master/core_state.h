@@ -19,6 +19,7 @@
 #include "master/record.h"
 #include "master/seen.h"
 #include "master/template_table.h"
+#include "proto/budget.h"
 #include "shared/scope.h"
 #include "shared/trap.h"
 #include "shared/url.h"
@@ -116,11 +117,12 @@ struct core {
     core_listener *listener; /* may be NULL */
     void *listener_arg;
 
-    struct arena arena;  /* of the message being built */
-    struct arena record; /* of one stored value */
-    struct buf value;    /* scratch */
-    struct buf stripped; /* scratch: a link without its tracking parameters */
-    struct url url;      /* scratch */
+    size_t message_bytes; /* budget of an answer */
+    struct arena arena;   /* of the message being built */
+    struct arena record;  /* of one stored value */
+    struct buf value;     /* scratch */
+    struct buf stripped;  /* scratch: a link without its tracking parameters */
+    struct url url;       /* scratch */
 };
 
 /* ---- core.c ------------------------------------------------------------------------------------------ */
@@ -183,8 +185,10 @@ enum frontier_robots_queued {
 enum frontier_robots_queued frontier_queue_robots(struct core *c, struct now now,
                                                   struct origin *for_origin, const char *url,
                                                   size_t len, const char **why);
-/* Moves up to `max` URLs from the queue of the lease's origin into the lease; reads the store. */
-size_t frontier_take(struct core *c, struct lease *l, size_t max);
+/* Moves up to `max` URLs from the queue of the lease's origin into the lease, as far as they have room in the message;
+ * reads the store. `*full`: some had none. */
+size_t frontier_take(struct core *c, struct lease *l, size_t max, struct budget *budget,
+                     bool *full);
 /* A queue entry that a worker held over a restart joins its lease again. */
 bool frontier_adopt(struct core *c, struct lease *l, const Trawl__QueuedUrl *q,
                     struct queue_place place);
@@ -192,8 +196,8 @@ bool frontier_adopt(struct core *c, struct lease *l, const Trawl__QueuedUrl *q,
 void frontier_give_back(struct core *c, struct lease_item *it);
 /* Tried in vain: queued again, behind the others of its depth. Frees the item. */
 void frontier_requeue(struct core *c, struct lease_item *it, const Trawl__Outcome *o);
-/* Writes down how often it was lost. It stays leased. */
-void frontier_note_losses(struct core *c, const struct lease_item *it);
+/* Writes down how often it was lost, or its outcome refused. It stays leased. */
+void frontier_note(struct core *c, const struct lease_item *it);
 /* Its outcome: leaves the queue for its terminal state. Frees the item. `o` is checked already. */
 void frontier_finish(struct core *c, struct now now, struct lease_item *it, const Trawl__Outcome *o,
                      const struct segment *segment);
@@ -278,6 +282,11 @@ void session_end(struct core *c, struct now now, struct session *s, enum session
 void session_take_back(struct core *c, struct now now, struct lease *l, int64_t last_request_ms);
 void session_expire(struct core *c, struct now now);
 
+/* ---- request.c ---------------------------------------------------------------------------------------- */
+
+/* NULL: it keeps to the limits. */
+const char *request_too_large(const Trawl__Request *r);
+
 /* ---- meter.c ---------------------------------------------------------------------------------------- */
 
 /* Another process of the worker joins. */
@@ -309,8 +318,8 @@ void job_finish(struct core *c, struct now now, struct job *j, Trawl__JobState s
 void job_run(struct core *c, struct now now, const Trawl__JobRun *r, Trawl__Reply *reply);
 void job_query(struct core *c, const Trawl__JobQuery *q, Trawl__Reply *reply);
 void job_cancel(struct core *c, struct now now, const Trawl__JobCancel *r, Trawl__Reply *reply);
-/* All there is to say of it, in the core's arena. NULL: no memory (the core has failed). */
-Trawl__JobInfo *job_info(struct core *c, const struct job *j);
+/* All there is to say of it, in the arena. NULL: no memory (the core has failed). */
+Trawl__JobInfo *job_info(struct core *c, struct arena *a, const struct job *j);
 
 /* ---- job_store.c ------------------------------------------------------------------------------------- */
 

@@ -6,29 +6,15 @@
 #include "master/core_state.h"
 #include "master/recrawl.h"
 #include "master/trial.h"
+#include "proto/budget.h"
+#include "proto/outcome.h"
 #include "shared/http_status.h"
 #include "shared/limits.h"
 
 /* ---- what comes up -------------------------------------------------------------------------------------- */
 
-/* Longer than any honest worker sends; what exceeds them is refused. */
-enum { REASON_BYTES_MAX = 512, MIME_BYTES_MAX = 256 };
-
 /* How long a session that asked in vain counts as hungry: it asks several times meanwhile. */
 enum { HUNGRY_MS = 1000 };
-
-static bool robots_well_formed(const Trawl__RobotsReport *r) {
-    return r->rules.len <= LIMIT_ROBOTS_ENCODED_BYTES && r->redirect_to.len <= LIMIT_URL_BYTES;
-}
-
-static bool outcome_well_formed(const Trawl__Exchange *x, const Trawl__Outcome *o) {
-    return o->state >= TRAWL__STATE__FETCHED && o->state <= TRAWL__STATE__LINKS &&
-           strlen(o->reason) <= REASON_BYTES_MAX && o->mime.len <= MIME_BYTES_MAX &&
-           (o->digest.len == 0 || o->digest.len == 20) &&
-           (o->ip.len == 0 || o->ip.len == 4 || o->ip.len == 16) &&
-           o->redirect_to.len <= LIMIT_URL_BYTES && o->segment <= x->n_segments &&
-           o->n_links <= LIMIT_PAGE_LINKS && (o->robots == NULL || robots_well_formed(o->robots));
-}
 
 static void take_retry(struct core *c, struct now now, struct lease_item *it, Trawl__Outcome *o) {
     if (it->attempts + 1 < c->options->retries) {
@@ -62,6 +48,43 @@ static struct segment *segment_of(struct core *c, const struct lease *l, const T
     return *known;
 }
 
+/* What the outcome of a leased URL cannot be taken for; NULL: it can. */
+static const char *wrong_with(struct core *c, const Trawl__Exchange *x, const struct lease_item *it,
+                              const Trawl__Outcome *o, const struct segment *segment) {
+    const char *what = outcome_wrong(o, x->n_segments);
+
+    if (what == NULL && o->segment != 0 && segment == NULL)
+        what = "its segment";
+#ifndef MUTANT_NO_FENCING
+    if (what == NULL && segment != NULL && segment->closed)
+        what = "its segment is closed";
+#endif
+    if (what == NULL && it->capture_len == 0 && payload_gone(c, it, o))
+        what = "not modified, and nobody had asked that";
+    return what;
+}
+
+/* Back into the queue, but not for ever: whoever says what cannot be taken says it again, and the crawl must end. */
+static void refuse_outcome(struct core *c, struct now now, struct lease_item *it,
+                           const char *what) {
+    Trawl__Outcome failed = TRAWL__OUTCOME__INIT;
+    char reason[96];
+
+#ifndef MUTANT_REFUSE_FREELY
+    it->refusals++;
+#endif
+    if (it->refusals < LIMIT_REFUSALS) {
+        frontier_note(c, it);
+        frontier_give_back(c, it);
+        return;
+    }
+    snprintf(reason, sizeof reason, "outcome-refused: %s", what);
+    failed.fp = it->fp;
+    failed.state = TRAWL__STATE__FAILED;
+    failed.reason = reason;
+    frontier_finish(c, now, it, &failed, NULL);
+}
+
 /* False: refused. */
 static bool take_outcome(struct core *c, struct now now, struct lease *l, const Trawl__Exchange *x,
                          struct segment **segments, Trawl__Outcome *o) {
@@ -75,15 +98,17 @@ static bool take_outcome(struct core *c, struct now now, struct lease *l, const 
         return true;
     }
 #endif
-    if (it == NULL || it->lease != l || !outcome_well_formed(x, o))
+    if (it == NULL || it->lease != l)
         return false;
     struct segment *segment = segment_of(c, l, x, segments, o);
-    if (c->failed || (o->segment != 0 && segment == NULL))
+    if (c->failed)
         return false;
-#ifndef MUTANT_NO_FENCING
-    if (segment != NULL && segment->closed)
+    outcome_fit(o);
+    const char *wrong = wrong_with(c, x, it, o, segment);
+    if (wrong != NULL) {
+        refuse_outcome(c, now, it, wrong);
         return false;
-#endif
+    }
     if (is_success(o)) {
         origin_reached(c, l->origin);
         l->trouble[0] = '\0';
@@ -148,8 +173,11 @@ static void take_address(struct core *c, struct lease *l, const Trawl__VisitRepo
 static void take_verdict(struct core *c, struct now now, struct lease *l,
                          const Trawl__VisitReport *r) {
     struct origin *o = l->origin;
-    const char *reason =
-        r->reason[0] == '\0' || strlen(r->reason) > REASON_BYTES_MAX ? "no-reason" : r->reason;
+    char reason[LIMIT_REASON_BYTES + 1];
+
+    const char *said = r->reason[0] == '\0' ? "no-reason" : r->reason;
+
+    snprintf(reason, sizeof reason, "%.*s", (int)outcome_reason_len(said), said);
 
     switch (r->verdict) {
     case TRAWL__VERDICT__UNREACHABLE:
@@ -163,6 +191,15 @@ static void take_verdict(struct core *c, struct now now, struct lease *l,
     default:
         break;
     }
+}
+
+/* What cannot be taken is as good as unreachable: it is asked for again, and not for ever. */
+static void take_robots(struct core *c, struct now now, struct lease *l,
+                        const Trawl__VisitReport *r) {
+    if (outcome_robots_wrong(r->robots) == NULL)
+        origin_robots(c, now, l->origin, r->robots);
+    else
+        origin_unreachable(c, now, l->origin, r->attempt, true, 0, "robots-unreachable: refused");
 }
 
 static void take_report(struct core *c, struct now now, struct session *s, const Trawl__Exchange *x,
@@ -184,9 +221,8 @@ static void take_report(struct core *c, struct now now, struct session *s, const
         return;
     }
     l->progress_ms = now.mono_ms;
-    if (r->robots != NULL && robots_well_formed(r->robots) &&
-        l->origin->robots_state != HOST_ROBOTS_ELSEWHERE)
-        origin_robots(c, now, l->origin, r->robots);
+    if (r->robots != NULL && l->origin->robots_state != HOST_ROBOTS_ELSEWHERE)
+        take_robots(c, now, l, r);
     take_outcomes(c, now, l, x, segments, r, reply);
     take_address(c, l, r, reply);
     take_verdict(c, now, l, r);
@@ -280,21 +316,39 @@ static bool should_yield(const struct core *c, struct now now, const struct leas
     return s->lease_count > share(c, c->leases.visits + c->hosts.ready.count);
 }
 
-static void give_more(struct core *c, struct now now, struct session *s,
+/* Whether its queue was looked into. */
+static bool give_more(struct core *c, struct now now, struct session *s, struct budget *budget,
                       const Trawl__VisitReport *r, Trawl__VisitReply *reply) {
     struct lease *l = lease_find(&c->leases, r->attempt);
 
     if (reply->lost || r->done || r->want_urls == 0 || l == NULL || l->session != s ||
         l->task != NULL || reply->address_wait || reply->rest || should_yield(c, now, l))
-        return;
+        return false;
     if (l->origin->parked != TRAWL__STATE__PENDING ||
         (l->origin->robots_state == HOST_ROBOTS_ELSEWHERE && !l->guests_only))
-        return;
+        return false;
     size_t target = items_for(c, l);
     size_t max = l->count < target ? target - l->count : 0;
-    size_t n = frontier_take(c, l, max < r->want_urls ? max : r->want_urls);
+    bool full = false;
+    size_t n = frontier_take(c, l, max < r->want_urls ? max : r->want_urls, budget, &full);
     reply->more = item_messages(c, l, n);
     reply->n_more = n;
+    reply->wait = full;
+    return true;
+}
+
+/* A look into an origin's queue takes about 20 us. */
+static void give_all_more(struct core *c, struct now now, struct session *s,
+                          const Trawl__Exchange *x, struct budget *budget,
+                          Trawl__VisitReply **replies) {
+    size_t looks = 0;
+
+    for (size_t i = 0; i < x->n_visits && !c->failed; i++) {
+        if (looks < LIMIT_SLICE_URLS)
+            looks += give_more(c, now, s, budget, x->visits[i], replies[i]);
+        else
+            replies[i]->wait = x->visits[i]->want_urls > 0;
+    }
 }
 
 static bool robots_needed(const struct core *c, struct now now, struct origin *o) {
@@ -319,7 +373,7 @@ static Trawl__Grant *grant_message(struct core *c, struct now now, const struct 
     g->connections = l->connections;
     g->fetch_robots = !l->guests_only && robots_needed(c, now, o);
     if (!g->fetch_robots && !l->guests_only && o->robots != NULL)
-        g->robots = arena_bytes(&c->arena, o->robots->bytes, o->robots->len);
+        g->robots = (ProtobufCBinaryData){.data = o->robots->bytes, .len = o->robots->len};
     if (l->address != NULL)
         g->address = arena_bytes(&c->arena, l->address->bytes, l->address->len);
     g->n_items = l->count;
@@ -327,9 +381,15 @@ static Trawl__Grant *grant_message(struct core *c, struct now now, const struct 
     return g;
 }
 
-/* Leases the origin to the session. NULL: nothing to grant there after all. */
+/* What it costs but for its URLs. */
+static size_t grant_cost(const struct origin *o) {
+    return BUDGET_MESSAGE + o->name_len + sizeof o->address +
+           (o->robots == NULL ? 0 : o->robots->len);
+}
+
+/* Leases the origin to the session. NULL: nothing to grant there after all, or (`*full`) no room in this answer. */
 static Trawl__Grant *grant_origin(struct core *c, struct now now, struct session *s,
-                                  struct origin *o) {
+                                  struct origin *o, struct budget *budget, bool *full) {
     struct host_address *address;
     uint32_t wanted = c->hosts.rules.host_connections;
 
@@ -338,14 +398,22 @@ static Trawl__Grant *grant_origin(struct core *c, struct now now, struct session
     uint32_t connections = host_book(&c->hosts, o, wanted, &address);
     if (connections == 0)
         return NULL;
+    if (!budget_take(budget, grant_cost(o))) {
+        host_unbook(&c->hosts, o, address, connections);
+        host_keep_turn(&c->hosts, o);
+        *full = true;
+        return NULL;
+    }
     struct lease *l = lease_grant(&c->leases, core_number(c, &c->attempts), s, o, connections,
                                   address, now.mono_ms);
     if (l == NULL) {
         core_fail(c, "out of memory for a lease");
         return NULL;
     }
+    bool cut = false;
     l->guests_only = guest_first(o) != NULL;
-    if (frontier_take(c, l, items_for(c, l)) > 0)
+    budget_promise(budget); /* a grant has a URL */
+    if (frontier_take(c, l, items_for(c, l), budget, &cut) > 0)
         return grant_message(c, now, l);
     lease_free(&c->leases, l);
     host_unbook(&c->hosts, o, address, connections);
@@ -364,8 +432,9 @@ static size_t visits_for(const struct core *c, const struct session *s, uint32_t
 }
 
 static void give_grants(struct core *c, struct now now, struct session *s, uint32_t wanted,
-                        Trawl__ExchangeReply *reply) {
+                        struct budget *budget, Trawl__ExchangeReply *reply) {
     const struct worker *w = s->worker;
+    bool full = false;
 
     if (s->tasks > 0 || c->state != CORE_RUNNING || w->draining || c->in_grace ||
         frontier_page_room(c) == 0 || trial_busy(c, w))
@@ -378,11 +447,12 @@ static void give_grants(struct core *c, struct now now, struct session *s, uint3
         core_fail(c, "out of memory for a reply");
         return;
     }
-    /* Each ready origin is looked at once: one that cannot be granted goes back to where it belongs. */
-    for (size_t tries = c->hosts.ready.count; tries > 0 && reply->n_grants < max && !c->failed;
-         tries--) {
+    /* Each ready origin is looked at once: one that cannot be granted goes back to where it belongs. One that has no
+     * room in this answer is the first of the next. */
+    for (size_t tries = c->hosts.ready.count;
+         tries > 0 && reply->n_grants < max && !full && !c->failed; tries--) {
         struct origin *o = host_take_ready(&c->hosts);
-        Trawl__Grant *g = trial_allows(c, w, o) ? grant_origin(c, now, s, o) : NULL;
+        Trawl__Grant *g = trial_allows(c, w, o) ? grant_origin(c, now, s, o, budget, &full) : NULL;
         if (g != NULL)
             reply->grants[reply->n_grants++] = g;
         if (!c->failed && !host_update(&c->hosts, o, now.mono_ms))
@@ -411,11 +481,18 @@ static uint32_t wait_for(const struct core *c, struct now now, const struct sess
 
 /* ---- the whole --------------------------------------------------------------------------------------------- */
 
+/* What an answer must have, however large the exchange was, is less than a quarter of a message (request.c). Another
+ * quarter is for visits that go on, half of it for new ones. */
+_Static_assert(LIMIT_LOOP_VISITS *BUDGET_MESSAGE + LIMIT_EXCHANGE_OUTCOMES * BUDGET_NUMBER <
+                   LIMIT_MESSAGE_BYTES / 4,
+               "an exchange that is taken can be answered");
+
 static void answer(struct core *c, struct now now, struct session *s, const Trawl__Exchange *x,
                    Trawl__ExchangeReply *reply) {
     /* Those that outcomes named so far. */
     struct segment **segments =
         arena_alloc(&c->arena, (x->n_segments + 1) * sizeof(struct segment *));
+    struct budget more, grants;
     Trawl__VisitReply **visits =
         arena_alloc(&c->arena, (x->n_visits + 1) * sizeof(Trawl__VisitReply *));
 
@@ -436,9 +513,10 @@ static void answer(struct core *c, struct now now, struct session *s, const Traw
     job_take_reports(c, now, s, x, reply);
     if (!core_flush(c))
         return;
-    for (size_t i = 0; i < x->n_visits && !c->failed; i++)
-        give_more(c, now, s, x->visits[i], visits[i]);
-    give_grants(c, now, s, x->want_visits, reply);
+    budget_init(&more, c->message_bytes / 4);
+    give_all_more(c, now, s, x, &more, visits);
+    budget_init(&grants, c->message_bytes / 2);
+    give_grants(c, now, s, x->want_visits, &grants, reply);
     job_give_tasks(c, now, s, x, reply);
     core_check_end(c, now);
     reply->visits = visits;

@@ -307,6 +307,7 @@ static struct lease_item *item_from(struct core *c, const Trawl__QueuedUrl *q,
     it->robots_for = q->robots_for;
     it->sitemap = q->sitemap;
     it->losses = q->losses;
+    it->refusals = q->refusals;
     it->seed = q->seed;
     return it;
 }
@@ -350,7 +351,12 @@ static Trawl__QueuedUrl *read_queued(struct core *c, struct record_key key) {
     return q;
 }
 
-static size_t take_guests(struct core *c, struct lease *l, size_t max) {
+static size_t item_cost(const Trawl__QueuedUrl *q) {
+    return BUDGET_MESSAGE + q->path.len + q->capture.len;
+}
+
+static size_t take_guests(struct core *c, struct lease *l, size_t max, struct budget *budget,
+                          bool *full) {
     const struct guest *g;
     size_t taken = 0;
 
@@ -359,12 +365,16 @@ static size_t take_guests(struct core *c, struct lease *l, size_t max) {
         const Trawl__QueuedUrl *q = read_queued(c, record_queued(l->origin->id, place));
         if (q == NULL || !trial_admits(c, l, q->losses))
             break;
+        *full = !budget_take(budget, item_cost(q));
+        if (*full)
+            break;
         taken += take_entry(c, l, q, place);
     }
     return taken;
 }
 
-static size_t take_pages(struct core *c, struct lease *l, size_t max) {
+static size_t take_pages(struct core *c, struct lease *l, size_t max, struct budget *budget,
+                         bool *full) {
     struct origin *o = l->origin;
     size_t taken = 0;
     uint64_t room = frontier_page_room(c), host_room = host_page_room(c, o);
@@ -374,6 +384,9 @@ static size_t take_pages(struct core *c, struct lease *l, size_t max) {
     if (max > room)
         max = (size_t)room;
     if (max == 0 || o->queued <= o->leased || o->exhausted)
+        return 0;
+    *full = budget_spent(budget);
+    if (*full)
         return 0;
     struct record_key prefix = record_queue_of(o->id), from = record_queued(o->id, host_cursor(o));
     struct store_iter *iter =
@@ -408,6 +421,10 @@ static size_t take_pages(struct core *c, struct lease *l, size_t max) {
         if (q->robots_for == 0 && lease_item(&c->leases, q->fp) == NULL) {
             if (!trial_admits(c, l, q->losses))
                 break;
+            if (!budget_take(budget, item_cost(q))) {
+                *full = true;
+                break;
+            }
             taken += take_entry(c, l, q, place);
         }
         host_set_cursor(o, (struct queue_place){.depth = place.depth, .seq = place.seq + 1});
@@ -416,12 +433,13 @@ static size_t take_pages(struct core *c, struct lease *l, size_t max) {
     return taken;
 }
 
-size_t frontier_take(struct core *c, struct lease *l, size_t max) {
-    size_t taken = take_guests(c, l, max);
+size_t frontier_take(struct core *c, struct lease *l, size_t max, struct budget *budget,
+                     bool *full) {
+    size_t taken = take_guests(c, l, max, budget, full);
 
-    if (c->failed || l->guests_only || l->origin->robots_state == HOST_ROBOTS_ELSEWHERE)
+    if (c->failed || *full || l->guests_only || l->origin->robots_state == HOST_ROBOTS_ELSEWHERE)
         return taken;
-    return taken + take_pages(c, l, max - taken);
+    return taken + take_pages(c, l, max - taken, budget, full);
 }
 
 /* ---- how items end -------------------------------------------------------------------------------------- */
@@ -460,11 +478,12 @@ static Trawl__QueuedUrl entry_of(const struct lease_item *it, struct tries tries
     q.tries = tries.items;
     q.n_tries = tries.count;
     q.losses = it->losses;
+    q.refusals = it->refusals;
     q.capture = (ProtobufCBinaryData){it->capture_len, (uint8_t *)lease_item_capture(it)};
     return q;
 }
 
-void frontier_note_losses(struct core *c, const struct lease_item *it) {
+void frontier_note(struct core *c, const struct lease_item *it) {
     struct origin *o = it->lease->origin;
     Trawl__QueuedUrl q = entry_of(it, tries_of(c, it, NULL));
 

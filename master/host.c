@@ -374,6 +374,10 @@ struct origin *host_take_ready(struct host_table *t) {
     return o;
 }
 
+void host_keep_turn(struct host_table *t, const struct origin *o) {
+    t->ready_after = o->id - 1;
+}
+
 size_t host_active(const struct host_table *t) {
     return t->ready.count + t->waiting_count + t->cooling.count;
 }

@@ -156,6 +156,8 @@ void host_thaw(struct host_table *t, int64_t now_ms);
  * before one has its turn again, each that has been READY all the while has had one. Queues of neighbours lie
  * together in the crawldb, so that what is read for one is there for the next. */
 struct origin *host_take_ready(struct host_table *t);
+/* It was taken and is not granted now: its turn is the next. Call host_update(). */
+void host_keep_turn(struct host_table *t, const struct origin *o);
 /* Anything granted or about to be: READY, COOLING or WAITING. */
 size_t host_active(const struct host_table *t);
 int64_t host_next_ms(const struct host_table *t); /* INT64_MAX: nothing is cooling */

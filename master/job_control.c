@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "master/core_state.h"
+#include "proto/budget.h"
 #include "shared/charset.h"
 
 enum { SKIPPED_TOLD = 100, TIMEOUT_DEFAULT_MS = 60 * 1000, WHY_BYTES_MAX = 256 };
@@ -19,8 +20,8 @@ static bool is_text(const char *s, size_t max) {
 
 /* ---- telling ----------------------------------------------------------------------------------------- */
 
-static Trawl__TaskFigures *figures(struct core *c, const struct job *j, Trawl__TaskKind kind) {
-    Trawl__TaskFigures *f = arena_alloc(&c->arena, sizeof *f);
+static Trawl__TaskFigures *figures(struct arena *a, const struct job *j, Trawl__TaskKind kind) {
+    Trawl__TaskFigures *f = arena_alloc(a, sizeof *f);
 
     if (f == NULL)
         return NULL;
@@ -42,49 +43,49 @@ static Trawl__TaskFigures *figures(struct core *c, const struct job *j, Trawl__T
     return f;
 }
 
-static void tell_counters(struct core *c, const struct job *j, Trawl__JobInfo *m) {
-    m->counters = arena_alloc(&c->arena, (j->counter_count + 1) * sizeof(Trawl__TaskCounter *));
+static void tell_counters(struct arena *a, const struct job *j, Trawl__JobInfo *m) {
+    m->counters = arena_alloc(a, (j->counter_count + 1) * sizeof(Trawl__TaskCounter *));
     for (size_t i = 0; i < j->counter_count && m->counters != NULL; i++) {
-        Trawl__TaskCounter *one = arena_alloc(&c->arena, sizeof *one);
+        Trawl__TaskCounter *one = arena_alloc(a, sizeof *one);
         if (one == NULL)
             return;
         trawl__task_counter__init(one);
-        one->name = arena_printf(&c->arena, "%s", j->counters[i].name);
+        one->name = arena_printf(a, "%s", j->counters[i].name);
         one->n = j->counters[i].n;
         m->counters[m->n_counters++] = one;
     }
 }
 
-static void tell_skipped(struct core *c, const struct task *t, Trawl__JobInfo *m) {
+static void tell_skipped(struct arena *a, const struct task *t, Trawl__JobInfo *m) {
     for (size_t i = 0; i < t->crash_count; i++) {
         const struct task_crash *crash = &t->crashes[i];
         if (crash->times < TASK_CRASHES || ++m->skipped_count > SKIPPED_TOLD)
             continue;
-        Trawl__SkippedRecord *one = arena_alloc(&c->arena, sizeof *one);
+        Trawl__SkippedRecord *one = arena_alloc(a, sizeof *one);
         if (one == NULL)
             return;
         trawl__skipped_record__init(one);
         one->kind = t->kind;
         one->task = t->number;
         one->record = crash->record;
-        one->name = arena_bytes(&c->arena, crash->name, crash->name_len);
+        one->name = arena_bytes(a, crash->name, crash->name_len);
         m->skipped[m->n_skipped++] = one;
     }
 }
 
-static void tell_tasks(struct core *c, const struct job *j, Trawl__JobInfo *m) {
-    m->skipped = arena_alloc(&c->arena, SKIPPED_TOLD * sizeof(Trawl__SkippedRecord *));
+static void tell_tasks(struct arena *a, const struct job *j, Trawl__JobInfo *m) {
+    m->skipped = arena_alloc(a, SKIPPED_TOLD * sizeof(Trawl__SkippedRecord *));
     for (int kind = 0; kind < TASK_KINDS && m->skipped != NULL; kind++)
         for (uint32_t i = 0; i < j->count[kind]; i++) {
             m->lost_maps += j->tasks[kind][i].lost;
-            tell_skipped(c, &j->tasks[kind][i], m);
+            tell_skipped(a, &j->tasks[kind][i], m);
         }
 }
 
-Trawl__JobInfo *job_info(struct core *c, const struct job *j) {
+Trawl__JobInfo *job_info(struct core *c, struct arena *a, const struct job *j) {
     if (j->info != NULL)
         return (Trawl__JobInfo *)j->info;
-    Trawl__JobInfo *m = arena_alloc(&c->arena, sizeof *m);
+    Trawl__JobInfo *m = arena_alloc(a, sizeof *m);
     if (m != NULL) {
         trawl__job_info__init(m);
         m->job = j->number;
@@ -93,20 +94,56 @@ Trawl__JobInfo *job_info(struct core *c, const struct job *j) {
         m->state = j->state;
         m->slots = c->leases.slots;
         m->started_ms = j->started_unix_ms;
-        m->last_failure = arena_printf(&c->arena, "%s", j->last_failure);
-        m->maps = figures(c, j, TRAWL__TASK_KIND__MAP);
-        m->reduces = figures(c, j, TRAWL__TASK_KIND__REDUCE);
-        tell_counters(c, j, m);
-        tell_tasks(c, j, m);
+        m->last_failure = arena_printf(a, "%s", j->last_failure);
+        m->maps = figures(a, j, TRAWL__TASK_KIND__MAP);
+        m->reduces = figures(a, j, TRAWL__TASK_KIND__REDUCE);
+        tell_counters(a, j, m);
+        tell_tasks(a, j, m);
     }
-    if (!c->arena.failed)
+    if (!a->failed)
         return m;
     core_fail(c, "out of memory for a reply");
     return NULL;
 }
 
-/* Of one job, or of all (`only` NULL). */
-static void reply_jobs(struct core *c, const struct job *only, Trawl__Reply *reply) {
+/* Tasks are counted for each that is told of: about 5 ms. */
+enum { TASKS_LOOKED_MAX = 1000 * 1000 };
+
+static size_t tasks_of(const struct job *j) {
+    return j->info != NULL
+               ? 0
+               : (size_t)j->count[TRAWL__TASK_KIND__MAP] + j->count[TRAWL__TASK_KIND__REDUCE];
+}
+
+/* proto/budget.h */
+static size_t cost_of(const Trawl__JobInfo *m) {
+    return BUDGET_OUTCOME + protobuf_c_message_get_packed_size(&m->base) +
+           (2 + m->n_counters + m->n_skipped) * BUDGET_MESSAGE;
+}
+
+/* One job, or (`only` NULL) those with numbers above `after`, as many as have room. */
+static void list_jobs(struct core *c, const struct job *only, uint64_t after, Trawl__JobReply *m) {
+    struct budget budget;
+    size_t looked = 0;
+
+    budget_init(&budget, c->message_bytes);
+    for (const struct job *j = c->jobs.first; j != NULL && !c->failed; j = j->next) {
+        if (only != NULL ? j != only : j->number <= after)
+            continue;
+        looked += tasks_of(j);
+        m->more = m->n_jobs > 0 && looked > TASKS_LOOKED_MAX;
+        if (m->more)
+            return;
+        Trawl__JobInfo *info = job_info(c, &c->arena, j);
+        m->more = info == NULL || !budget_take(&budget, cost_of(info));
+        if (m->more)
+            return;
+        m->jobs[m->n_jobs++] = info;
+    }
+}
+
+static void reply_jobs(struct core *c, const struct job *only, uint64_t after,
+                       Trawl__Reply *reply) {
     Trawl__JobReply *m = arena_alloc(&c->arena, sizeof *m);
     size_t count = c->jobs.running + c->jobs.over;
     Trawl__JobInfo **list = arena_alloc(&c->arena, (count + 1) * sizeof(Trawl__JobInfo *));
@@ -117,9 +154,7 @@ static void reply_jobs(struct core *c, const struct job *only, Trawl__Reply *rep
     }
     trawl__job_reply__init(m);
     m->jobs = list;
-    for (const struct job *j = c->jobs.first; j != NULL && !c->failed; j = j->next)
-        if (only == NULL || j == only)
-            list[m->n_jobs++] = job_info(c, j);
+    list_jobs(c, only, after, m);
     reply->body_case = TRAWL__REPLY__BODY_JOB;
     reply->job = m;
 }
@@ -142,7 +177,7 @@ void job_query(struct core *c, const Trawl__JobQuery *q, Trawl__Reply *reply) {
     const struct job *j = q->job == 0 ? NULL : find(c, q->job, reply);
 
     if (q->job == 0 || j != NULL)
-        reply_jobs(c, j, reply);
+        reply_jobs(c, j, q->after, reply);
 }
 
 void job_cancel(struct core *c, struct now now, const Trawl__JobCancel *r, Trawl__Reply *reply) {
@@ -158,7 +193,7 @@ void job_cancel(struct core *c, struct now now, const Trawl__JobCancel *r, Trawl
         job_finish(c, now, j, TRAWL__JOB_STATE__JOB_CANCELLED,
                    r->why[0] == '\0' ? "cancelled" : r->why);
     if (!c->failed)
-        reply_jobs(c, j, reply);
+        reply_jobs(c, j, 0, reply);
 }
 
 /* ---- running one ------------------------------------------------------------------------------------- */
@@ -261,5 +296,5 @@ void job_run(struct core *c, struct now now, const Trawl__JobRun *r, Trawl__Repl
         j = start(c, now, r);
     }
     if (!c->failed)
-        reply_jobs(c, j, reply);
+        reply_jobs(c, j, 0, reply);
 }

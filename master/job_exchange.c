@@ -5,11 +5,16 @@
 #include <string.h>
 
 #include "master/core_state.h"
+#include "proto/budget.h"
 
 enum {
     REST_FIRST_MS = 50, /* of a session whose tasks fail, while there are others; doubles */
     REST_DOUBLINGS = 5,
     REASON_SHOWN = 160, /* bytes of a reason that are kept */
+    /* Names of so many records of a task are kept in full, of the others a beginning: together they are one value of
+       the crawldb. */
+    CRASHES_IN_FULL = 256,
+    NAME_SHOWN = 1024,
 };
 
 /* ---- ends -------------------------------------------------------------------------------------------- */
@@ -49,11 +54,12 @@ void job_finish(struct core *c, struct now now, struct job *j, Trawl__JobState s
     for (int kind = 0; kind < TASK_KINDS; kind++)
         for (uint32_t i = 0; i < j->count[kind]; i++)
             take_back_all(c, &j->tasks[kind][i]);
-    Trawl__JobInfo *info = job_info(c, j);
+    arena_reset(&c->record);
+    Trawl__JobInfo *info = job_info(c, &c->record, j);
     if (info == NULL)
         return;
     info->state = state;
-    info->why = why == NULL ? "" : arena_printf(&c->arena, "%s", why);
+    info->why = why == NULL ? "" : arena_printf(&c->record, "%s", why);
     info->ended_ms = (uint64_t)now.unix_ms;
     if (info->why == NULL) {
         core_fail(c, "out of memory for a job");
@@ -115,8 +121,9 @@ static bool blame_record(struct core *c, struct task *t, const Trawl__TaskResult
 
     if (r->end != TRAWL__TASK_END__CRASHED || t->crash_count >= LIMIT_TASK_SKIPS)
         return false;
-    if (name.len > LIMIT_RECORD_NAME_BYTES)
-        name.len = LIMIT_RECORD_NAME_BYTES;
+    size_t name_max = t->crash_count < CRASHES_IN_FULL ? LIMIT_RECORD_NAME_BYTES : NAME_SHOWN;
+    if (name.len > name_max)
+        name.len = name_max;
     bool skipped = task_crashed(t, r->record, name, 1, &ok);
     if (!ok)
         core_fail(c, "out of memory for a task");
@@ -237,7 +244,25 @@ void job_take_reports(struct core *c, struct now now, struct session *s, const T
 
 /* ---- what goes down ---------------------------------------------------------------------------------- */
 
-static Trawl__MapOutput *output_message(struct core *c, const struct task *map, uint32_t part) {
+/* Its place among the servers of the grant. */
+static uint32_t server_index(struct core *c, struct worker *w, uint64_t attempt,
+                             Trawl__TaskSpec *spec) {
+    if (w->named_for == attempt)
+        return w->named_at;
+    Trawl__MapServer *m = arena_alloc(&c->arena, sizeof *m);
+    if (m == NULL)
+        return 0;
+    trawl__map_server__init(m);
+    m->worker = w->name;
+    m->serve = w->tasker->serve;
+    w->named_for = attempt;
+    w->named_at = (uint32_t)spec->n_servers;
+    spec->servers[spec->n_servers++] = m;
+    return w->named_at;
+}
+
+static Trawl__MapOutput *output_message(struct core *c, const struct task *map, uint32_t part,
+                                        uint64_t attempt, Trawl__TaskSpec *spec) {
     Trawl__MapOutput *m = arena_alloc(&c->arena, sizeof *m);
 
     if (m == NULL)
@@ -251,22 +276,24 @@ static Trawl__MapOutput *output_message(struct core *c, const struct task *map, 
     assert(map->state == TASK_DONE && map->worker->tasker != NULL);
     m->map = map->number;
     m->attempt = map->attempt;
-    m->worker = map->worker->name;
-    m->serve = map->worker->tasker->serve;
+    m->server = server_index(c, map->worker, attempt, spec);
     m->bytes = map->partition_bytes[part];
     return m;
 }
 
-static bool outputs_message(struct core *c, const struct task *t, Trawl__TaskSpec *spec) {
+static bool outputs_message(struct core *c, const struct task *t, uint64_t attempt,
+                            Trawl__TaskSpec *spec) {
     const struct job *j = t->job;
     uint32_t maps = j->count[TRAWL__TASK_KIND__MAP];
 
     if (t->kind != TRAWL__TASK_KIND__REDUCE)
         return true;
+    spec->servers =
+        arena_alloc(&c->arena, (c->leases.sessions.count + 1) * sizeof(Trawl__MapServer *));
     spec->outputs = arena_alloc(&c->arena, (maps + 1) * sizeof(Trawl__MapOutput *));
-    for (uint32_t i = 0; i < maps && spec->outputs != NULL; i++)
+    for (uint32_t i = 0; i < maps && spec->servers != NULL && spec->outputs != NULL; i++)
         spec->outputs[spec->n_outputs++] =
-            output_message(c, &j->tasks[TRAWL__TASK_KIND__MAP][i], t->number);
+            output_message(c, &j->tasks[TRAWL__TASK_KIND__MAP][i], t->number, attempt, spec);
     return !c->arena.failed;
 }
 
@@ -292,7 +319,7 @@ static Trawl__TaskGrant *grant_message(struct core *c, const struct task *t, uin
     spec->kind = t->kind;
     spec->number = t->number;
     spec->split = (Trawl__Split *)t->split;
-    return outputs_message(c, t, spec) && skips_message(c, t, spec) ? g : NULL;
+    return outputs_message(c, t, attempt, spec) && skips_message(c, t, spec) ? g : NULL;
 }
 
 static Trawl__TaskGrant *grant_task(struct core *c, struct now now, struct session *s,
@@ -310,6 +337,20 @@ static Trawl__TaskGrant *grant_task(struct core *c, struct now now, struct sessi
     return g;
 }
 
+/* What the grant of a task costs: proto/budget.h. */
+static size_t cost_of(const struct core *c, const struct task *t) {
+    size_t bytes = BUDGET_MESSAGE + protobuf_c_message_get_packed_size(&t->job->spec->base) +
+                   t->crash_count * BUDGET_NUMBER;
+
+    if (t->split != NULL)
+        bytes += BUDGET_MESSAGE + protobuf_c_message_get_packed_size(&t->split->base);
+    if (t->kind == TRAWL__TASK_KIND__REDUCE)
+        bytes += (size_t)t->job->count[TRAWL__TASK_KIND__MAP] * BUDGET_OUTPUT +
+                 c->leases.sessions.count *
+                     (BUDGET_MESSAGE + LIMIT_WORKER_NAME_BYTES + LIMIT_SERVE_BYTES);
+    return bytes;
+}
+
 /* How many more the session may have now. */
 static size_t room(const struct core *c, struct now now, const struct session *s, uint32_t wanted) {
     if (s->tasks == 0 || s->worker->draining || now.mono_ms < s->rest_until_ms)
@@ -321,21 +362,24 @@ static size_t room(const struct core *c, struct now now, const struct session *s
 
 static void give_grants(struct core *c, struct now now, struct session *s, uint32_t wanted,
                         Trawl__ExchangeReply *reply) {
-    size_t max = room(c, now, s, wanted), bytes = 0;
+    size_t max = room(c, now, s, wanted);
+    struct budget budget;
     struct task *t;
     bool backup;
+
+    budget_init(&budget, LIMIT_TASK_GRANT_BYTES);
 
     reply->tasks = arena_alloc(&c->arena, (max + 1) * sizeof(Trawl__TaskGrant *));
     if (reply->tasks == NULL) {
         core_fail(c, "out of memory for a reply");
         return;
     }
-    while (reply->n_tasks < max && bytes < LIMIT_TASK_GRANT_BYTES && !c->failed &&
-           (t = job_choose(&c->jobs, s, now.mono_ms, &backup)) != NULL) {
+    while (reply->n_tasks < max && !c->failed &&
+           (t = job_choose(&c->jobs, s, now.mono_ms, &backup)) != NULL &&
+           budget_take(&budget, cost_of(c, t))) {
         Trawl__TaskGrant *g = grant_task(c, now, s, t);
         if (g == NULL)
             return;
-        bytes += protobuf_c_message_get_packed_size(&g->base);
         reply->tasks[reply->n_tasks++] = g;
     }
 }

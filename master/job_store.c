@@ -17,12 +17,14 @@ void job_put(struct core *c, const struct job *j, const Trawl__JobInfo *info) {
     core_put(c, record_job(j->number), &v.base);
 }
 
+/* In the record arena: in one request very many tasks may be put. */
 static Trawl__CrashedRecord **crashes_message(struct core *c, const struct task *t) {
+    arena_reset(&c->record);
     Trawl__CrashedRecord **list =
-        arena_alloc(&c->arena, (t->crash_count + 1) * sizeof(Trawl__CrashedRecord *));
+        arena_alloc(&c->record, (t->crash_count + 1) * sizeof(Trawl__CrashedRecord *));
 
     for (size_t i = 0; i < t->crash_count && list != NULL; i++) {
-        list[i] = arena_alloc(&c->arena, sizeof *list[i]);
+        list[i] = arena_alloc(&c->record, sizeof *list[i]);
         if (list[i] == NULL)
             return NULL;
         trawl__crashed_record__init(list[i]);

@@ -31,8 +31,8 @@
 struct lease_item {
     uint64_t fp, seq, via;
     uint32_t depth, attempts, hops, robots_for;
-    uint32_t sitemap; /* as in QueuedUrl of proto/trawl.proto */
-    uint32_t losses;  /* likewise */
+    uint32_t sitemap;          /* as in QueuedUrl of proto/trawl.proto */
+    uint32_t losses, refusals; /* likewise */
     bool seed;
     struct lease *lease;
     size_t index; /* in lease->items */
@@ -72,6 +72,8 @@ struct worker {
     uint64_t fetched;
     bool cost_based; /* what it cost before is in cost_told: meter.c */
     struct cost_sums cost_told;
+    uint64_t named_for;     /* the last attempt at a reduce task whose grant names it, */
+    uint32_t named_at;      /* in that place */
     struct session *tasker; /* takes tasks, and serves what its map tasks made; NULL: none */
     struct worker *next;
 };

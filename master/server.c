@@ -71,13 +71,16 @@ static void send_reply(void *arg, void *call, const struct buf *reply) {
 
 static void send_busy(void *arg, void *call) {
     (void)arg;
-    send_code(call, TRAWL__CODE__BUSY, "the crawldb cannot be written now");
+    send_code(call, TRAWL__CODE__BUSY, "nothing can be stored now");
 }
 
-/* The lock is held. */
+/* The lock is held. What is to blame is said, and nothing else: memory that was refused is no fault of the disk. */
 static void break_down(struct server *s) {
     if (!s->broken)
-        log_error("master", "the crawldb failed: %s", s->trouble.text);
+        log_error("master", "%s: %s",
+                  store_failed(s->store, NULL) ? "the crawldb failed"
+                                               : "the core begins anew from the crawldb",
+                  s->trouble.text);
     s->broken = true;
     pthread_cond_broadcast(&s->changed);
 }
@@ -219,7 +222,7 @@ static void mend(struct server *s) {
     s->core = fresh;
     s->broken = false;
     core_obey(s->core, now(), s->orders);
-    log_info("master", "the crawldb works again");
+    log_info("master", "works again");
 }
 
 static void wait_until(struct server *s, int64_t mono_ms) {

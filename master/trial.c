@@ -111,6 +111,6 @@ void trial_lost(struct core *c, struct now now, struct lease *l) {
         if (it->losses >= TRIAL_GUILTY)
             convict(c, now, it);
         else
-            frontier_note_losses(c, it);
+            frontier_note(c, it);
     }
 }

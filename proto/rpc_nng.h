@@ -14,7 +14,7 @@
 /* "`what` `address`: nng's reason". */
 void rpc_nng_error(struct error *err, int rv, const char *what, const char *address);
 /* nng's own headers count in what the other end takes. */
-enum { RPC_NNG_BYTES_MAX = LIMIT_WIRE_BYTES - 64 };
+enum { RPC_NNG_BYTES_MAX = LIMIT_RPC_BYTES };
 
 /* A message with a copy of the bytes; NULL: no memory, or more than RPC_NNG_BYTES_MAX. The other end would drop the connection for
  * those, in the middle of the message, which nng 1.5 does not always survive: it may never close its socket afterwards. */

@@ -33,7 +33,7 @@ void arena_reset(struct arena *a) {
     }
     a->current = a->first;
     a->bytes = 0;
-    a->failed = false;
+    a->failed = a->full = false;
 }
 
 void arena_release(struct arena *a) {
@@ -61,7 +61,7 @@ static void *arena_take(struct arena *a, size_t bytes) {
     const size_t align = alignof(max_align_t);
 
     if (bytes > a->bytes_max - a->bytes) {
-        a->failed = true;
+        a->failed = a->full = true;
         return NULL;
     }
     size_t rounded = (bytes + align - 1) / align * align;
@@ -146,6 +146,10 @@ Trawl__Request *wire_request_unpack(struct arena *a, const void *bytes, size_t l
 
 Trawl__Reply *wire_reply_unpack(struct arena *a, const void *bytes, size_t len) {
     return wire_unpack(a, &trawl__reply__descriptor, bytes, len);
+}
+
+const char *wire_output_serve(const Trawl__TaskSpec *spec, const Trawl__MapOutput *o) {
+    return o->server < spec->n_servers ? spec->servers[o->server]->serve : "";
 }
 
 bool wire_pack(struct buf *out, const ProtobufCMessage *message) {

@@ -27,6 +27,7 @@ struct arena {
     struct arena_block *first, *current;
     size_t bytes, bytes_max;
     bool failed; /* over the cap or out of memory, since the last reset */
+    bool full;   /* over the cap: then `failed` too */
 };
 
 void arena_init(struct arena *a, size_t bytes_max);
@@ -46,6 +47,8 @@ Trawl__Request *wire_request_unpack(struct arena *a, const void *bytes, size_t l
 Trawl__Reply *wire_reply_unpack(struct arena *a, const void *bytes, size_t len);
 /* Appends any message; false: over the buffer's cap or out of memory. */
 bool wire_pack(struct buf *out, const ProtobufCMessage *message);
+/* Where the output of a map task is to be had; "": the message does not say. */
+const char *wire_output_serve(const Trawl__TaskSpec *spec, const Trawl__MapOutput *o);
 /* For records of the crawldb and other single messages. */
 void *wire_unpack(struct arena *a, const ProtobufCMessageDescriptor *type, const void *bytes,
                   size_t len);

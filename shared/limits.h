@@ -21,16 +21,41 @@ enum {
     /* One message between master and worker, and what its decoding may take. */
     LIMIT_WIRE_BYTES = 16 << 20,
     LIMIT_ARENA_BYTES = 64 << 20,
+    /* What nng is given, and the budget under which a message is built (proto/budget.h). */
+    LIMIT_RPC_BYTES = LIMIT_WIRE_BYTES - 64,
+    LIMIT_MESSAGE_BYTES = 15 << 20,
     /* Outcomes and link bytes in one exchange: more waits for the next. */
     LIMIT_EXCHANGE_OUTCOMES = 2048,
     LIMIT_EXCHANGE_LINK_BYTES = 4 << 20,
     /* Links in one exchange: the master takes about 3.5 us for each that is new, and answers no heartbeat meanwhile. */
-    LIMIT_EXCHANGE_LINKS = 20000,
+    LIMIT_EXCHANGE_LINKS = 10000,
+    /* URLs that an attachment names: the master looks each up, about 4 us. What is not named is let go. */
+    LIMIT_ATTACH_ITEMS = 8192,
+    /* URLs in one `ctl add`: about 10 us each. The command asks as often as it has to. */
+    LIMIT_CONTROL_URLS = 1000,
+
+    /* What an outcome may say of its URL. A worker keeps to it where the outcome is made, and the master cuts what is
+       longer in the same way (proto/outcome.h). */
+    LIMIT_REASON_BYTES = 512,
+    LIMIT_MIME_BYTES = 256,      /* longer: no type is told */
+    LIMIT_VALIDATOR_BYTES = 256, /* ETag, Last-Modified; longer: none */
+    LIMIT_DIGEST_BYTES = 20,
+    /* Outcomes of one URL that cannot be taken, after which it has failed: no honest worker makes one, but for what
+       comes late from a process that has ended. */
+    LIMIT_REFUSALS = 8,
+
     /* Visits that one fetch loop holds at once, and URLs outstanding in one visit. */
     LIMIT_LOOP_VISITS = 4096,
+    LIMIT_HELD_VISITS =
+        2 * LIMIT_LOOP_VISITS, /* those among them that are over and not yet buried */
     LIMIT_VISIT_ITEMS = 512,
-    /* Records in one answer to a segment query. */
-    LIMIT_SEGMENT_PAGE = 50000,
+    /* Records in one answer to a segment query, and one exchange's more; holes of a sealed segment. */
+    LIMIT_SEGMENT_PAGE = 20000,
+    LIMIT_SEGMENT_HOLES = 400000,
+    /* What is done of a long walk over the crawldb before others have their turn: URLs, about 20 us each with their
+       writes; origins that are only looked at, about 0.2 us. */
+    LIMIT_SLICE_URLS = 1000,
+    LIMIT_SLICE_ORIGINS = 20000,
     /* Redirects in a row before the next target is excluded. */
     LIMIT_REDIRECT_HOPS = 20,
     /* Sitemap indexes inside each other. sitemaps.org allows one; some sites have two. */

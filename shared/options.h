@@ -56,6 +56,11 @@ struct options {
     uint32_t warc_level;
     bool keep;      /* stay up when the frontier is empty */
     bool jobs_only; /* no crawl: MapReduce jobs alone, until told to stop */
+
+    /* Not of the user: bounds of shared/limits.h that tests make small. 0: as they stand there. */
+    size_t message_bytes; /* LIMIT_MESSAGE_BYTES */
+    size_t rules_bytes;   /* LIMIT_RULES_BYTES */
+    size_t slice_urls;    /* LIMIT_SLICE_URLS */
 };
 
 /* Every field at its default (INTERFACE: the table of options). False: no memory. */

@@ -13,7 +13,7 @@ enum {
     RESULTS_TO_SYNC = 512,     /* so many records are worth a sync at once; */
     SYNC_LINGER_MS = 50,       /* fewer wait so long for company */
     UNACKNOWLEDGED_MAX = 4096, /* results; beyond, nothing is started */
-    LINK_BYTES_MAX = 16 << 20,
+    RESULT_BYTES_MAX = 16 << 20,
 };
 
 /* ---- life ------------------------------------------------------------------------------------------------------ */
@@ -35,6 +35,8 @@ struct agent *agent_new(const struct agent_config *config) {
     a->exchange_link_bytes =
         config->exchange_link_bytes > 0 ? config->exchange_link_bytes : LIMIT_EXCHANGE_LINK_BYTES;
     a->exchange_links = config->exchange_links > 0 ? config->exchange_links : LIMIT_EXCHANGE_LINKS;
+    a->message_bytes = config->message_bytes > 0 ? config->message_bytes : LIMIT_MESSAGE_BYTES;
+    a->attach_items = config->attach_items > 0 ? config->attach_items : LIMIT_ATTACH_ITEMS;
     memcpy(a->instance, config->instance, sizeof a->instance);
     a->next_fetch = 1;
     a->unsynced_since_ms = a->ready_since_ms = INT64_MAX;
@@ -212,6 +214,10 @@ static void remove_visit(struct agent *a, struct visit *v) {
     a->visit_count--;
 }
 
+size_t agent_result_bytes(const struct visit_result *r) {
+    return r->bytes + r->link_bytes + r->robots.len;
+}
+
 void agent_drop_result(struct agent *a, struct visit *v, struct visit_result **at) {
     struct visit_result *r = *at;
 
@@ -220,7 +226,7 @@ void agent_drop_result(struct agent *a, struct visit *v, struct visit_result **a
         v->results_end = at;
     v->result_count--;
     a->unacknowledged--;
-    a->link_bytes -= r->link_bytes;
+    a->result_bytes -= agent_result_bytes(r);
     a->unsynced -= r->mark > a->synced;
     if (r->segment != NULL)
         r->segment->pending--;
@@ -557,7 +563,7 @@ void visit_set_shell(struct visit *v, void *shell) {
 /* ---- back-pressure ------------------------------------------------------------------------------------------------------------ */
 
 bool agent_backlogged(const struct agent *a) {
-    return a->unacknowledged >= UNACKNOWLEDGED_MAX || a->link_bytes >= LINK_BYTES_MAX;
+    return a->unacknowledged >= UNACKNOWLEDGED_MAX || a->result_bytes >= RESULT_BYTES_MAX;
 }
 
 bool agent_may_start(const struct agent *a) {

@@ -15,6 +15,8 @@
  *      in the archive beyond the committed is found out by asking (SegmentQuery), never guessed.
  *  A5  A lease is given back (done) only after the shell has said that the visit's connections are closed.
  *  A6  Outcomes not yet acknowledged are bounded in number and bytes: beyond, no fetch is started.
+ *      A request is built under a budget (proto/budget.h): what has no room goes with the next one. Nothing that a site
+ *      or the master says is a lack of memory because of its size.
  *  A7  Links that do not fit one exchange go in several; the outcome goes with the last of them, so that a page is
  *      done only when the master has all its links.
  *      A link is left out only after an outcome with it was acknowledged in the same session (told.h).
@@ -65,6 +67,8 @@ struct agent_config {
     size_t exchange_link_bytes; /* bytes of links in one exchange; 0: LIMIT_EXCHANGE_LINK_BYTES */
     size_t
         exchange_links; /* how many; 0: LIMIT_EXCHANGE_LINKS, which is no more than a page may have */
+    size_t message_bytes; /* budget of an exchange; 0: LIMIT_MESSAGE_BYTES */
+    size_t attach_items;  /* URLs that an attachment names; 0: LIMIT_ATTACH_ITEMS */
     const char
         *product_token; /* for robots.txt; NULL: from the user agent that the master states */
     agent_committed *committed; /* NULL: nobody wants to know */

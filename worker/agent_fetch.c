@@ -23,6 +23,28 @@ static void report(struct agent *a, struct visit *v, struct visit_url *u,
     free(u);
 }
 
+void agent_add_item(struct agent *a, struct visit *v, const Trawl__Item *item, int64_t now_ms) {
+    const struct agent_outcome nothing = {.fetched_at_unix_ms = 0};
+    const struct visit_url unfit = {.fp = item->fp, .seq = item->seq, .depth = item->depth};
+    struct visit_result *r;
+
+    switch (visit_add(v, item)) {
+    case VISIT_ADDED:
+        break;
+    case VISIT_NO_MEMORY:
+        a->out_of_memory = true;
+        break;
+    case VISIT_UNFIT:
+        r = agent_result_new(a, v, &unfit, &nothing,
+                             (struct agent_verdict){TRAWL__STATE__FAILED, "url-not-supported"});
+        if (r != NULL)
+            agent_result_add(a, v, r, NULL, now_ms);
+        else
+            a->out_of_memory = true;
+        break;
+    }
+}
+
 void agent_return_queue(struct agent *a, struct visit *v, int64_t now_ms) {
     const struct agent_outcome nothing = {.fetched_at_unix_ms = 0};
 
@@ -261,6 +283,11 @@ static struct agent_verdict judge_failure(const struct agent *a, const struct vi
     return (struct agent_verdict){TRAWL__STATE__FAILED, reason};
 }
 
+/* To where can be told; a longer URL is none to crawl. */
+static bool leads_on(const struct agent_outcome *o) {
+    return o->redirect && o->redirect_to_len <= LIMIT_URL_BYTES;
+}
+
 static struct agent_verdict judge(const struct agent *a, const struct visit_url *u,
                                   const struct agent_outcome *o, char reason[32]) {
     if (o->failure != AGENT_NO_FAILURE)
@@ -271,7 +298,7 @@ static struct agent_verdict judge(const struct agent *a, const struct visit_url 
                                    : (struct agent_verdict){TRAWL__STATE__EXCLUDED, o->excluded};
     if (o->unmodified && u->capture_len > 0)
         return (struct agent_verdict){TRAWL__STATE__FETCHED, ""};
-    if (o->redirect)
+    if (leads_on(o))
         return (struct agent_verdict){TRAWL__STATE__REDIRECTED, ""};
     snprintf(reason, 32, "http-%u", o->status);
     return transient(o->status, o->failure) && !last_attempt(a, u)
@@ -402,7 +429,7 @@ static enum robots_answer understand(const struct agent *a, const struct agent_o
                                      const void *body, size_t len, struct robots *rules) {
     if (o->failure != AGENT_NO_FAILURE)
         return ROBOTS_UNREACHABLE;
-    if (o->redirect)
+    if (leads_on(o))
         return ROBOTS_MOVED;
     switch (robots_verdict_for_status((int)o->status)) {
     case ROBOTS_PARSE:

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/budget.h"
 #include "shared/limits.h"
 #include "worker/agent_state.h"
 
@@ -54,6 +55,7 @@ bool agent_report_due(const struct agent *a, int64_t now_ms) {
 struct builder {
     struct agent *a;
     Trawl__Exchange *x;
+    struct budget budget;
     size_t outcomes, links, link_bytes; /* so far */
     int64_t now_ms;
     bool left_out; /* something ready did not fit */
@@ -73,6 +75,16 @@ static uint32_t segment_index(struct builder *b, const char *name) {
     return (uint32_t)x->n_segments;
 }
 
+/* What the outcome costs but for its links (proto/budget.h); its segment may be named for it. */
+static size_t outcome_cost(const struct visit_result *r) {
+    return BUDGET_OUTCOME + r->bytes + (r->robots.len > 0 ? BUDGET_MESSAGE + r->robots.len : 0) +
+           (r->segment == NULL ? 0 : BUDGET_BYTES + strlen(r->segment->name));
+}
+
+static size_t links_cost(const struct visit_result *r) {
+    return r->outcome.n_links * BUDGET_BYTES + r->link_bytes;
+}
+
 /* The master has these links for good. */
 static void drop_part(struct agent *a, struct visit_result *r) {
     size_t bytes = 0;
@@ -84,7 +96,7 @@ static void drop_part(struct agent *a, struct visit_result *r) {
     r->link_fps += r->part;
     r->part = 0;
     r->link_bytes -= bytes;
-    a->link_bytes -= bytes;
+    a->result_bytes -= bytes;
 }
 
 /* As many links of the result as there is room for, ahead of its outcome. */
@@ -92,12 +104,16 @@ static void add_part(struct builder *b, struct visit_result *r, Trawl__VisitRepo
     Trawl__Outcome *part = arena_alloc(&b->a->message, sizeof *part);
     size_t bytes = 0;
 
-    b->left_out = true;
-    while (r->part < r->outcome.n_links && b->links + r->part < b->a->exchange_links &&
-           b->link_bytes + bytes + r->outcome.links[r->part].len <= b->a->exchange_link_bytes)
-        bytes += r->outcome.links[r->part++].len;
-    if (part == NULL || r->part == 0)
+    if (b->links >= b->a->exchange_links ||
+        b->link_bytes + r->outcome.links[0].len > b->a->exchange_link_bytes)
         return;
+    if (part == NULL || !budget_take(&b->budget, BUDGET_OUTCOME))
+        return;
+    budget_promise(&b->budget); /* a part has a link */
+    while (r->part < r->outcome.n_links && b->links + r->part < b->a->exchange_links &&
+           b->link_bytes + bytes + r->outcome.links[r->part].len <= b->a->exchange_link_bytes &&
+           budget_take(&b->budget, BUDGET_BYTES + r->outcome.links[r->part].len))
+        bytes += r->outcome.links[r->part++].len;
     trawl__outcome__init(part);
     part->fp = r->outcome.fp;
     part->state = TRAWL__STATE__LINKS;
@@ -114,9 +130,18 @@ static void add_part(struct builder *b, struct visit_result *r, Trawl__VisitRepo
 #endif
 }
 
-static bool fits(const struct builder *b, const struct visit_result *r) {
+/* Takes its room, if there is any for all of it. */
+static bool fits(struct builder *b, const struct visit_result *r) {
     return b->link_bytes + r->link_bytes <= b->a->exchange_link_bytes &&
-           b->links + r->outcome.n_links <= b->a->exchange_links;
+           b->links + r->outcome.n_links <= b->a->exchange_links &&
+           budget_take(&b->budget, outcome_cost(r) + links_cost(r));
+}
+
+/* It waits for the next exchange, but that some of its links may go ahead. */
+static void leave_out(struct builder *b, struct visit_result *r, Trawl__VisitReport *m) {
+    b->left_out = true;
+    if (r->outcome.n_links > 0 && !budget_spent(&b->budget))
+        add_part(b, r, m);
 }
 
 static void add_outcomes(struct builder *b, struct visit *v, Trawl__VisitReport *m) {
@@ -133,7 +158,7 @@ static void add_outcomes(struct builder *b, struct visit *v, Trawl__VisitReport 
             continue;
         }
         if (!fits(b, r)) {
-            add_part(b, r, m);
+            leave_out(b, r, m);
             continue;
         }
         b->outcomes++;
@@ -186,26 +211,55 @@ static void add_wish(struct builder *b, struct visit *v, Trawl__VisitReport *m) 
     v->asked_idle = visit_idle(v) && all_sent(v);
 }
 
+/* Its Sitemap lines are links to the master. */
+static void add_robots(struct builder *b, struct visit *v, Trawl__VisitReport *m) {
+    size_t len = v->robots_report.len;
+
+    if (len == 0)
+        return;
+    if ((b->links > 0 && b->links + v->rules.sitemap_count > b->a->exchange_links) ||
+        !budget_take(&b->budget, BUDGET_MESSAGE + len)) {
+        b->left_out = true;
+        return;
+    }
+    b->links += v->rules.sitemap_count;
+    m->robots =
+        wire_unpack(&b->a->message, &trawl__robots_report__descriptor, v->robots_report.data, len);
+    v->robots_report_sent = true;
+}
+
 /* False: nothing to say of this visit now. */
 static bool build_visit(struct builder *b, struct visit *v, Trawl__VisitReport *m) {
-    struct agent *a = b->a;
-
     m->attempt = v->attempt;
+    add_robots(b, v, m);
     add_outcomes(b, v, m);
-    if (v->robots_report.len > 0) {
-        m->robots = wire_unpack(&a->message, &trawl__robots_report__descriptor,
-                                v->robots_report.data, v->robots_report.len);
-        v->robots_report_sent = true;
-    }
     if (v->address_state == VISIT_ADDRESS_CLAIM && !v->ending) {
         m->address = (ProtobufCBinaryData){.data = v->address, .len = v->address_len};
         v->address_state = VISIT_ADDRESS_CLAIMED;
     }
-    if (v->closed && v->queue.count == 0 && all_sent(v))
+    if (v->closed && v->queue.count == 0 && all_sent(v) &&
+        (v->robots_report.len == 0 || v->robots_report_sent))
         add_end(b, v, m);
     add_wish(b, v, m);
     return m->n_outcomes > 0 || m->robots != NULL || m->address.len > 0 || m->done ||
            m->want_urls > 0;
+}
+
+static size_t report_cost(const struct visit *v) {
+    return BUDGET_MESSAGE + sizeof v->reason + sizeof v->address;
+}
+
+/* Of a visit that has no report in this exchange: it needs the next one. */
+static bool has_news(const struct agent *a, struct visit *v) {
+    bool ready = false;
+
+    for (struct visit_result *r = v->results; r != NULL; r = r->next) {
+        r->sent = false;
+        r->part = 0;
+        ready = ready || is_ready(a, r);
+    }
+    return ready || v->closed || v->robots_report.len > 0 ||
+           v->address_state == VISIT_ADDRESS_CLAIM;
 }
 
 static size_t segment_count(const struct agent *a) {
@@ -219,6 +273,7 @@ static size_t segment_count(const struct agent *a) {
 bool agent_report_build(struct agent *a, int64_t now_ms, Trawl__Exchange *x) {
     struct builder b = {.a = a, .x = x, .now_ms = now_ms};
 
+    budget_init(&b.budget, a->message_bytes);
     x->visits = arena_alloc(&a->message, (a->visit_count + 1) * sizeof(Trawl__VisitReport *));
     x->segments = arena_alloc(&a->message, (segment_count(a) + 1) * sizeof(char *));
     for (struct visit *v = a->visits; v != NULL && !a->message.failed; v = v->next) {
@@ -227,8 +282,18 @@ bool agent_report_build(struct agent *a, int64_t now_ms, Trawl__Exchange *x) {
         if (v->lost || m == NULL)
             continue;
         trawl__visit_report__init(m);
-        if (!build_visit(&b, v, m))
+        const struct budget before = b.budget;
+        if (x->n_visits == LIMIT_LOOP_VISITS || !budget_take(&b.budget, report_cost(v))) {
+            b.left_out |= has_news(a, v);
             continue;
+        }
+        budget_promise(&b.budget); /* it says something */
+        bool said = build_visit(&b, v, m);
+        if (!said) {
+            b.budget = before;
+            continue;
+        }
+        b.budget.promised = false;
         v->in_exchange = true;
         v->report_place = x->n_visits;
         x->visits[x->n_visits++] = m;
@@ -280,17 +345,17 @@ static void forget(struct agent *a, struct visit *v) {
 static void take_more(struct agent *a, int64_t now_ms, struct visit *v,
                       const Trawl__VisitReply *r) {
     for (size_t i = 0; i < r->n_more; i++)
-        if (!visit_add(v, r->more[i]))
-            a->out_of_memory = true;
+        agent_add_item(a, v, r->more[i], now_ms);
+    if (r->wait)
+        a->urgent = true;
     if (v->ending)
         agent_attend(a, v);
-    else if (r->n_more == 0 && v->asked_idle && visit_idle(v) && v->results == NULL)
+    else if (r->n_more == 0 && !r->wait && v->asked_idle && visit_idle(v) && v->results == NULL)
         visit_end(v, TRAWL__VERDICT__REACHED, NULL);
     if (v->ending)
         agent_attend(a, v);
     v->asked_idle = false;
     agent_schedule(a, v);
-    (void)now_ms;
 }
 
 static void take_visit(struct agent *a, int64_t now_ms, struct visit *v,
@@ -319,7 +384,9 @@ static void take_visit(struct agent *a, int64_t now_ms, struct visit *v,
     take_more(a, now_ms, v, r);
 }
 
-static void take_grant(struct agent *a, int64_t made_ms, const Trawl__Grant *g) {
+static void take_grant(struct agent *a, int64_t now_ms, const Trawl__Grant *g) {
+    int64_t made_ms = a->lines[AGENT_CALL].made_ms;
+
     struct visit *v = visit_new(g, agent_lease_end(a, made_ms));
 
     if (v == NULL) {
@@ -327,8 +394,7 @@ static void take_grant(struct agent *a, int64_t made_ms, const Trawl__Grant *g) 
         return;
     }
     for (size_t i = 0; i < g->n_items; i++)
-        if (!visit_add(v, g->items[i]))
-            a->out_of_memory = true;
+        agent_add_item(a, v, g->items[i], now_ms);
     if (agent_leaving(a))
         visit_end(v, TRAWL__VERDICT__REACHED, NULL);
     agent_add_visit(a, v);
@@ -342,7 +408,7 @@ void agent_report_answered(struct agent *a, int64_t now_ms, const Trawl__Exchang
             take_visit(a, now_ms, v, reply->visits[v->report_place]);
     }
     for (size_t i = 0; i < reply->n_grants; i++)
-        take_grant(a, a->lines[AGENT_CALL].made_ms, reply->grants[i]);
+        take_grant(a, now_ms, reply->grants[i]);
     a->next_poll_ms = now_ms + (reply->n_grants > 0 ? 0 : reply->wait_ms);
 }
 
@@ -401,6 +467,41 @@ static void attach_results(struct agent *a, Trawl__Attach *whole, Trawl__AttachV
     }
 }
 
+/* Given back already: the master has it in its queue, and nobody holds it. */
+static void drop_untried(struct agent *a, struct visit *v) {
+    for (struct visit_result **at = &v->results; *at != NULL;)
+        if ((*at)->outcome.state == TRAWL__STATE__UNTRIED)
+            agent_drop_result(a, v, at);
+        else
+            at = &(*at)->next;
+}
+
+/* So many more URLs than can be named are let go: first those that were not begun, then what was fetched, last what
+ * is running. To the master they are in its queue, and nobody's. */
+static void let_go(struct agent *a, struct visit *v, size_t count) {
+    for (; count > 0 && v->queue.last != NULL; count--) {
+        struct visit_url *u = v->queue.last;
+        visit_list_take(&v->queue, u);
+        free(u);
+    }
+    for (; count > 0 && v->results != NULL; count--)
+        agent_drop_result(a, v, &v->results);
+    for (struct visit_url *u = v->running.first; count > 0 && u != NULL; u = u->next)
+        if (!u->gone) {
+            u->gone = true;
+            count--;
+        }
+    agent_schedule(a, v);
+}
+
+static size_t held_by(const struct visit *v) {
+    size_t n = v->queue.count + v->result_count;
+
+    for (const struct visit_url *u = v->running.first; u != NULL; u = u->next)
+        n += !u->gone;
+    return n;
+}
+
 /* A visit whose lease ran out while the master was away has closed its connections. What it fetched before can
  * still be reported: nobody was granted its origin meanwhile. */
 static bool worth_attaching(const struct visit *v) {
@@ -417,11 +518,18 @@ static bool holds_address(const struct visit *v) {
 bool agent_attach_build(struct agent *a, Trawl__Attach *m) {
     m->visits = arena_alloc(&a->message, (a->visit_count + 1) * sizeof(Trawl__AttachVisit *));
     m->segments = arena_alloc(&a->message, (segment_count(a) + 1) * sizeof(char *));
+    size_t room = a->attach_items;
     for (struct visit *v = a->visits; v != NULL && !a->message.failed; v = v->next) {
         Trawl__AttachVisit *one = arena_alloc(&a->message, sizeof *one);
-        size_t count = v->queue.count + v->running.count + v->result_count;
-        if (one == NULL || !worth_attaching(v))
+        if (one == NULL || m->n_visits == LIMIT_HELD_VISITS || !worth_attaching(v))
             continue;
+        drop_untried(a, v);
+        size_t count = held_by(v);
+        if (count > room) {
+            let_go(a, v, count - room);
+            count = room;
+        }
+        room -= count;
         trawl__attach_visit__init(one);
         one->attempt = v->attempt;
         one->origin = (ProtobufCBinaryData){.data = (uint8_t *)v->origin, .len = v->origin_len};

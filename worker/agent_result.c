@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/outcome.h"
 #include "shared/limits.h"
 #include "worker/agent_state.h"
 
@@ -19,10 +20,36 @@ static ProtobufCBinaryData pack_bytes(struct packer *p, const void *bytes, size_
     return (ProtobufCBinaryData){.data = to, .len = n};
 }
 
-static char *pack_text(struct packer *p, const char *text) {
-    size_t n = strlen(text) + 1;
+static char *pack_text(struct packer *p, const char *text, size_t n) {
+    char *to = (char *)pack_bytes(p, text, n).data;
 
-    return (char *)pack_bytes(p, text, n).data;
+    *p->at++ = '\0';
+    return to;
+}
+
+/* As much of each as the table of limits allows (proto/outcome.h). */
+struct sizes {
+    size_t reason, mime, redirect_to, canonical, etag, last_modified;
+};
+
+static struct sizes sizes_of(const struct agent_outcome *o, struct agent_verdict verdict,
+                             bool linked) {
+    struct sizes n = {
+        .reason = outcome_reason_len(verdict.reason),
+        .mime = outcome_whole(o->mime == NULL ? 0 : strlen(o->mime), LIMIT_MIME_BYTES),
+        .canonical = outcome_whole(linked ? o->canonical.len : 0, LIMIT_URL_BYTES),
+        .etag = outcome_whole(o->etag.len, LIMIT_VALIDATOR_BYTES),
+        .last_modified = outcome_whole(o->last_modified.len, LIMIT_VALIDATOR_BYTES),
+    };
+
+    if (verdict.state == TRAWL__STATE__REDIRECTED)
+        n.redirect_to = o->redirect_to_len;
+    return n;
+}
+
+static size_t sum(const struct sizes *n) {
+    return n->reason + 1 + n->mime + n->redirect_to + n->canonical + n->etag + n->last_modified +
+           LIMIT_DIGEST_BYTES + 16;
 }
 
 /* Links into the visit's own origin travel without it. */
@@ -95,14 +122,12 @@ struct visit_result *agent_result_new(struct agent *a, const struct visit *v,
     l->count = l->bytes = 0;
     if (linked && !choose_links(a, v, o))
         return NULL;
-    size_t mime = o->mime == NULL ? 0 : strlen(o->mime);
-    size_t size = sizeof(struct visit_result) +
-                  l->count * (sizeof(ProtobufCBinaryData) + sizeof(uint64_t)) + l->bytes +
-                  strlen(verdict.reason) + 1 + mime + 20 + 16 + o->redirect_to_len +
-                  o->canonical.len + o->etag.len + o->last_modified.len;
-    struct visit_result *r = calloc(1, size);
+    const struct sizes n = sizes_of(o, verdict, linked);
+    size_t links = l->count * (sizeof(ProtobufCBinaryData) + sizeof(uint64_t)) + l->bytes;
+    struct visit_result *r = calloc(1, sizeof(struct visit_result) + links + sum(&n));
     if (r == NULL)
         return NULL;
+    r->bytes = sum(&n);
     buf_init(&r->robots, LIMIT_ROBOTS_ENCODED_BYTES + 64);
     struct packer p;
     Trawl__Outcome *out = &r->outcome;
@@ -110,21 +135,20 @@ struct visit_result *agent_result_new(struct agent *a, const struct visit *v,
     pack_links(l, r, &p);
     out->fp = u->fp;
     out->state = verdict.state;
-    out->reason = pack_text(&p, verdict.reason);
+    out->reason = pack_text(&p, verdict.reason, n.reason);
     out->status = o->status;
-    out->mime = pack_bytes(&p, o->mime, mime);
+    out->mime = pack_bytes(&p, o->mime, n.mime);
     out->length = o->length;
     if (o->digest != NULL)
-        out->digest = pack_bytes(&p, o->digest, 20);
+        out->digest = pack_bytes(&p, o->digest, LIMIT_DIGEST_BYTES);
     out->fetched_at_ms = o->fetched_at_unix_ms;
     out->duration_ms = o->duration_ms;
     out->ip = pack_bytes(&p, v->address, v->address_len);
-    if (verdict.state == TRAWL__STATE__REDIRECTED)
-        out->redirect_to = pack_bytes(&p, o->redirect_to, o->redirect_to_len);
+    out->redirect_to = pack_bytes(&p, o->redirect_to, n.redirect_to);
     out->sitemaps = o->sitemaps;
-    out->canonical = pack_bytes(&p, o->canonical.ptr, linked ? o->canonical.len : 0);
-    out->etag = pack_bytes(&p, o->etag.ptr, o->etag.len);
-    out->last_modified = pack_bytes(&p, o->last_modified.ptr, o->last_modified.len);
+    out->canonical = pack_bytes(&p, o->canonical.ptr, n.canonical);
+    out->etag = pack_bytes(&p, o->etag.ptr, n.etag);
+    out->last_modified = pack_bytes(&p, o->last_modified.ptr, n.last_modified);
     out->revisit = o->revisit;
     out->offset = o->offset;
     out->record_length = o->record_length;
@@ -146,6 +170,6 @@ void agent_result_add(struct agent *a, struct visit *v, struct visit_result *r, 
         a->ready_since_ms = now_ms;
     }
     a->unacknowledged++;
-    a->link_bytes += r->link_bytes;
+    a->result_bytes += agent_result_bytes(r);
     visit_add_result(v, r);
 }

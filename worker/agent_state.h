@@ -56,7 +56,7 @@ struct agent {
     unsigned char instance[16];
     uint64_t incarnation;
     uint32_t loop, loops, transfers_max;
-    size_t exchange_link_bytes, exchange_links;
+    size_t exchange_link_bytes, exchange_links, message_bytes, attach_items;
     agent_committed *committed;
     void *committed_arg;
 
@@ -93,8 +93,8 @@ struct agent {
     struct told told;
     struct agent_links links; /* of the result being made */
 
-    size_t unacknowledged, link_bytes;         /* results, and the bytes of their links */
-    size_t unsynced;                           /* results with records not yet durable */
+    size_t unacknowledged, result_bytes; /* results, and their bytes, links and robots.txt too */
+    size_t unsynced;                     /* results with records not yet durable */
     int64_t unsynced_since_ms, ready_since_ms; /* INT64_MAX: none */
     bool urgent;                               /* some visit waits for an exchange */
     uint64_t mark, synced;                     /* last given; last known durable */
@@ -133,11 +133,15 @@ void agent_add_visit(struct agent *a, struct visit *v);
 void agent_lose(struct agent *a, struct visit *v);
 /* The first result is gone from the visit: it was answered, or is void. */
 void agent_drop_result(struct agent *a, struct visit *v, struct visit_result **at);
+/* Bytes of the result that are counted. */
+size_t agent_result_bytes(const struct visit_result *r);
 struct agent_segment *agent_segment(struct agent *a, const char *name);
 int64_t agent_lease_end(const struct agent *a, int64_t made_ms);
 
 /* ---- agent_fetch.c ------------------------------------------------------------------------------------------- */
 
+/* A URL of a grant enters the visit's queue; one that cannot be asked for is reported as failed. */
+void agent_add_item(struct agent *a, struct visit *v, const Trawl__Item *item, int64_t now_ms);
 /* What is still queued is reported as untried. */
 void agent_return_queue(struct agent *a, struct visit *v, int64_t now_ms);
 void agent_void_fetches(struct agent *a, struct visit *v, int64_t now_ms);

@@ -8,10 +8,8 @@
 #include "shared/limits.h"
 #include "worker/transfer.h"
 
-enum { VALIDATOR_BYTES_MAX = 256 };
-
 size_t conditional_validator_len(const char *value, size_t len) {
-    if (len > VALIDATOR_BYTES_MAX)
+    if (len > LIMIT_VALIDATOR_BYTES)
         return 0;
     for (size_t i = 0; i < len; i++)
         if ((unsigned char)value[i] < 0x20 || (unsigned char)value[i] > 0x7e)
@@ -20,7 +18,7 @@ size_t conditional_validator_len(const char *value, size_t len) {
 }
 
 static bool add(struct conditional *c, const char *name, ProtobufCBinaryData value) {
-    char line[VALIDATOR_BYTES_MAX + 32];
+    char line[LIMIT_VALIDATOR_BYTES + 32];
     int len = (int)conditional_validator_len((const char *)value.data, value.len);
 
     if (len == 0)

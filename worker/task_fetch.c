@@ -135,17 +135,17 @@ static bool keep(struct task_fetch *f, const struct item *item, uint64_t at,
 static enum shuffle_result fetch_item(struct crew *c, struct item *item, struct buf *chunk,
                                       struct error *err) {
     const Trawl__MapOutput *o = item->output;
+    const char *serve = wire_output_serve(c->fetch->spec, o);
     struct shuffle_want want = {c->fetch->spec->job->job, o->attempt, o->map,
                                 c->fetch->spec->number};
 
     for (uint64_t at = 0; at < o->bytes; at += chunk->len) {
-        enum shuffle_result why = shuffle_get(c->client, o->serve, &want, at, SHUFFLE_CHUNK_BYTES,
-                                              &item->part, chunk, err);
+        enum shuffle_result why =
+            shuffle_get(c->client, serve, &want, at, SHUFFLE_CHUNK_BYTES, &item->part, chunk, err);
         if (why != SHUFFLE_OK)
             return why;
         if (item->part.bytes != o->bytes || chunk->len == 0 || chunk->len > o->bytes - at) {
-            error_set(err, 0, "%s: map output %u has another length than was told", o->serve,
-                      o->map);
+            error_set(err, 0, "%s: map output %u has another length than was told", serve, o->map);
             return SHUFFLE_GONE;
         }
         if (!keep(c->fetch, item, at, chunk, err))
@@ -162,7 +162,8 @@ static struct item *take(struct crew *c) {
     pthread_mutex_lock(&c->lock);
     while (item == NULL && c->next < c->count && !c->failed) {
         item = &c->items[c->next++];
-        if (c->some_gone && !shuffle_is_dead(c->client, item->output->serve))
+        if (c->some_gone &&
+            !shuffle_is_dead(c->client, wire_output_serve(c->fetch->spec, item->output)))
             item = NULL;
     }
     pthread_mutex_unlock(&c->lock);

@@ -68,15 +68,15 @@ void visit_free(struct visit *v) {
     free(v);
 }
 
-bool visit_add(struct visit *v, const Trawl__Item *item) {
+enum visit_added visit_add(struct visit *v, const Trawl__Item *item) {
     size_t len = v->origin_len + item->path.len;
     struct visit_url *u;
 
     if (item->path.len == 0 || item->path.data[0] != '/' || len > LIMIT_URL_BYTES)
-        return false;
+        return VISIT_UNFIT;
     u = calloc(1, sizeof *u + len + 1 + item->capture.len);
     if (u == NULL)
-        return false;
+        return VISIT_NO_MEMORY;
     u->fp = item->fp;
     u->seq = item->seq;
     u->depth = item->depth;
@@ -91,7 +91,7 @@ bool visit_add(struct visit *v, const Trawl__Item *item) {
         memcpy(u->text + len + 1, item->capture.data, item->capture.len);
     u->capture_len = item->capture.len;
     visit_list_add(&v->queue, u);
-    return true;
+    return VISIT_ADDED;
 }
 
 /* The same measure as the master's: two seconds' worth where there is a delay. */

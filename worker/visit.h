@@ -66,6 +66,7 @@ struct visit_result {
     bool sent;         /* in the exchange under way, */
     size_t place;      /* as this outcome of the visit's report */
     size_t part;       /* links of it that are in the exchange under way ahead of it; 0: none */
+    size_t bytes;      /* of the outcome, but for its links and robots.txt */
     size_t link_bytes; /* of those not yet acknowledged */
     const uint64_t *link_fps; /* of the outcome's links (told.h) */
     struct visit_result *next;
@@ -125,8 +126,9 @@ struct visit {
 /* NULL: no memory. */
 struct visit *visit_new(const Trawl__Grant *grant, int64_t deadline_ms);
 void visit_free(struct visit *v);
-/* Adds a granted URL to the queue. False: no memory, or not a path. */
-bool visit_add(struct visit *v, const Trawl__Item *item);
+/* Adds a granted URL to the queue. UNFIT: it is no path, or too long to be asked for. */
+enum visit_added { VISIT_ADDED, VISIT_UNFIT, VISIT_NO_MEMORY };
+enum visit_added visit_add(struct visit *v, const Trawl__Item *item);
 
 /* Outstanding URLs that keep the visit busy without hoarding. */
 size_t visit_target(const struct visit *v);

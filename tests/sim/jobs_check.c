@@ -167,7 +167,8 @@ static void check_grant(struct jobs_world *w, const Trawl__TaskGrant *g) {
         const Trawl__MapOutput *o = g->spec->outputs[i];
         unsigned worker;
         unsigned long long incarnation;
-        if (o->map != i || sscanf(o->serve, "tcp://w%u:%llu", &worker, &incarnation) != 2)
+        if (o->map != i ||
+            sscanf(wire_output_serve(g->spec, o), "tcp://w%u:%llu", &worker, &incarnation) != 2)
             jobs_fail(w, "J2: a reduce task was granted whose map %zu has no worker", i);
         else if (recall(&w->made_by, o->attempt) != incarnation)
             jobs_fail(w, "J2: map output %zu is not with the process that made it", i);

@@ -159,7 +159,7 @@ static bool fetch_input(struct jobs_world *w, struct sim_tasker *s, const struct
     r->gone = gone;
     for (size_t i = 0; i < c->spec->n_outputs; i++) {
         const Trawl__MapOutput *o = c->spec->outputs[i];
-        const struct sim_tasker *from = process(w, o->serve);
+        const struct sim_tasker *from = process(w, wire_output_serve(c->spec, o));
         bool reachable =
             from != NULL &&
             (from == s || (!from->cut_up && !from->cut_down && from->paused_until_ms <= w->now_ms));

@@ -193,8 +193,8 @@ static void a_job_from_begin_to_end(void **state) {
     assert_int_equal(g->spec->kind, TRAWL__TASK_KIND__REDUCE);
     assert_int_equal(g->spec->n_outputs, 2);
     assert_int_equal(g->spec->outputs[0]->attempt, a);
-    assert_string_equal(g->spec->outputs[1]->worker, "w2");
-    assert_string_equal(g->spec->outputs[1]->serve, "tcp://127.0.0.1:1");
+    assert_string_equal(g->spec->servers[g->spec->outputs[1]->server]->worker, "w2");
+    assert_string_equal(wire_output_serve(g->spec, g->spec->outputs[1]), "tcp://127.0.0.1:1");
     assert_int_equal(g->spec->outputs[1]->bytes, g->spec->number == 0 ? 10 : 20);
     uint64_t r1 = g->attempt, r2 = take_task(&w2, TRAWL__TASK_KIND__REDUCE);
     assert_true(report_end(&w1, r1, TRAWL__TASK_END__DONE));

@@ -236,6 +236,7 @@ static struct job {
     Trawl__Split split;
     Trawl__TaskSpec spec;
     Trawl__MapOutput outputs[8], *output_pointers[8];
+    Trawl__MapServer server, *server_pointer;
     char output[100], outputs_dir[100], input[100];
 } j;
 
@@ -257,6 +258,10 @@ static void begin(const char *function, uint32_t reduces) {
     j.spec.split = &j.split;
     j.spec.outputs_dir = (ProtobufCBinaryData){strlen(j.outputs_dir), (uint8_t *)j.outputs_dir};
     j.spec.outputs = j.output_pointers;
+    trawl__map_server__init(&j.server);
+    j.server_pointer = &j.server;
+    j.spec.servers = &j.server_pointer;
+    j.spec.n_servers = 1;
     for (int i = 0; i < 8; i++) {
         trawl__map_output__init(&j.outputs[i]);
         j.output_pointers[i] = &j.outputs[i];
@@ -301,10 +306,10 @@ static void reduce_of(uint32_t number, uint32_t maps, const struct run *runs, co
     j.spec.number = number;
     j.spec.attempt = 200 + number;
     j.spec.n_outputs = maps;
+    j.server.serve = (char *)(uintptr_t)serve;
     for (uint32_t i = 0; i < maps; i++) {
         j.outputs[i].map = i;
         j.outputs[i].attempt = 100 + i;
-        j.outputs[i].serve = (char *)(uintptr_t)serve;
         j.outputs[i].bytes = runs[i].result->partition_bytes[number];
     }
 }
