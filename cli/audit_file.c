@@ -14,6 +14,7 @@
 #include "shared/error.h"
 #include "shared/warc_find.h"
 #include "shared/warc_read.h"
+#include "shared/warc_uri.h"
 
 enum { GZIP_HEADER_BYTES = 10 };
 
@@ -68,7 +69,7 @@ static unsigned finish(struct file *f, const struct warc_read_record *record) {
 }
 
 static uint64_t capture_of(const char *url, const char *date) {
-    return XXH3_64bits(url, strlen(url)) ^ XXH3_64bits_withSeed(date, strlen(date), 1);
+    return warc_uri_hash(url, strlen(url)) ^ XXH3_64bits_withSeed(date, strlen(date), 1);
 }
 
 static void note_payload(const struct file *f) {
@@ -104,7 +105,7 @@ static void note_links(const struct file *f, const struct warc_read_record *reco
 static bool url_agrees(const struct file *f, const struct audit_record *e) {
     const char *url = warc_read_field(f->reader, "WARC-Target-URI");
 
-    return url != NULL && XXH3_64bits(url, strlen(url)) == e->url_hash;
+    return url != NULL && warc_uri_hash(url, strlen(url)) == e->url_hash;
 }
 
 static bool digest_agrees(const struct file *f, const struct audit_record *e) {
@@ -199,7 +200,7 @@ static void note_stray(struct file *f, uint64_t offset) {
     }
     struct stray *s = &f->strays[f->stray_count++];
     *s = (struct stray){.offset = offset, .url = strdup(url != NULL ? url : "")};
-    s->url_hash = XXH3_64bits(url != NULL ? url : "", url != NULL ? strlen(url) : 0);
+    s->url_hash = warc_uri_hash(url != NULL ? url : "", url != NULL ? strlen(url) : 0);
     snprintf(s->digest, sizeof s->digest, "%.60s", digest != NULL ? digest : "");
     f->audit->out_of_memory = f->audit->out_of_memory || s->url == NULL;
 }

@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "cli/audit.h"
 #include "shared/error.h"
 #include "shared/parse.h"
+#include "shared/warc_uri.h"
 
 /* What a line says; texts are the JSON's. */
 struct line {
@@ -42,7 +42,7 @@ static bool is_committed(const struct audit *a, const struct line *l) {
     const struct audit_segment *s = audit_segment_find(a, name);
     const struct audit_record *e = s != NULL ? audit_record_at(s, l->offset) : NULL;
     return e != NULL && e->length == l->length &&
-           e->url_hash == XXH3_64bits(l->url, strlen(l->url));
+           e->url_hash == warc_uri_hash(l->url, strlen(l->url));
 }
 
 /* `text`: SURT, date and JSON. */

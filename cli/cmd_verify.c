@@ -9,12 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "cli/audit.h"
 #include "cli/command.h"
 #include "cli/rows.h"
 #include "cli/screen.h"
+#include "shared/warc_uri.h"
 
 /* ---- what must be there ------------------------------------------------------------------------------------ */
 
@@ -31,7 +31,7 @@ static bool expect(struct audit *v, const struct row *row, bool earlier) {
     struct audit_record e = {.offset = row->offset,
                              .length = row->length,
                              .fp = row->fp,
-                             .url_hash = XXH3_64bits(row->url, row->url_len),
+                             .url_hash = warc_uri_hash(row->url, row->url_len),
                              .earlier = earlier};
 
     if (row->done->digest.len == sizeof e.digest)

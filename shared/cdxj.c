@@ -3,6 +3,7 @@
 #include "shared/json_out.h"
 #include "shared/limits.h"
 #include "shared/utc.h"
+#include "shared/warc_uri.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -166,7 +167,7 @@ static void append_member(struct buf *to, const char *name, const char *text, si
     json_out_string(to, text, len);
 }
 
-bool cdxj_append(struct buf *to, const struct cdxj_record *r) {
+static bool append_of_uri(struct buf *to, const struct cdxj_record *r) {
     const char *mime = r->mime != NULL && *r->mime != '\0' ? r->mime : "unk";
 
     if (!cdxj_surt(r->url, r->url_len, to) || !append_date(to, r->date_ms))
@@ -179,4 +180,21 @@ bool cdxj_append(struct buf *to, const struct cdxj_record *r) {
                r->offset);
     append_member(to, ", \"filename\": ", r->filename, strlen(r->filename));
     return buf_append(to, "}\n", 2);
+}
+
+bool cdxj_append(struct buf *to, const struct cdxj_record *r) {
+    struct cdxj_record of_uri = *r;
+    struct buf uri;
+
+    if (warc_uri_is(r->url, r->url_len))
+        return append_of_uri(to, r);
+    buf_init(&uri, 3 * r->url_len);
+    bool ok = warc_uri_append(&uri, r->url, r->url_len);
+    of_uri.url = uri.data;
+    of_uri.url_len = uri.len;
+    ok = ok && append_of_uri(to, &of_uri);
+    if (!ok)
+        to->failed = true;
+    buf_release(&uri);
+    return ok;
 }

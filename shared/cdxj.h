@@ -12,6 +12,8 @@
  * are none; all in lower case. Other schemes than http and https are left as they are. pywb also takes out some
  * session IDs and normalises percent-escapes, which this does not: such URLs are found by others' tools by prefix.
  *
+ * Key and "url" are those of the URL's URI (warc_uri.h), as in the record.
+ *
  * Any thread; nothing is kept between calls.
  */
 #ifndef TRAWL_SHARED_CDXJ_H

@@ -4,6 +4,7 @@
 #include "shared/gzip_pack.h"
 #include "shared/limits.h"
 #include "shared/utc.h"
+#include "shared/warc_uri.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,8 @@ enum {
     RANDOM_PART_BYTES = 256,
     STREAM_BYTES = 64 * 1024, /* of zlib's output at a time */
     INPUT_PART_BYTES = 1 << 30,
-    END_BYTES = 4, /* the empty line behind a block */
+    END_BYTES = 4,      /* the empty line behind a block */
+    FIELDS_ROOM = 2048, /* for what a record has beside its URLs */
     ZLIB_MEMORY_LEVEL = 8
 };
 
@@ -212,6 +214,18 @@ static void add_field(struct warc_write *w, const char *name, const char *value,
     buf_append(&w->fields, "\r\n", 2);
 }
 
+/* A URL as the URI that it is, and as it is if that is another: readers other than ours pass over the second field. Where there is
+ * no room for that, as for URLs of the largest size that are escapes throughout, it is left out. */
+static void add_url(struct warc_write *w, const char *name, const char *url_name, const char *url,
+                    size_t len) {
+    buf_append_str(&w->fields, name);
+    buf_append(&w->fields, ": ", 2);
+    warc_uri_append(&w->fields, url, len);
+    buf_append(&w->fields, "\r\n", 2);
+    if (!warc_uri_is(url, len) && w->fields.len + len + FIELDS_ROOM < w->fields.cap_max)
+        add_field(w, url_name, url, len);
+}
+
 static void add_text(struct warc_write *w, const char *name, const char *value) {
     add_field(w, name, value, strlen(value));
 }
@@ -267,7 +281,8 @@ static void add_revisit(struct warc_write *w, const struct warc_write_record *r)
     if (r->refers_to_id != NULL)
         add_id(w, "WARC-Refers-To", r->refers_to_id);
     if (r->refers_to_uri != NULL) {
-        add_field(w, "WARC-Refers-To-Target-URI", r->refers_to_uri, r->refers_to_uri_len);
+        add_url(w, "WARC-Refers-To-Target-URI", WARC_WRITE_REFERS_TO_URL, r->refers_to_uri,
+                r->refers_to_uri_len);
         add_date(w, "WARC-Refers-To-Date", r->refers_to_date_ms);
     }
 }
@@ -403,7 +418,7 @@ static enum warc_write_result describe(struct warc_write *w, const struct warc_w
     if (payload != NULL)
         memcpy(place->payload_digest, payload, sizeof place->payload_digest);
 
-    add_field(w, "WARC-Target-URI", r->uri, r->uri_len);
+    add_url(w, "WARC-Target-URI", WARC_WRITE_TARGET_URL, r->uri, r->uri_len);
     if (r->ip != NULL)
         add_text(w, "WARC-IP-Address", r->ip);
     if (r->concurrent_to != NULL)

@@ -76,10 +76,15 @@ enum warc_write_truncated {
  * WARC-Truncated says "length", as §6.7.2 asks. */
 enum warc_write_profile { WARC_WRITE_IDENTICAL_PAYLOAD = 0, WARC_WRITE_NOT_MODIFIED };
 
+/* Of a record whose URI is not its URL: the URL, and that of what it refers to. */
+#define WARC_WRITE_TARGET_URL "Trawl-Target-URL"
+#define WARC_WRITE_REFERS_TO_URL "Trawl-Refers-To-Target-URL"
+
 /* All pointers are the caller's and only read during the call. */
 struct warc_write_record {
     enum warc_write_type type;
-    const char *uri; /* absolute; printable ASCII without spaces */
+    const char *
+        uri; /* absolute URL; printable ASCII without spaces. The record has its URI (warc_uri.h) */
     size_t uri_len;
     int64_t date_ms; /* Unix time: when the response began; years 1 to 9999 */
     const char *ip;  /* of the server, as text; NULL: not said */

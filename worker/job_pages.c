@@ -19,6 +19,7 @@
 #include "shared/mimetype.h"
 #include "shared/warc_find.h"
 #include "shared/warc_read.h"
+#include "shared/warc_write.h"
 #include "worker/headers.h"
 
 enum { FIELD_BYTES = 64 * 1024 };
@@ -127,9 +128,10 @@ static bool set(struct buf *b, const char *text, size_t len) {
     return buf_append(b, text, len);
 }
 
-/* Some writers put the URI into angle brackets, as WARC 1.0 said. */
-static bool keep_uri(struct job_pages *p, struct buf *to, const char *name) {
-    const char *uri = warc_read_field(p->reader, name);
+/* The URL, where it is another than the URI. Some writers put the URI into angle brackets, as WARC 1.0 said. */
+static bool keep_uri(struct job_pages *p, struct buf *to, const char *url_name, const char *name) {
+    const char *url = warc_read_field(p->reader, url_name);
+    const char *uri = url != NULL ? url : warc_read_field(p->reader, name);
     size_t len = uri != NULL ? strlen(uri) : 0;
 
     if (len > 1 && uri[0] == '<' && uri[len - 1] == '>')
@@ -223,8 +225,8 @@ static bool read_page(struct job_pages *p, const struct warc_read_record *record
     r->fetched_at_ms = date_ms(warc_read_field(p->reader, "WARC-Date"));
     /* Of a revisit it says that the payload is elsewhere. */
     r->cut = !is_revisit && warc_read_field(p->reader, "WARC-Truncated") != NULL;
-    if (!keep_uri(p, &p->uri, "WARC-Target-URI") ||
-        !keep_uri(p, &p->refers_to, "WARC-Refers-To-Target-URI") ||
+    if (!keep_uri(p, &p->uri, WARC_WRITE_TARGET_URL, "WARC-Target-URI") ||
+        !keep_uri(p, &p->refers_to, WARC_WRITE_REFERS_TO_URL, "WARC-Refers-To-Target-URI") ||
         (!is_http && !keep_type(p, r, type != NULL ? type : "")))
         return false;
     r->name = p->uri.data;

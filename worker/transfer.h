@@ -104,10 +104,10 @@ struct transfer {
     bool elsewhere; /* with AGENT_AGAIN: the loop's, for the outcome */
     bool
         unproven; /* nothing says that the body's end is the end: the connection ended, without a word */
-    char reason[96];  /* of a failure: a word of docs/architecture.md, "Reasons" */
-    uint32_t status;  /* of the final response; 0: none */
-    struct buf head;  /* the status line and headers as received, the empty line included */
-    struct body body; /* as received, transfer coding undone; body.cut: there was more */
+    char reason[96];    /* of a failure: a word of docs/architecture.md, "Reasons" */
+    uint32_t status;    /* of the final response; 0: none */
+    struct buf head;    /* the status line and headers as received, the empty line included */
+    struct body body;   /* as received, transfer coding undone; body.cut: there was more */
     int64_t started_ms; /* CLOCK_BOOTTIME: when the request went out, as far as is known */
     uint64_t started_unix_ms;
     uint32_t duration_ms;

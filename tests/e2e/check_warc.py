@@ -14,6 +14,7 @@ import collections
 import glob
 import json
 import os
+import re
 import subprocess
 import sys
 import urllib.parse
@@ -93,9 +94,19 @@ def payload_digest(record):
     return None
 
 
+NO_URI = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9._~:/?@!$&'()*+,;=%-]")
+
+
+def uri_of(url):
+    """The URI (RFC 3986) that a record of a URL has: what a URL may have and a URI may not is escaped."""
+    start = re.match(r"https?://(\[[0-9A-Fa-f:.]*\])?", url).end()
+    return url[:start] + NO_URI.sub(lambda m: "".join("%%%02X" % b for b in m.group().encode()), url[start:])
+
+
 def check_records(c, args, records, want, banned):
     """One response record a URL; returns (basename, offset) -> record."""
     at, uris = {}, collections.Counter()
+    want, banned = ({uri_of(url): what for url, what in urls.items()} for urls in (want, banned))
     for r in records:
         if r.get("error"):
             c.violation(f"reader: {r['file']} at {r.get('offset')}: {r['error']}")
@@ -105,6 +116,7 @@ def check_records(c, args, records, want, banned):
         if urllib.parse.urlsplit(r["uri"]).path == "/robots.txt" and r["uri"] not in want:
             continue
         uris[r["uri"]] += 1
+        c.holds(uri_of(r["uri"]) == r["uri"], f"uri: {r['uri']} is none")
         if r["uri"] in want and int(r["status"]) != want[r["uri"]][1]:
             c.violation(f"status: the record of {r['uri']} says {r['status']}, {want[r['uri']][1]} was expected")
         if r["uri"] in banned:
@@ -144,7 +156,7 @@ def check_pointer(c, url, row, record, place):
     if record is None:
         c.violation(f"export: {url} points at {place[0]}:{place[1]}, where no response record begins")
         return
-    c.holds(record["uri"] == url, f"export: {url} points at a record of {record['uri']}")
+    c.holds(record["uri"] == uri_of(url), f"export: {url} points at a record of {record['uri']}")
     c.holds(str(record["status"]) == str(row["status"]), f"export: {url} says {row['status']}, its record "
             f"{record['status']}")
     digest = payload_digest(record)

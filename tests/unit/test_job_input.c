@@ -306,7 +306,7 @@ static void add_page(struct warc_write *w, unsigned number, const char *head, co
     char uri[64];
     struct warc_write_piece piece = {body, len};
 
-    snprintf(uri, sizeof uri, "http://example.org/%u", number);
+    snprintf(uri, sizeof uri, "http://example.org/|%u", number);
     struct warc_write_record r = {.type = WARC_WRITE_RESPONSE,
                                   .uri = uri,
                                   .uri_len = strlen(uri),
@@ -443,7 +443,7 @@ static void expect_pages(const uint64_t *offsets, uint64_t split_bytes, unsigned
             char uri[64];
             if (seen == missing && missing < PAGES)
                 seen++;
-            snprintf(uri, sizeof uri, "http://example.org/%u", seen);
+            snprintf(uri, sizeof uri, "http://example.org/|%u", seen);
             assert_string_equal(r.name, uri);
             assert_true(offsets[seen] >= begin && offsets[seen] < end);
         }

@@ -279,6 +279,28 @@ static void test_revisit_and_request(void **state) {
     has_field(&f, "WARC-Refers-To-Date", "2020-09-13T12:26:40.000Z");
     has_field(&f, "WARC-Truncated", "length");
 
+    /* What is no URI is escaped, and stands there as it is, too. */
+    r.uri = "http://example.com/a|b";
+    r.uri_len = strlen(r.uri);
+    r.refers_to_uri = "http://example.com/100%";
+    r.refers_to_uri_len = strlen(r.refers_to_uri);
+    write_ok(&f, &r);
+    read_back(&f);
+    has_field(&f, "WARC-Target-URI", "http://example.com/a%7Cb");
+    has_field(&f, WARC_WRITE_TARGET_URL, "http://example.com/a|b");
+    has_field(&f, "WARC-Refers-To-Target-URI", "http://example.com/100%25");
+    has_field(&f, WARC_WRITE_REFERS_TO_URL, "http://example.com/100%");
+
+    /* The largest that there can be. */
+    static char longest[LIMIT_URL_BYTES];
+    memset(longest, '|', sizeof longest);
+    memcpy(longest, "http://a/", 9);
+    r.uri = r.refers_to_uri = longest;
+    r.uri_len = r.refers_to_uri_len = sizeof longest;
+    write_ok(&f, &r);
+    read_back(&f);
+    has_field(&f, WARC_WRITE_REFERS_TO_URL, NULL);
+
     r = response("HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\n\r\n", NULL, 0);
     r.type = WARC_WRITE_REVISIT;
     r.profile = WARC_WRITE_NOT_MODIFIED;
