@@ -6,6 +6,8 @@
 #include "shared/buf.h"
 #include "shared/charset.h"
 #include "shared/limits.h"
+#include "shared/url.h"
+#include "shared/utf8_mend.h"
 
 #include <expat.h>
 #include <stdint.h>
@@ -18,6 +20,7 @@ enum {
     PIECE_BYTES = 64 * 1024,             /* given to expat and taken from zlib at once */
     TEXT_BYTES = 2 * LIMIT_URL_BYTES,    /* a URL and the white space around it */
     PREFIX_BYTES = 32,                   /* of an element's namespace */
+    DECLARATION_BYTES = 1024,            /* in which an XML declaration ends */
     AMPLIFICATION_MAX = 2,               /* by entities in attributes, beyond the first ... */
     AMPLIFICATION_FREE_BYTES = 64 * 1024 /* ... so many bytes */
 };
@@ -25,12 +28,19 @@ enum {
 /* What the bytes are found to be.
  *
  *     HEAD ──> GZIP ──> HEAD        (once)
- *       ├────> XML                  (a byte order mark of UTF-16)
- *       └────> SPACE ──> XML | TEXT
+ *       ├────> XML                  (UTF-16)
+ *       └────> SPACE ──> DECLARATION ──> XML
+ *                  └───> TEXT
  */
-enum form { FORM_HEAD, FORM_SPACE, FORM_XML, FORM_TEXT };
+enum form { FORM_HEAD, FORM_SPACE, FORM_DECLARATION, FORM_XML, FORM_TEXT };
 
 enum capture { CAPTURE_NOTHING, CAPTURE_LINK, CAPTURE_GUID };
+
+/* xml:base of an open element, resolved. */
+struct base {
+    size_t depth;
+    struct url url;
+};
 
 struct sitemap {
     bool (*on_url)(void *ctx, const char *url, size_t len);
@@ -48,6 +58,14 @@ struct sitemap {
     size_t member_count;
     z_stream z;
     char *inflated; /* PIECE_BYTES */
+
+    struct url source, link; /* the document's own URL; scratch */
+    struct base *bases;      /* of feeds: base_count of them are open, the innermost last */
+    size_t base_count, base_size;
+    const struct charset *charset; /* as the response says; NULL: it does not */
+    bool has_bom;
+    bool is_utf8; /* what expat gets is mended first */
+    struct utf8_mend mend;
 
     XML_Parser xml;
     size_t xml_memory;         /* held by expat */
@@ -118,10 +136,29 @@ static bool is_absolute(const char *p, size_t n) {
            (n > 8 && strncasecmp(p, "https://", 8) == 0);
 }
 
-/* False: not a URL. */
-static bool yield(struct sitemap *s, const char *p, size_t n) {
+static const struct url *base_of(const struct sitemap *s) {
+    return s->base_count > 0 ? &s->bases[s->base_count - 1].url : &s->source;
+}
+
+/* A reference in a feed becomes absolute. False: it is none. */
+static bool resolve(struct sitemap *s, const char **p, size_t *n) {
+    if (base_of(s)->href_len == 0 || *n == 0)
+        return false;
+    enum url_result result = url_parse(&s->link, *p, *n, base_of(s));
+    if (result == URL_NO_MEMORY)
+        stop(s, SITEMAP_NO_MEMORY);
+    if (result != URL_OK || !url_is_http(&s->link))
+        return false;
+    *p = s->link.href;
+    *n = s->link.href_len;
+    return true;
+}
+
+/* False: not a URL. `is_reference`: it may be relative. */
+static bool yield(struct sitemap *s, const char *p, size_t n, bool is_reference) {
     trim(&p, &n);
-    if (n > LIMIT_URL_BYTES || !is_absolute(p, n) || s->result != SITEMAP_OK)
+    if (n > LIMIT_URL_BYTES || s->result != SITEMAP_OK ||
+        (!is_absolute(p, n) && !(is_reference && resolve(s, &p, &n))))
         return false;
     if (s->url_count == SITEMAP_URLS_MAX) {
         stop(s, SITEMAP_LIMITED);
@@ -137,7 +174,7 @@ static bool yield(struct sitemap *s, const char *p, size_t n) {
 
 static void end_line(struct sitemap *s) {
     if (!s->text.failed && s->text.len > 0)
-        yield(s, s->text.data, s->text.len);
+        yield(s, s->text.data, s->text.len, false);
     buf_reset(&s->text);
 }
 
@@ -259,11 +296,17 @@ static void start_capture(struct sitemap *s, enum capture capture) {
     buf_reset(&s->text);
 }
 
+/* RFC 4287 §4.2.7.2: a registered name stands for its URI, and nothing for "alternate". */
+static bool is_alternate(const char *rel) {
+    return rel == NULL || strcmp(rel, "alternate") == 0 ||
+           strcmp(rel, "http://www.iana.org/assignments/relation/alternate") == 0;
+}
+
 static void atom_link(struct sitemap *s, const char **attributes) {
     const char *rel = attribute(attributes, "rel"), *href = attribute(attributes, "href");
 
-    if (href != NULL && !s->entry_has_link && (rel == NULL || strcmp(rel, "alternate") == 0))
-        s->entry_has_link = yield(s, href, strlen(href));
+    if (href != NULL && !s->entry_has_link && is_alternate(rel))
+        s->entry_has_link = yield(s, href, strlen(href), true);
 }
 
 /* An element right inside an entry, with the same prefix. */
@@ -288,6 +331,39 @@ static void start_field(struct sitemap *s, const char *local, const char **attri
     }
 }
 
+/* XML Base §3 and §4: from the element that has it to its end, relative to the one around it. */
+static void open_base(struct sitemap *s, const char **attributes) {
+    const char *text = attribute(attributes, "xml:base");
+
+    if (text == NULL || (s->kind != SITEMAP_ATOM && s->kind != SITEMAP_RSS))
+        return;
+    if (s->base_count == s->base_size) {
+        size_t size =
+            s->base_size == 0 ? 4 : 2 * s->base_size; /* by depth, at most SITEMAP_DEPTH_MAX */
+        struct base *more = realloc(s->bases, size * sizeof *more);
+        if (more == NULL) {
+            stop(s, SITEMAP_NO_MEMORY);
+            return;
+        }
+        for (size_t i = s->base_size; i < size; i++)
+            url_init(&more[i].url);
+        s->bases = more;
+        s->base_size = size;
+    }
+    struct base *b = &s->bases[s->base_count];
+    switch (url_parse(&b->url, text, strlen(text), base_of(s))) {
+    case URL_OK:
+        b->depth = s->depth;
+        s->base_count++;
+        break;
+    case URL_NO_MEMORY:
+        stop(s, SITEMAP_NO_MEMORY);
+        break;
+    default:
+        break;
+    }
+}
+
 static void on_start(void *ctx, const char *name, const char **attributes) {
     struct sitemap *s = ctx;
     size_t n = strlen(s->prefix);
@@ -297,11 +373,14 @@ static void on_start(void *ctx, const char *name, const char **attributes) {
         return;
     if (++s->depth > SITEMAP_DEPTH_MAX) {
         stop(s, SITEMAP_DAMAGED);
-    } else if (s->depth == 1) {
+        return;
+    }
+    if (s->depth == 1)
         s->kind = kind_of_root(name);
-        if (s->kind == SITEMAP_UNKNOWN)
-            stop(s, SITEMAP_NOT_ONE);
-    } else if (is_entry(s, name)) {
+    open_base(s, attributes);
+    if (s->kind == SITEMAP_UNKNOWN) {
+        stop(s, SITEMAP_NOT_ONE);
+    } else if (s->depth > 1 && is_entry(s, name)) {
         start_entry(s, name);
     } else if (s->entry_depth > 0 && s->depth == s->entry_depth + 1 && prefix_length(name) == n &&
                memcmp(name, s->prefix, n) == 0) {
@@ -314,7 +393,7 @@ static void end_capture(struct sitemap *s) {
         if (s->capture == CAPTURE_GUID)
             buf_append(&s->guid, s->text.data, s->text.len);
         else
-            s->entry_has_link |= yield(s, s->text.data, s->text.len);
+            s->entry_has_link |= yield(s, s->text.data, s->text.len, s->kind == SITEMAP_RSS);
     }
     s->capture = CAPTURE_NOTHING;
 }
@@ -330,9 +409,11 @@ static void on_end(void *ctx, const char *name) {
         end_capture(s);
     if (s->depth == s->entry_depth) {
         if (!s->entry_has_link && s->guid.len > 0)
-            yield(s, s->guid.data, s->guid.len);
+            yield(s, s->guid.data, s->guid.len, false);
         s->entry_depth = 0;
     }
+    if (s->base_count > 0 && s->bases[s->base_count - 1].depth == s->depth)
+        s->base_count--;
     s->depth--;
 }
 
@@ -409,10 +490,12 @@ static int on_encoding(void *ctx, const char *name, XML_Encoding *to) {
     return XML_STATUS_OK;
 }
 
-static bool start_xml(struct sitemap *s) {
+/* `encoding`: whatever the document says; NULL: as it says. */
+static bool start_xml(struct sitemap *s, const char *encoding) {
     static const XML_Memory_Handling_Suite memory = {xml_malloc, xml_realloc, xml_free};
 
-    s->xml = XML_ParserCreate_MM(NULL, &memory, NULL);
+    s->form = FORM_XML;
+    s->xml = XML_ParserCreate_MM(encoding, &memory, NULL);
     if (s->xml == NULL) {
         s->result = SITEMAP_NO_MEMORY;
         return false;
@@ -435,7 +518,7 @@ static enum sitemap_result xml_fault(const struct sitemap *s) {
     return s->kind == SITEMAP_UNKNOWN ? SITEMAP_NOT_ONE : SITEMAP_DAMAGED;
 }
 
-static void feed_xml(struct sitemap *s, const char *p, size_t n, bool last) {
+static void feed_expat(struct sitemap *s, const char *p, size_t n, bool last) {
     do {
         size_t piece = n < PIECE_BYTES ? n : PIECE_BYTES;
 
@@ -447,6 +530,25 @@ static void feed_xml(struct sitemap *s, const char *p, size_t n, bool last) {
         p += piece;
         n -= piece;
     } while (n > 0 && s->result == SITEMAP_OK);
+}
+
+static bool take_mended(void *arg, const char *p, size_t n) {
+    struct sitemap *s = arg;
+
+    if (s->result == SITEMAP_OK)
+        feed_expat(s, p, n, false);
+    return s->result == SITEMAP_OK;
+}
+
+static void feed_xml(struct sitemap *s, const char *p, size_t n, bool last) {
+    if (s->is_utf8) {
+        utf8_mend_feed(&s->mend, p, n, take_mended, s);
+        n = 0;
+    }
+    if (s->is_utf8 && last)
+        utf8_mend_end(&s->mend, take_mended, s);
+    if ((n > 0 || last) && s->result == SITEMAP_OK)
+        feed_expat(s, p, n, last);
 }
 
 /* ---- What the bytes are ------------------------------------------------------------------------ */
@@ -466,23 +568,52 @@ static bool head_is(const struct sitemap *s, int first, int second) {
 }
 
 static void choose_form(struct sitemap *s, char first) {
-    s->form = first == '<' ? FORM_XML : FORM_TEXT;
-    if (s->form == FORM_XML)
-        start_xml(s);
-    else
+    s->form = first == '<' ? FORM_DECLARATION : FORM_TEXT;
+    if (s->form == FORM_TEXT)
         s->kind = SITEMAP_TEXT;
+}
+
+/* One byte a character so far, whatever the document says: UTF-16 would have shown. */
+static void end_declaration(struct sitemap *s) {
+    const char *text = s->text.data;
+    size_t n = s->text.len;
+    const struct charset *c = s->has_bom ? charset_utf8() : s->charset;
+
+    if (c == NULL && n > 5 && memcmp(text, "<?xml", 5) == 0)
+        c = charset_prescan(text, n);
+    s->is_utf8 = c == NULL || c == charset_utf8() || !c->is_ascii_superset;
+    if (start_xml(s, s->is_utf8 ? "UTF-8" : c->name))
+        feed_xml(s, text, n, false);
+    buf_reset(&s->text);
+}
+
+/* Gathers the declaration, if there is one, or what stands in its place. */
+static void feed_declaration(struct sitemap *s, const char **p, size_t *n) {
+    const char *close = memchr(*p, '>', *n);
+    size_t part = close != NULL ? (size_t)(close - *p) + 1 : *n;
+
+    if (part > DECLARATION_BYTES - s->text.len)
+        part = DECLARATION_BYTES - s->text.len;
+    buf_append(&s->text, *p, part);
+    *p += part;
+    *n -= part;
+    if (close != NULL || s->text.len == DECLARATION_BYTES)
+        end_declaration(s);
 }
 
 static void feed_form(struct sitemap *s, const char *p, size_t n) {
     if (s->form == FORM_SPACE) {
         /* Neither a tag nor a URL starts with a byte of U+FEFF, so that its bytes need no order. */
         while (n > 0 && memchr(" \t\r\n\f\v\xef\xbb\xbf", *p, 9) != NULL) {
+            s->has_bom = s->has_bom || *p == '\xef';
             p++;
             n--;
         }
         if (n > 0)
             choose_form(s, *p);
     }
+    if (n > 0 && s->form == FORM_DECLARATION)
+        feed_declaration(s, &p, &n);
     if (n == 0 || s->result != SITEMAP_OK)
         return;
     if (s->form == FORM_XML)
@@ -499,9 +630,10 @@ static void feed_plain(struct sitemap *s, const char *p, size_t n) {
         n = SITEMAP_BYTES_MAX - s->plain_count;
     s->plain_count += n;
     if (s->form == FORM_HEAD && take_head(s, &p, &n)) {
-        bool utf16 = head_is(s, 0xff, 0xfe) || head_is(s, 0xfe, 0xff);
+        bool utf16 = head_is(s, 0xff, 0xfe) || head_is(s, 0xfe, 0xff) || head_is(s, '<', 0) ||
+                     head_is(s, 0, '<');
         s->form = utf16 ? FORM_XML : FORM_SPACE;
-        if (!utf16 || start_xml(s))
+        if (!utf16 || start_xml(s, NULL))
             feed_form(s, (const char *)s->head, sizeof s->head);
     }
     if (s->form != FORM_HEAD && n > 0 && s->result == SITEMAP_OK)
@@ -525,10 +657,16 @@ static bool start_gzip(struct sitemap *s) {
     return true;
 }
 
-/* What came before the damage counts, also what expat still holds back. */
-static void end_damaged(struct sitemap *s) {
+static void end_xml(struct sitemap *s) {
+    if (s->form == FORM_DECLARATION && s->result == SITEMAP_OK)
+        end_declaration(s);
     if (s->form == FORM_XML && s->result == SITEMAP_OK)
         feed_xml(s, "", 0, true);
+}
+
+/* What came before the damage counts, also what expat still holds back. */
+static void end_damaged(struct sitemap *s) {
+    end_xml(s);
     stop(s, s->kind == SITEMAP_UNKNOWN ? SITEMAP_NOT_ONE : SITEMAP_DAMAGED);
 }
 
@@ -581,6 +719,8 @@ struct sitemap *sitemap_new(bool (*on_url)(void *ctx, const char *url, size_t le
     s->ctx = ctx;
     buf_init(&s->text, TEXT_BYTES);
     buf_init(&s->guid, TEXT_BYTES);
+    url_init(&s->source);
+    url_init(&s->link);
     /* So that appending fails for one reason only: what is too long is no URL. */
     if (!buf_reserve(&s->text, TEXT_BYTES) || !buf_reserve(&s->guid, TEXT_BYTES)) {
         sitemap_free(s);
@@ -601,7 +741,17 @@ void sitemap_free(struct sitemap *s) {
     free(s->inflated);
     buf_release(&s->text);
     buf_release(&s->guid);
+    url_release(&s->source);
+    url_release(&s->link);
+    for (size_t i = 0; i < s->base_size; i++)
+        url_release(&s->bases[i].url);
+    free(s->bases);
     free(s);
+}
+
+bool sitemap_set_source(struct sitemap *s, const struct url *url, const struct charset *charset) {
+    s->charset = charset;
+    return url_copy(&s->source, url) == URL_OK;
 }
 
 /* `n` is at most PIECE_BYTES. */
@@ -653,8 +803,8 @@ enum sitemap_result sitemap_finish(struct sitemap *s) {
     if (s->result != SITEMAP_OK)
         return s->result;
     working = s;
-    if (s->form == FORM_XML) {
-        feed_xml(s, "", 0, true);
+    if (s->form == FORM_XML || s->form == FORM_DECLARATION) {
+        end_xml(s);
     } else {
         if (s->form == FORM_TEXT)
             end_line(s);

@@ -17,7 +17,10 @@
  *     Atom                  the first <link rel="alternate"> (or without rel) in each <entry>
  *     text                  every line
  * in the order of the document, repeated where it repeats them, escapes of XML undone, otherwise as
- * written. Namespaces are not looked at; prefixes are, so that an extension's elements are not
+ * written. Links of feeds may be relative (RFC 4287 §2), to xml:base, else to the feed's own URL if that is known: these
+ * are yielded resolved. What is encoded otherwise than it says is read all the same: a byte order mark counts first, then what the
+ * response says, then the XML declaration (RFC 7303 §3), UTF-8 if none of them does; octets that are not of the
+ * encoding, and controls that XML forbids, stand for no character but harm no other. Namespaces are not looked at; prefixes are, so that an extension's elements are not
  * mistaken for the sitemap's own. What was yielded before a fault is good.
  *
  * Safe against what a server may send: no entity of a document type declaration is ever expanded in
@@ -30,6 +33,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+
+struct charset;
+struct url;
 
 enum {
     /* Of one sitemap, by sitemaps.org. */
@@ -68,6 +74,8 @@ struct sitemap;
 /* `on_url` gets each URL (not NUL-terminated, valid during the call); false stops. NULL: no memory. */
 struct sitemap *sitemap_new(bool (*on_url)(void *ctx, const char *url, size_t len), void *ctx);
 void sitemap_free(struct sitemap *s);
+/* Before the first byte: where it came from, and the charset that its Content-Type says (NULL: none). False: no memory. */
+bool sitemap_set_source(struct sitemap *s, const struct url *url, const struct charset *charset);
 /* Once anything but SITEMAP_OK came, it stays, and further bytes are ignored. */
 enum sitemap_result sitemap_feed(struct sitemap *s, const void *bytes, size_t len);
 /* The end of the document. */

@@ -329,6 +329,13 @@ static const char *sitemap_remark(const struct transfer *t, enum sitemap_result 
     }
 }
 
+static const struct charset *stated_charset(const struct harvest *h) {
+    const char *label;
+    size_t len;
+
+    return mimetype_param(&h->type, "charset", &label, &len) ? charset_by_label(label, len) : NULL;
+}
+
 /* False: it is none. Without being told a feed is not taken for one, nor lines of text. */
 static bool read_sitemap(struct harvest *h, struct transfer *t, struct agent_outcome *o) {
     const struct sitemap_links *l = &h->sitemap;
@@ -337,9 +344,10 @@ static bool read_sitemap(struct harvest *h, struct transfer *t, struct agent_out
 
     /* One more than it may have, so that it shows. */
     h->decoded.cap_max = SITEMAP_BYTES_MAX + 1;
-    bool ok = decode(h, t, false, &body, &len) != CONTENT_UNSUPPORTED;
+    bool ok = decode(h, t, false, &body, &len) != CONTENT_UNSUPPORTED &&
+              url_parse(&h->document, t->url, t->url_len, NULL) == URL_OK;
     if (ok)
-        sitemap_links_read(&h->sitemap, body, len);
+        sitemap_links_read(&h->sitemap, &h->document, stated_charset(h), body, len);
     h->decoded.cap_max = LIMIT_DECODED_BYTES;
     drop_decoded(h);
     if (!ok || l->kind == SITEMAP_UNKNOWN ||

@@ -22,7 +22,7 @@ void sitemap_links_release(struct sitemap_links *l) {
 static bool take(void *ctx, const char *url, size_t len) {
     struct sitemap_links *l = ctx;
 
-    switch (url_parse(&l->url, url, len, NULL)) {
+    switch (url_parse_octets(&l->url, url, len, NULL)) {
     case URL_OK:
         break;
     case URL_NO_MEMORY:
@@ -45,7 +45,8 @@ static bool take(void *ctx, const char *url, size_t len) {
     }
 }
 
-void sitemap_links_read(struct sitemap_links *l, const char *body, size_t len) {
+void sitemap_links_read(struct sitemap_links *l, const struct url *document,
+                        const struct charset *charset, const char *body, size_t len) {
     struct sitemap *s = sitemap_new(take, l);
 
     link_list_reset(&l->list);
@@ -53,12 +54,14 @@ void sitemap_links_read(struct sitemap_links *l, const char *body, size_t len) {
     l->result = SITEMAP_NO_MEMORY;
     if (s == NULL)
         return;
-    l->result = SITEMAP_OK;
-    (void)sitemap_feed(s, body, len);
-    enum sitemap_result result = sitemap_finish(s);
-    if (l->result == SITEMAP_OK)
-        l->result = result;
-    l->kind = sitemap_kind(s);
+    if (sitemap_set_source(s, document, charset)) {
+        l->result = SITEMAP_OK;
+        (void)sitemap_feed(s, body, len);
+        enum sitemap_result result = sitemap_finish(s);
+        if (l->result == SITEMAP_OK)
+            l->result = result;
+        l->kind = sitemap_kind(s);
+    }
     sitemap_free(s);
 }
 

@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 
+#include "shared/charset.h"
 #include "shared/link_list.h"
 #include "shared/sitemap.h"
 #include "shared/url.h"
@@ -24,8 +25,10 @@ struct sitemap_links {
 
 void sitemap_links_init(struct sitemap_links *l);
 void sitemap_links_release(struct sitemap_links *l);
-/* Replaces what it holds. `body`: its content coding undone; a gzip file as it is. */
-void sitemap_links_read(struct sitemap_links *l, const char *body, size_t len);
+/* Replaces what it holds. `document`: where it came from; `charset`: as its Content-Type says, or NULL. `body`: its
+ * content coding undone; a gzip file as it is. */
+void sitemap_links_read(struct sitemap_links *l, const struct url *document,
+                        const struct charset *charset, const char *body, size_t len);
 /* NUL-terminated; valid until the next sitemap_links_read(). */
 const char *sitemap_links_url(const struct sitemap_links *l, size_t index);
 

@@ -290,7 +290,15 @@ static void drop_sitemap_links(void *kept) {
 }
 
 static bool read_sitemap(struct sitemap_links *l, const char *text, size_t len, struct buf *out) {
-    sitemap_links_read(l, text, len);
+    struct url from;
+
+    url_init(&from);
+    bool ok = url_parse(&from, "http://h.example/d/feed", 23, NULL) == URL_OK;
+    if (ok)
+        sitemap_links_read(l, &from, NULL, text, len);
+    url_release(&from);
+    if (!ok)
+        return false;
     if (l->result == SITEMAP_NO_MEMORY)
         return false;
     tell_number(out, l->kind);

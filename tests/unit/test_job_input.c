@@ -358,7 +358,7 @@ static void test_a_page_as_it_is(void **state) {
 
     struct job_input *in = open_split(TRAWL__INPUT_KIND__PAGES, 0, file.len);
     assert_true(next(in, &r));
-    assert_string_equal(r.name, "http://example.org/0");
+    assert_string_equal(r.name, "http://example.org/|0");
     assert_string_equal(r.record_type, "response");
     assert_int_equal(r.of, TRAWL_INPUT_PAGES);
     assert_int_equal(r.number, 0);

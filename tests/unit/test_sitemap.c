@@ -1,7 +1,9 @@
 /* sitemap: what counts as a URL in each format, in pieces of any size, limits and hostile input. */
 #include "shared/buf.h"
+#include "shared/charset.h"
 #include "shared/limits.h"
 #include "shared/sitemap.h"
+#include "shared/url.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -57,10 +59,16 @@ static bool on_url(void *ctx, const char *url, size_t len) {
     return o->count != o->stop_after;
 }
 
+/* Where the document is from, and the charset that its Content-Type says: of the tests that set them. */
+static struct url source;
+static const struct charset *stated;
+
 static void run(struct outcome *o, const char *p, size_t n, size_t piece) {
     struct sitemap *s = sitemap_new(on_url, o);
 
     assert_non_null(s);
+    if (source.href_len > 0)
+        assert_true(sitemap_set_source(s, &source, stated));
     buf_init(&o->urls, 64 << 20);
     o->count = 0;
     while (n > 0) {
@@ -203,8 +211,6 @@ static void encodings(void **state) {
     assert_yields("<?xml version='1.0' encoding='shift_jis'?><urlset><!-- \x83\x5c --><url>"
                   "<loc>http://a/</loc></url></urlset>",
                   SITEMAP_OK, SITEMAP_URLSET, "http://a/\n");
-    assert_yields("<?xml version='1.0' encoding='klingon'?><urlset/>", SITEMAP_NOT_ONE,
-                  SITEMAP_UNKNOWN, "");
     static const char ascii[] = "<urlset><url><loc>http://a/</loc></url></urlset>";
     utf16[n++] = '\xff';
     utf16[n++] = '\xfe';
@@ -476,12 +482,96 @@ static void location_rule(void **state) {
     assert_false(holds("http://a/", "http://ab/"));
 }
 
+/* RFC 4287 §2, XML Base: the innermost base counts, relative to the one around it, the document's own at last. */
+static void relative_links(void **state) {
+    (void)state;
+    url_init(&source);
+    assert_int_equal(url_parse(&source, "http://h/f/feed.xml?x", 21, NULL), URL_OK);
+    assert_yields("<feed><entry><link href='/r'/></entry><entry><link href='../p'/></entry>"
+                  "<entry><link href='?q'/></entry><entry><link href='//o/s'/></entry>"
+                  "<entry><link href=''/></entry><entry><link href='mailto:a@b'/></entry></feed>",
+                  SITEMAP_OK, SITEMAP_ATOM,
+                  "http://h/r\nhttp://h/p\nhttp://h/f/feed.xml?q\nhttp://o/s\n");
+    assert_yields("<feed xml:base='http://b/1/2'><entry xml:base='3/'><link href='a'/></entry>"
+                  "<entry><link xml:base='/4/' href='b'/></entry><entry><link href='c'/></entry>"
+                  "<entry xml:base='http://['><link href='d'/></entry></feed>",
+                  SITEMAP_OK, SITEMAP_ATOM,
+                  "http://b/1/3/a\nhttp://b/4/b\nhttp://b/1/c\nhttp://b/1/d\n");
+    assert_yields(
+        "<feed><entry><link rel='http://www.iana.org/assignments/relation/alternate' href='e'/>"
+        "</entry></feed>",
+        SITEMAP_OK, SITEMAP_ATOM, "http://h/f/e\n");
+    assert_yields(
+        "<rss xml:base='http://b/'><channel><link>no</link><item><link> i </link></item>"
+        "<item><guid>no</guid></item><item><link/><guid>http://a/g</guid></item></channel></rss>",
+        SITEMAP_OK, SITEMAP_RSS, "http://b/i\nhttp://a/g\n");
+    /* Sitemaps themselves have absolute URLs only. */
+    assert_yields("<urlset xml:base='http://b/'><url><loc>/no</loc></url></urlset>", SITEMAP_OK,
+                  SITEMAP_URLSET, "");
+    url_release(&source);
+    assert_yields("<feed><entry><link href='/r'/></entry></feed>", SITEMAP_OK, SITEMAP_ATOM, "");
+}
+
+/* RFC 7303 §3, and servers that say what is not so: no link behind a character of another encoding is lost. */
+static void encodings_that_lie(void **state) {
+    static const struct {
+        const char *charset, *text, *urls;
+    } cases[] = {
+        {NULL, "<urlset><t>caf\xe9</t><url><loc>http://a/1</loc></url></urlset>", "http://a/1\n"},
+        {NULL,
+         "<?xml version='1.0' encoding='utf-16'?><urlset><url><loc>http://a/2</loc></url></urlset>",
+         "http://a/2\n"},
+        {NULL,
+         "<?xml version='1.0' "
+         "encoding='klingon'?><urlset><url><loc>http://a/3</loc></url></urlset>",
+         "http://a/3\n"},
+        {"windows-1251", "<urlset><url><loc>http://a/\xe4</loc></url></urlset>",
+         "http://a/\xd0\xb4\n"},
+        {"windows-1251",
+         "<?xml version='1.0' "
+         "encoding='utf-8'?><urlset><url><loc>http://a/\xe4</loc></url></urlset>",
+         "http://a/\xd0\xb4\n"},
+        {"windows-1251", "\xef\xbb\xbf<urlset><url><loc>http://a/\xc3\xa4</loc></url></urlset>",
+         "http://a/\xc3\xa4\n"},
+        {"utf-16", "<urlset><url><loc>http://a/4</loc></url></urlset>", "http://a/4\n"},
+        {NULL,
+         "<?xml version='1.0' "
+         "encoding='windows-1251'?><urlset><url><loc>http://a/\xe4</loc></url></urlset>",
+         "http://a/\xd0\xb4\n"},
+        {NULL, "<urlset><t>\x1b[0m\x0b</t><url><loc>http://a/5</loc></url></urlset>",
+         "http://a/5\n"},
+        {NULL, "<urlset><t>\xe4\xb8</t><url><loc>http://a/6\xf0\x9f</loc></url></urlset>",
+         "http://a/6\xef\xbf\xbd\xef\xbf\xbd\n"},
+        {NULL,
+         "<urlset><url><loc>http://a/\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80</loc></url></urlset>",
+         "http://a/\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\n"},
+    };
+
+    (void)state;
+    url_init(&source);
+    assert_int_equal(url_parse(&source, "http://h/s.xml", 14, NULL), URL_OK);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *label = cases[i].charset;
+        stated = label != NULL ? charset_by_label(label, strlen(label)) : NULL;
+        assert_yields(cases[i].text, SITEMAP_OK, SITEMAP_URLSET, cases[i].urls);
+    }
+    stated = NULL;
+    url_release(&source);
+    static const char big_endian[] = "\0<\0u\0r\0l\0s\0e\0t\0>\0<\0u\0r\0l\0>\0<\0l\0o\0c\0>"
+                                     "\0h\0t\0t\0p\0:\0/\0/\0a\0/\0<\0/\0l\0o\0c"
+                                     "\0>\0<\0/\0u\0r\0l\0>\0<\0/\0u\0r\0l\0s\0e\0t\0>";
+    assert_yields_bytes(big_endian, sizeof big_endian - 1, SITEMAP_OK, SITEMAP_URLSET,
+                        "http://a/\n");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(urlsets),
         cmocka_unit_test(extensions_are_not_pages),
         cmocka_unit_test(only_absolute_http),
         cmocka_unit_test(feeds),
+        cmocka_unit_test(relative_links),
+        cmocka_unit_test(encodings_that_lie),
         cmocka_unit_test(text_lines),
         cmocka_unit_test(other_documents),
         cmocka_unit_test(encodings),

@@ -11,11 +11,13 @@
 
 #include "shared/buf.h"
 
+static struct url document;
+
 static void assert_reads(struct sitemap_links *l, const char *body, enum sitemap_kind kind,
                          enum sitemap_result result, const char *urls) {
     struct buf all;
 
-    sitemap_links_read(l, body, strlen(body));
+    sitemap_links_read(l, &document, NULL, body, strlen(body));
     assert_int_equal(l->kind, kind);
     assert_int_equal(l->result, result);
     buf_init(&all, 1 << 20);
@@ -37,6 +39,11 @@ static void test_links(void **state) {
                  SITEMAP_INDEX, SITEMAP_OK, "http://a/1\n");
     assert_reads(&l, "<urlset><url><loc>http://a/1</loc></url>", SITEMAP_URLSET, SITEMAP_DAMAGED,
                  "http://a/1\n");
+    /* The server's own octets; a feed's own place. */
+    assert_reads(&l, "http://a/caf\xe9\nhttp://a/b\n", SITEMAP_TEXT, SITEMAP_OK,
+                 "http://a/caf%E9\nhttp://a/b\n");
+    assert_reads(&l, "<feed><entry><link href='../x'/></entry></feed>", SITEMAP_ATOM, SITEMAP_OK,
+                 "http://h.example/x\n");
     assert_reads(&l, "<p>no</p>", SITEMAP_UNKNOWN, SITEMAP_NOT_ONE, "");
     sitemap_links_release(&l);
 }
@@ -51,15 +58,27 @@ static void test_full(void **state) {
     buf_init(&body, 8 << 20);
     for (int i = 0; i < SITEMAP_URLS_MAX; i++)
         buf_printf(&body, "http://a/%d\n", i);
-    sitemap_links_read(&l, body.data, body.len);
+    sitemap_links_read(&l, &document, NULL, body.data, body.len);
     assert_int_equal(l.result, SITEMAP_OK);
     assert_int_equal(l.list.count, SITEMAP_URLS_MAX);
     buf_append_str(&body, "http://a/x\n");
-    sitemap_links_read(&l, body.data, body.len);
+    sitemap_links_read(&l, &document, NULL, body.data, body.len);
     assert_int_equal(l.result, SITEMAP_LIMITED);
     assert_int_equal(l.list.count, SITEMAP_URLS_MAX);
     buf_release(&body);
     sitemap_links_release(&l);
+}
+
+static int set_up(void **state) {
+    (void)state;
+    url_init(&document);
+    return (int)url_parse(&document, "http://h.example/d/feed", 23, NULL);
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    url_release(&document);
+    return 0;
 }
 
 int main(void) {
@@ -67,5 +86,5 @@ int main(void) {
         cmocka_unit_test(test_links),
         cmocka_unit_test(test_full),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, set_up, tear_down);
 }
