@@ -29,11 +29,11 @@ self_signed() {
         -subj "/CN=$1" -addext "$2"
 }
 
-# leaf NAME SUBJECT-ALT-NAME AUTHORITY BEGIN END
+# leaf NAME SUBJECT-ALT-NAME AUTHORITY BEGIN END [EXTENSION]
 leaf() {
     : >ca.txt
     openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$1.key" -out "$1.csr" -subj "/CN=$1" \
-        -addext "subjectAltName=$2"
+        -addext "subjectAltName=$2" ${6:+-addext "$6"}
     openssl ca -batch -config ca.conf -cert "$3.pem" -keyfile "$3.key" -rand_serial -in "$1.csr" -out "$1.pem" -notext \
         -startdate "$4" -enddate "$5"
 }
@@ -50,3 +50,5 @@ leaf expired "$everyone" ca "$then" "$yesterday"
 leaf not-yet "$everyone" ca "$tomorrow" "$later"
 leaf wrong-host DNS:other.example ca "$yesterday" "$tomorrow"
 leaf untrusted "$everyone" stranger "$yesterday" "$tomorrow"
+# What signed it is not sent, but named: a certificate whose intermediate the server forgot.
+leaf chain-less "$everyone" stranger "$yesterday" "$tomorrow" "authorityInfoAccess=caIssuers;URI:http://$2.1/stranger.der"
