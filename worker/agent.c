@@ -348,6 +348,12 @@ void agent_resolved(struct agent *a, int64_t now_ms, struct visit *v, const void
         visit_end(v, forbidden ? TRAWL__VERDICT__FORBIDDEN : TRAWL__VERDICT__UNREACHABLE, reason);
     } else if (len == v->address_len && memcmp(address, v->address, len) == 0) {
         v->address_state = VISIT_ADDRESS_BOOKED;
+#ifdef MUTANT_MOVE_UNCLAIMED
+    } else if (v->moves > 0) {
+        memcpy(v->address, address, len);
+        v->address_len = len;
+        v->address_state = VISIT_ADDRESS_BOOKED;
+#endif
     } else {
         memcpy(v->address, address, len);
         v->address_len = len;

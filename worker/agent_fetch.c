@@ -354,9 +354,10 @@ static bool cut_off(struct agent *a, struct visit *v, const struct agent_outcome
 static bool may_repeat(struct visit *v, const struct agent_outcome *o, uint8_t *repeats) {
     if (o->failure != AGENT_AGAIN)
         return false;
-#ifndef MUTANT_REPEAT_FOREVER
     if (o->elsewhere ? v->moves >= AGENT_MOVES_MAX : *repeats >= AGENT_REPEATS_MAX)
         return false;
+#ifdef MUTANT_REPEAT_COUNTS
+    return false;
 #endif
     if (!o->elsewhere) {
         ++*repeats;

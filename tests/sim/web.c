@@ -86,6 +86,8 @@ void web_init(struct web *w, uint64_t seed, uint32_t origins, uint32_t delay_ms,
         if (origins < 2 && o->robots == WEB_ROBOTS_ELSEWHERE)
             o->robots = WEB_ROBOTS_RULES;
         o->dead = k > 0 && (h >> 24) % 12 == 0;
+        o->half_dead = !o->dead && (h >> 40) % 3 == 0;
+        memcpy(o->dead_address, (unsigned char[]){203, 1, 0, (unsigned char)k}, 4);
         o->last_request_ms = INT64_MIN;
         for (uint32_t p = 0; p < o->pages; p++)
             o->kind[p] = p == 0 ? WEB_PAGE : kind_of(web_mix(seed, (uint64_t)k << 32 | p));

@@ -43,6 +43,8 @@ enum web_robots {
 struct web_origin {
     char name[32]; /* http://oN.test */
     unsigned char address[4];
+    unsigned char dead_address[4]; /* of its host, too, if `half_dead`: nobody answers there */
+    bool half_dead;
     uint32_t pages;
     uint32_t
         linked; /* of these: by pages. The next are a sitemap index and its two sitemaps, if there are any */

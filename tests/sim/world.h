@@ -41,6 +41,8 @@ enum world_fault {
     FAULT_FLAPPED,       /* a request to a server that was down for a moment */
     FAULT_POISONED,      /* a page killed the worker that fetched it */
     FAULT_OTHER_OPTIONS, /* the master was started with others than before */
+    FAULT_STALE,         /* a connection that was kept turned out to have ended */
+    FAULT_MOVED,         /* nobody answered at an address, and the host has another one */
     FAULTS,
 };
 

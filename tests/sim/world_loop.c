@@ -55,6 +55,40 @@ static void forget_visit(struct world *w, struct sim_loop *l, struct visit *v) {
 
 /* ---- fetches ---------------------------------------------------------------------------------------------- */
 
+/* The visit's address is the dead one of its host. */
+static bool is_at_dead(const struct world *w, uint32_t origin, const struct visit *v) {
+    const struct web_origin *o = &w->web.origins[origin];
+    size_t len;
+    const void *at = visit_address(v, &len);
+
+    return o->half_dead && len == 4 && memcmp(at, o->dead_address, 4) == 0;
+}
+
+/* The request goes out over a connection of the visit; or none can be made, or the one that was kept is none any more, which
+ * may show before the server has the request or behind that. */
+static void connect_and_ask(struct world *w, struct sim_loop *l, struct sim_transfer *t,
+                            const struct agent_fetch *f, const char *who) {
+    t->unreached = is_at_dead(w, t->origin, f->visit);
+    t->answer.duration_ms = 1 + rng_below(&w->rng, 30);
+    if (t->unreached) {
+        t->visit->busy++;
+        return;
+    }
+    bool kept = t->visit->busy < t->visit->open;
+    if (t->visit->busy++ == t->visit->open) {
+        t->visit->open++;
+        web_connection(&w->web, t->origin, 1, who);
+    }
+    t->stale = kept && !f->fresh && world_fault(w, FAULT_STALE, 30);
+    if (t->stale && rng_below(&w->rng, 2) == 0)
+        return;
+    world_options_check_url(w, f->url, f->url_len);
+    web_request(&w->web, w->now_ms, t->origin, t->page, who, &w->rng, &t->answer);
+    (void)agent_sent(l->agent, skew_now(&l->worker->skew, w->now_ms), f->fetch);
+    if (world_fault(w, FAULT_SERVER_BROKE, 10))
+        t->answer.duration_ms += 2000;
+}
+
 static void start_fetch(struct world *w, struct sim_loop *l, const struct agent_fetch *f) {
     struct sim_transfer *t = calloc(1, sizeof *t);
     struct sim_worker *s = l->worker;
@@ -74,15 +108,7 @@ static void start_fetch(struct world *w, struct sim_loop *l, const struct agent_
     }
     snprintf(who, sizeof who, "%s/%u", s->name, l->number);
     world_note(w, "%s fetches %.*s", who, (int)f->url_len, f->url);
-    if (t->visit->busy++ == t->visit->open) {
-        t->visit->open++;
-        web_connection(&w->web, t->origin, 1, who);
-    }
-    world_options_check_url(w, f->url, f->url_len);
-    web_request(&w->web, w->now_ms, t->origin, t->page, who, &w->rng, &t->answer);
-    (void)agent_sent(l->agent, skew_now(&s->skew, w->now_ms), f->fetch);
-    if (world_fault(w, FAULT_SERVER_BROKE, 10))
-        t->answer.duration_ms += 2000;
+    connect_and_ask(w, l, t, f, who);
     t->next = l->transfers;
     l->transfers = t;
     struct event *e = world_schedule(w, t->answer.duration_ms, EVENT_FETCHED);
@@ -134,7 +160,17 @@ static void finish_fetch(struct world *w, struct sim_loop *l, struct sim_transfe
     if (t->visit == NULL)
         return;
     t->visit->busy--;
-    if (t->answer.broken) {
+    if (t->unreached) {
+        w->result->faults[FAULT_MOVED]++;
+        l->blamed[t->origin] = o.elsewhere = true;
+        o.failure = AGENT_AGAIN;
+        o.reason = "connection refused";
+    } else if (t->stale) {
+        t->visit->open--;
+        web_connection(&w->web, t->origin, -1, l->worker->name);
+        o.failure = AGENT_AGAIN;
+        o.reason = "connection reset";
+    } else if (t->answer.broken) {
         o.failure = AGENT_NETWORK;
         o.reason = "connection reset";
     } else {
@@ -272,12 +308,23 @@ void world_loop_run(struct world *w, struct sim_loop *l) {
     world_wake(w, l, at - w->now_ms < 1 ? 1 : at - w->now_ms);
 }
 
+/* Of its host's addresses the one that the visit has, unless it is known to be dead; else the dead one comes first. */
+static void resolved(struct world *w, struct sim_loop *l, struct sim_visit *s, int64_t now) {
+    const struct web_origin *o = &w->web.origins[s->origin];
+    size_t len;
+    const void *had = visit_address(s->visit, &len);
+    bool lives = len == 4 && memcmp(had, o->address, 4) == 0;
+    const unsigned char *to =
+        o->half_dead && !lives && !l->blamed[s->origin] ? o->dead_address : o->address;
+
+    agent_resolved(l->agent, now, s->visit, to, 4, false, "");
+}
+
 /* ---- events ----------------------------------------------------------------------------------------------- */
 
 void world_loop_event(struct world *w, struct event *e) {
     struct sim_loop *l = e->loop;
     int64_t now = skew_now(&l->worker->skew, w->now_ms);
-    static const unsigned char none[4];
 
     switch (e->kind) {
     case EVENT_WAKE:
@@ -301,8 +348,7 @@ void world_loop_event(struct world *w, struct event *e) {
         break;
     case EVENT_RESOLVED:
         if (e->visit->visit != NULL)
-            agent_resolved(l->agent, now, e->visit->visit, w->web.origins[e->visit->origin].address,
-                           sizeof none, false, "");
+            resolved(w, l, e->visit, now);
         break;
     case EVENT_SYNCED:
         for (struct sim_segment *s = l->worker->disk; s != NULL; s = s->next)

@@ -65,6 +65,8 @@ struct sim_transfer {
     uint32_t origin, page;
     int64_t started_ms; /* on the worker's clock */
     struct web_answer answer;
+    bool unreached; /* its address is dead */
+    bool stale;     /* the connection had ended that was kept for it */
     struct sim_transfer *next;
 };
 
@@ -78,6 +80,7 @@ struct sim_loop {
     char crawl[24];
     struct sim_visit *visits;
     struct sim_transfer *transfers;
+    bool blamed[WEB_ORIGINS_MAX];         /* it knows which address is dead */
     uint64_t call[AGENT_LINES];           /* number of the request under way; 0: none */
     const struct buf *asked[AGENT_LINES]; /* its bytes */
     int64_t wake_ms;
