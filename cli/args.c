@@ -217,7 +217,7 @@ static bool init(struct args *a, enum args_command command) {
     a->job.attempts = 50;
     a->limit = 10;
     return options_init(&a->crawl) && (a->user_agent = strdup(a->crawl.user_agent)) != NULL &&
-           (a->dir = strdup("./trawl-crawl")) != NULL &&
+           (a->dir = strdup(ARGS_DIR_DEFAULT)) != NULL &&
            (a->listen = strdup("tcp://127.0.0.1:7700")) != NULL &&
            (a->http = strdup("127.0.0.1:7780")) != NULL;
 }

@@ -17,6 +17,8 @@
 #include "shared/log.h"
 #include "shared/options.h"
 
+#define ARGS_DIR_DEFAULT "./trawl-crawl"
+
 enum args_command {
     ARGS_CRAWL = 1 << 0,
     ARGS_MASTER = 1 << 1,

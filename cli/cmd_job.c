@@ -6,6 +6,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
 #include <openssl/rand.h>
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -25,8 +27,11 @@
 #include "cli/job_copies.h"
 #include "cli/job_plan.h"
 #include "cli/job_show.h"
+#include "cli/job_trial.h"
+#include "cli/screen.h"
 #include "cli/spawn.h"
 #include "master/master.h"
+#include "proto/job_check.h"
 #include "proto/rpc.h"
 #include "shared/limits.h"
 #include "shared/log.h"
@@ -45,8 +50,10 @@ enum {
 struct job_run {
     const struct args *a;
     const char *name;        /* as the user said it */
+    char short_name[64];     /* as others are told */
     char function[PATH_MAX]; /* a built-in one's name, or an absolute path */
-    char output[PATH_MAX], scratch[PATH_MAX + 16];
+    char output[PATH_MAX], scratch[PATH_MAX + 16], here[PATH_MAX];
+    int output_fd; /* locked: the output is ours */
     struct job_plan plan;
     bool outcomes; /* the job reads what became of URLs, not pages */
     struct job_chain chain;
@@ -65,6 +72,8 @@ struct job_run {
     uint64_t job;
     unsigned interrupts;
     bool unanswered;   /* the last question */
+    bool begun;        /* there is a scratch directory */
+    bool keep_logs;    /* tasks failed */
     int64_t nobody_ms; /* since when no worker runs tasks; 0: some do; -1: it was said */
 };
 
@@ -162,6 +171,49 @@ static void default_output(struct job_run *j) {
     }
 }
 
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *at) {
+    (void)st;
+    (void)flag;
+    (void)at;
+    return remove(path);
+}
+
+static void remove_all(const char *path) {
+    (void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
+/* The logs are for people; the rest is nobody's any more. */
+static void remove_but_logs(const char *scratch) {
+    char path[PATH_MAX + NAME_MAX + 32];
+    DIR *dir = opendir(scratch);
+
+    for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+            strcmp(e->d_name, "logs") == 0)
+            continue;
+        snprintf(path, sizeof path, "%s/%s", scratch, e->d_name);
+        remove_all(path);
+    }
+    if (dir != NULL)
+        closedir(dir);
+}
+
+static bool is_in_the_way(const char *name) {
+    return strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && strcmp(name, JOB_SCRATCH) != 0;
+}
+
+/* Nobody else's job writes there. What a job that failed has left for people to read goes. */
+static bool lock_output(struct job_run *j, struct error *err) {
+    j->output_fd = open(j->output, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (j->output_fd < 0 || flock(j->output_fd, LOCK_EX | LOCK_NB) != 0) {
+        error_set(err, errno == EWOULDBLOCK ? 0 : errno, "--output %.300s%s", j->output,
+                  errno == EWOULDBLOCK ? " is in use by another job" : "");
+        return false;
+    }
+    remove_all(j->scratch);
+    return true;
+}
+
 /* New or empty: parts of two jobs in one directory would look like those of one. */
 static bool make_output(struct job_run *j, struct error *err) {
     char real[PATH_MAX];
@@ -181,7 +233,7 @@ static bool make_output(struct job_run *j, struct error *err) {
         return false;
     }
     for (struct dirent *e; (e = readdir(dir)) != NULL;)
-        empty = empty && (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0);
+        empty = empty && !is_in_the_way(e->d_name);
     closedir(dir);
     if (!empty) {
         error_set(err, 0, "--output %.300s is not empty; accepted is a new or an empty directory",
@@ -189,8 +241,8 @@ static bool make_output(struct job_run *j, struct error *err) {
         return false;
     }
     snprintf(j->output, sizeof j->output, "%s", real);
-    snprintf(j->scratch, sizeof j->scratch, "%s/.trawl-job", real);
-    return true;
+    snprintf(j->scratch, sizeof j->scratch, "%s/" JOB_SCRATCH, real);
+    return lock_output(j, err);
 }
 
 static bool write_outcomes(struct job_run *j, struct error *err) {
@@ -288,17 +340,6 @@ static bool begin(struct job_run *j, struct error *err) {
     return (j->a->master != NULL && j->a->workers == 0) || start_workers(j, address, err);
 }
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *at) {
-    (void)st;
-    (void)flag;
-    (void)at;
-    return remove(path);
-}
-
-static void remove_all(const char *path) {
-    (void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-}
-
 static void end(struct job_run *j) {
     if (j->master != NULL)
         server_stop(master_server(j->master), "the job is over");
@@ -314,7 +355,9 @@ static void end(struct job_run *j) {
     (void)rpc_client_free(j->client);
     master_close(j->master);
     log_close();
-    if (j->scratch[0] != '\0')
+    if (j->keep_logs)
+        remove_but_logs(j->scratch);
+    else
         remove_all(j->scratch);
 }
 
@@ -345,52 +388,90 @@ static const Trawl__JobInfo *ask(struct job_run *j, Trawl__Request *request, str
     return NULL;
 }
 
-static const Trawl__JobInfo *submit(struct job_run *j, struct error *err) {
-    Trawl__Request request = TRAWL__REQUEST__INIT;
-    Trawl__JobRun run = TRAWL__JOB_RUN__INIT;
-    Trawl__JobSpec spec = TRAWL__JOB_SPEC__INIT;
-    uint8_t token[16];
-    char name[64];
+/* What is asked for; it points into `j`. */
+static void describe(struct job_run *j, Trawl__JobSpec *spec) {
+    trawl__job_spec__init(spec);
+    spec->name = j->short_name;
+    spec->function = (char *)j->stage.function;
+    spec->arguments = (char **)j->stage.arguments;
+    spec->n_arguments = j->stage.argument_count;
+    spec->reduces = j->stage.one_reduce     ? 1
+                    : j->a->job.reduces > 0 ? j->a->job.reduces
+                                            : worker_count(j->a);
+    spec->sort_bytes = j->a->job.sort_bytes;
+    spec->output = j->stage_output;
+    spec->timeout_ms = j->a->job.timeout_ms;
+    spec->attempts = j->a->job.attempts;
+    spec->no_backup = j->a->job.no_backup;
+    if (!is_streaming(j->a))
+        return;
+    spec->map_command = (char **)&j->a->job.map;
+    spec->reduce_command = (char **)&j->a->job.reduce;
+    spec->n_map_command = spec->n_reduce_command = 1;
+    spec->shell = j->a->job.shell;
+    spec->directory = (ProtobufCBinaryData){.data = (uint8_t *)j->here, .len = strlen(j->here)};
+}
+
+/* With splits in `arena`. False: `err` says what is accepted. */
+static bool make_run(struct job_run *j, Trawl__JobRun *run, Trawl__JobSpec *spec,
+                     struct arena *arena, struct error *err) {
+    char why[JOB_CHECK_BYTES];
+
+    trawl__job_run__init(run);
+    describe(j, spec);
+    run->spec = spec;
+    run->splits = job_plan_splits(&j->plan, arena);
+    run->n_splits = j->plan.found.count;
+    if (run->splits == NULL)
+        snprintf(why, sizeof why, "%zu map tasks: accepted are up to %d; make --split-size larger",
+                 j->plan.found.count, LIMIT_JOB_SPLITS);
+    else if (job_check(run, why))
+        return true;
+    error_set(err, 0, "%s", why);
+    return false;
+}
+
+/* Before anything is started. False: wrong usage, `err`. */
+static bool check(struct job_run *j, struct error *err) {
+    Trawl__JobRun run;
+    Trawl__JobSpec spec;
     struct arena arena;
 
+    j->stage = (struct job_stage){.function = j->function,
+                                  .arguments = j->a->job.arguments.items,
+                                  .argument_count = j->a->job.arguments.count};
+    snprintf(j->stage_output, sizeof j->stage_output, "/"); /* it is made when all else is right */
     arena_init(&arena, LIMIT_ARENA_BYTES);
-    Trawl__Split **splits = job_plan_splits(&j->plan, &arena);
-    if (splits == NULL) {
-        arena_release(&arena);
-        error_set(err, 0, "too many splits for one job: %zu", j->plan.found.count);
-        return NULL;
-    }
+    bool ok = make_run(j, &run, &spec, &arena, err);
+    /* Workers elsewhere may have other programs. */
+    if (ok && job_chain_is_plain(&j->chain) && (j->a->master == NULL || j->a->workers > 0))
+        ok = job_trial(&spec, err);
+    arena_release(&arena);
+    j->stage = (struct job_stage){.function = NULL};
+    j->stage_output[0] = '\0';
+    return ok;
+}
+
+static const Trawl__JobInfo *submit(struct job_run *j, struct error *err) {
+    Trawl__Request request = TRAWL__REQUEST__INIT;
+    Trawl__JobRun run;
+    Trawl__JobSpec spec;
+    uint8_t token[16];
+    struct arena arena;
+    const Trawl__JobInfo *info = NULL;
+
+    arena_init(&arena, LIMIT_ARENA_BYTES);
+    if (!make_run(j, &run, &spec, &arena, err))
+        goto out;
     if (RAND_bytes(token, sizeof token) != 1) {
-        arena_release(&arena);
         error_set(err, 0, "no random numbers");
-        return NULL;
-    }
-    short_name(j->name, name);
-    spec.name = name;
-    spec.function = (char *)j->stage.function;
-    spec.arguments = (char **)j->stage.arguments;
-    spec.n_arguments = j->stage.argument_count;
-    spec.reduces = j->stage.one_reduce     ? 1
-                   : j->a->job.reduces > 0 ? j->a->job.reduces
-                                           : worker_count(j->a);
-    spec.sort_bytes = j->a->job.sort_bytes;
-    spec.output = j->stage_output;
-    spec.timeout_ms = j->a->job.timeout_ms;
-    spec.attempts = j->a->job.attempts;
-    spec.no_backup = j->a->job.no_backup;
-    if (is_streaming(j->a)) {
-        spec.map_command = (char **)&j->a->job.map;
-        spec.reduce_command = (char **)&j->a->job.reduce;
-        spec.n_map_command = spec.n_reduce_command = 1;
-        spec.shell = j->a->job.shell;
+        goto out;
     }
     run.token = (ProtobufCBinaryData){.data = token, .len = sizeof token};
-    run.spec = &spec;
-    run.splits = splits;
-    run.n_splits = j->plan.found.count;
     request.body_case = TRAWL__REQUEST__BODY_JOB_RUN;
     request.job_run = &run;
-    const Trawl__JobInfo *info = ask(j, &request, err);
+    info = ask(j, &request, err);
+out:
     arena_release(&arena);
     return info;
 }
@@ -466,6 +547,27 @@ static void tell_nobody(struct job_run *j, const Trawl__JobInfo *info) {
     }
 }
 
+/* Of one that is not done; longer than an error is. */
+static void tell_end(struct job_run *j, const Trawl__JobInfo *info) {
+    bool failed = info->state == TRAWL__JOB_STATE__JOB_FAILED;
+
+    job_show_end_line(&j->show);
+    fputs("trawl: ", stderr);
+    if (!info->refused) {
+        fputs("job ", stderr);
+        screen_text(stderr, info->name);
+        fputs(failed ? " failed: " : " was cancelled: ", stderr);
+    }
+    screen_text(stderr, info->why);
+    j->keep_logs = failed && !info->refused && (j->master != NULL || j->spawn != NULL);
+    if (j->keep_logs) {
+        fputs("; logs: ", stderr);
+        screen_text(stderr, j->scratch);
+        fputs("/logs", stderr);
+    }
+    fputc('\n', stderr);
+}
+
 /* One job, to its end: `*info` is of one that is done. The exit code. */
 static int follow(struct job_run *j, const Trawl__JobInfo **done, struct error *err) {
     const Trawl__JobInfo *info = submit(j, err);
@@ -490,10 +592,8 @@ static int follow(struct job_run *j, const Trawl__JobInfo **done, struct error *
     *done = info;
     if (info->state == TRAWL__JOB_STATE__JOB_DONE)
         return 0;
-    job_show_end_line(&j->show);
-    error_set(err, 0, "job %.60s %s: %.300s", info->name,
-              info->state == TRAWL__JOB_STATE__JOB_FAILED ? "failed" : "was cancelled", info->why);
-    return j->interrupts > 0 ? 130 : 1;
+    tell_end(j, info);
+    return j->interrupts > 0 ? 130 : info->refused ? 2 : 1;
 }
 
 /* What the job needs beside the archive. */
@@ -552,6 +652,24 @@ static int follow_all(struct job_run *j, struct error *err) {
     return 0;
 }
 
+/* All that can be wrong with what the user asks for. False: `err`, and nothing was begun. */
+static bool prepare(struct job_run *j, struct error *err) {
+    const struct args *a = j->a;
+
+    if (j->name == NULL || (a->job.map == NULL) != (a->job.reduce == NULL)) {
+        error_set(err, 0,
+                  "accepted is: trawl job run NAME [options] [FILE...], or --map CMD and "
+                  "--reduce CMD in place of NAME");
+        return false;
+    }
+    short_name(j->name, j->short_name);
+    if (getcwd(j->here, sizeof j->here) == NULL)
+        j->here[0] = '\0';
+    return plan(j, err) && find_function(j, err) &&
+           job_chain_init(&j->chain, j->function, &a->job.arguments, err) && check(j, err) &&
+           make_output(j, err);
+}
+
 static int run(const struct args *a) {
     struct job_run *j = calloc(1, sizeof *j);
     struct error err = {0};
@@ -560,26 +678,25 @@ static int run(const struct args *a) {
     if (j == NULL)
         return command_fail(1, &(struct error){.text = "out of memory"});
     j->a = a;
+    j->output_fd = -1;
     arena_init(&j->arena, LIMIT_ARENA_BYTES);
     buf_init(&j->bytes, LIMIT_WIRE_BYTES);
     buf_init(&j->answer, LIMIT_WIRE_BYTES);
     spawn_block_signals(&j->signals);
     job_show_init(&j->show, a->quiet);
     j->name = is_streaming(a) ? "stream" : a->words.count > 1 ? a->words.items[1] : NULL;
-    if (j->name == NULL || (a->job.map == NULL) != (a->job.reduce == NULL))
-        error_set(&err, 0,
-                  "accepted is: trawl job run NAME [options] [FILE...], or --map CMD and "
-                  "--reduce CMD in place of NAME");
-    else if (plan(j, &err) && find_function(j, &err) &&
-             job_chain_init(&j->chain, j->function, &a->job.arguments, &err) &&
-             make_output(j, &err))
+    if (prepare(j, &err)) {
+        j->begun = true;
         code =
             (!j->outcomes || write_outcomes(j, &err)) && begin(j, &err) ? follow_all(j, &err) : 1;
+    }
     job_show_end_line(&j->show);
-    if (code != 0)
+    if (code != 0 && err.text[0] != '\0')
         command_fail(code, &err);
-    if (code != 2)
+    if (j->begun)
         end(j);
+    if (j->output_fd >= 0)
+        close(j->output_fd);
     job_plan_release(&j->plan);
     options_release(&j->options);
     arena_release(&j->arena);
@@ -599,52 +716,104 @@ static bool read_number(const char *text, uint64_t *n) {
     return errno == 0 && text[0] >= '0' && text[0] <= '9' && *end_of == '\0';
 }
 
-/* Shows what is told. `*more`: the number behind which there are more; 0: that was all. */
-static int ask_about(const struct args *a, Trawl__Request *request, bool brief, uint64_t *more) {
-    struct error err = {0};
-    struct arena arena;
-
-    *more = 0;
-    arena_init(&arena, LIMIT_ARENA_BYTES);
-    const Trawl__Reply *reply = ask_master(a, request, TRAWL__REPLY__BODY_JOB, &arena, &err);
-    if (reply != NULL && reply->job->more && reply->job->n_jobs > 0)
-        *more = reply->job->jobs[reply->job->n_jobs - 1]->job;
-    for (size_t i = 0; reply != NULL && i < reply->job->n_jobs; i++)
+static void show(const struct args *a, const Trawl__JobReply *reply, bool brief) {
+    for (size_t i = 0; i < reply->n_jobs; i++)
         if (a->json)
-            job_show_json(reply->job->jobs[i], stdout);
+            job_show_json(reply->jobs[i], stdout);
         else if (brief)
-            job_show_row(reply->job->jobs[i], stdout);
+            job_show_row(reply->jobs[i], stdout);
         else
-            job_show_summary(reply->job->jobs[i], stdout);
-    bool fine = reply != NULL;
-    arena_release(&arena);
-    return fine ? 0 : command_fail(1, &err);
+            job_show_summary(reply->jobs[i], stdout);
 }
 
-static int query_jobs(const struct args *a, uint64_t job, bool brief) {
+/* Asks until all was told. False: there is no answer, `err`. */
+static bool query_at(const struct args *a, const char *address, uint64_t job, bool quiet,
+                     bool brief, struct error *err) {
     Trawl__Request request = TRAWL__REQUEST__INIT;
     Trawl__JobQuery q = TRAWL__JOB_QUERY__INIT;
+    const Trawl__Reply *reply;
+    struct arena arena;
 
     q.job = job;
     request.body_case = TRAWL__REQUEST__BODY_JOB_QUERY;
     request.job_query = &q;
-    int code;
-    do
-        code = ask_about(a, &request, brief, &q.after);
-    while (code == 0 && q.after > 0);
-    return code;
+    arena_init(&arena, LIMIT_ARENA_BYTES);
+    do {
+        arena_reset(&arena);
+        reply = ask_at(address, &request, TRAWL__REPLY__BODY_JOB, &arena, err);
+        if (reply == NULL)
+            break;
+        if (!quiet)
+            show(a, reply->job, brief);
+        q.after = reply->job->more && reply->job->n_jobs > 0
+                      ? reply->job->jobs[reply->job->n_jobs - 1]->job
+                      : 0;
+    } while (q.after > 0);
+    arena_release(&arena);
+    return reply != NULL;
 }
 
-static int cancel_job(const struct args *a, uint64_t job) {
+/* Jobs that run by themselves each have a master, and numbers, of their own: those that may be meant and answer are asked,
+ * and `found` is left with them. False: none does, `err`. */
+static bool ask_all(const struct args *a, struct string_list *found, uint64_t job, bool quiet,
+                    bool brief, struct error *err) {
+    struct string_list answered = {0};
+    bool ok = ask_find(a, found);
+
+    if (!ok)
+        error_set(err, ENOMEM, "job");
+    for (size_t i = 0; ok && i < found->count; i++)
+        if (query_at(a, found->items[i], job, quiet, brief, err))
+            ok = string_list_add(&answered, found->items[i]);
+    string_list_release(found);
+    *found = answered;
+    return ok && answered.count > 0;
+}
+
+static int query_jobs(const struct args *a, uint64_t job, bool brief) {
+    struct string_list found = {0};
+    struct error err = {0};
+    bool ok = ask_all(a, &found, job, false, brief, &err);
+
+    string_list_release(&found);
+    return ok ? 0 : command_fail(1, &err);
+}
+
+static int cancel_at(const struct args *a, const char *address, uint64_t job, struct error *err) {
     Trawl__Request request = TRAWL__REQUEST__INIT;
     Trawl__JobCancel c = TRAWL__JOB_CANCEL__INIT;
-    uint64_t more;
+    struct arena arena;
 
     c.job = job;
     c.why = "cancelled by an operator";
     request.body_case = TRAWL__REQUEST__BODY_JOB_CANCEL;
     request.job_cancel = &c;
-    return ask_about(a, &request, true, &more);
+    arena_init(&arena, LIMIT_ARENA_BYTES);
+    const Trawl__Reply *reply = ask_at(address, &request, TRAWL__REPLY__BODY_JOB, &arena, err);
+    if (reply != NULL)
+        show(a, reply->job, true);
+    arena_release(&arena);
+    return reply != NULL ? 0 : 1;
+}
+
+static int cancel_job(const struct args *a, uint64_t job) {
+    struct string_list found = {0};
+    struct error err = {0};
+    int code = 1;
+
+    if (!ask_all(a, &found, job, true, true, &err)) {
+        code = 1;
+    } else if (found.count > 1) {
+        error_set(&err, 0,
+                  "%zu masters have a job %llu; accepted is --dir with the output of the job, or "
+                  "--master %s or another",
+                  found.count, (unsigned long long)job, found.items[0]);
+        code = 2;
+    } else {
+        code = cancel_at(a, found.items[0], job, &err);
+    }
+    string_list_release(&found);
+    return code == 0 ? 0 : command_fail(code, &err);
 }
 
 int command_job(const struct args *a) {

@@ -50,6 +50,11 @@ bool job_chain_init(struct job_chain *c, const char *name, const struct string_l
     return false;
 }
 
+bool job_chain_is_plain(const struct job_chain *c) {
+    return strcmp(c->name, "pagerank") != 0 && strcmp(c->name, "dups") != 0 &&
+           strcmp(c->name, "links") != 0;
+}
+
 static uint64_t counted(const Trawl__JobInfo *info, const char *name) {
     for (size_t i = 0; i < info->n_counters; i++)
         if (strcmp(info->counters[i]->name, name) == 0)

@@ -44,6 +44,8 @@ struct job_chain {
     char *arguments[JOB_CHAIN_ARGUMENTS + 1];
 };
 
+/* A job that is one, and so its function gets the user's arguments. */
+bool job_chain_is_plain(const struct job_chain *c);
 /* `given` and `name` must outlive the chain. False: `err`, a wrong argument. */
 bool job_chain_init(struct job_chain *c, const char *name, const struct string_list *given,
                     struct error *err);

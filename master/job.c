@@ -172,6 +172,7 @@ struct job *job_add_over(struct job_table *t, const Trawl__JobInfo *info) {
         return NULL;
     j->number = info->job;
     j->state = info->state;
+    j->end_order = info->ended_ms;
     j->started_unix_ms = info->started_ms;
     arena_init(&j->arena, LIMIT_ARENA_BYTES);
     j->info = keep(&j->arena, &info->base);
@@ -181,6 +182,8 @@ struct job *job_add_over(struct job_table *t, const Trawl__JobInfo *info) {
     }
     insert(t, j);
     t->over++;
+    if (t->ends < j->end_order)
+        t->ends = j->end_order;
     return j;
 }
 
@@ -207,6 +210,8 @@ bool job_end(struct job_table *t, struct job *j, const Trawl__JobInfo *info) {
     j->spec = NULL;
     j->info = kept;
     j->state = kept->state;
+    t->ends = t->ends < kept->ended_ms ? kept->ended_ms : t->ends + 1;
+    j->end_order = t->ends;
     t->running--;
     t->over++;
     return true;
@@ -220,6 +225,19 @@ void job_drop(struct job_table *t, struct job *j) {
     *at = j->next;
     t->over--;
     job_free(j);
+}
+
+struct job *job_oldest(const struct job_table *t) {
+    struct job *oldest = NULL;
+
+    for (struct job *j = t->first; j != NULL; j = j->next) {
+        if (job_runs(j))
+            continue;
+        if (oldest == NULL || (j->told && !oldest->told) ||
+            (j->told == oldest->told && j->end_order < oldest->end_order))
+            oldest = j;
+    }
+    return oldest;
 }
 
 void job_place_anew(struct job *j, int64_t now_ms) {

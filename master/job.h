@@ -48,6 +48,7 @@ enum {
     PLACEMENT_MS = 2000,
     BACKUP_MIN_MS = 1000,
     BACKUP_FACTOR = 2, /* so many times the median of those done */
+    JOB_FAILURE_BYTES = 512,
 };
 
 enum task_state { TASK_IDLE, TASK_RUNNING, TASK_DONE };
@@ -121,15 +122,19 @@ struct job {
     struct task_sum sums[TASK_KINDS];
     struct job_counter *counters;
     size_t counter_count;
+    bool refused;                  /* what it asks for cannot be */
+    bool told;                     /* of one that is over: somebody has asked, and knows */
+    uint64_t end_order;            /* of one that is over: it grows with each */
     int64_t median_ms[TASK_KINDS]; /* of the durations of those done; -1: to be found */
     int64_t placed_until_ms;
-    char last_failure[256];
+    char last_failure[JOB_FAILURE_BYTES];
     struct job *next;
 };
 
 struct job_table {
     struct job *first;    /* by number */
     size_t running, over; /* jobs */
+    uint64_t ends;        /* the last end_order */
 };
 
 void job_table_init(struct job_table *t);
@@ -146,6 +151,8 @@ bool job_set_split(struct job *j, uint32_t number, const Trawl__Split *split, st
 bool job_end(struct job_table *t, struct job *j, const Trawl__JobInfo *info);
 /* Forgets a job that is over. */
 void job_drop(struct job_table *t, struct job *j);
+/* The one to be forgotten first: that ended first of those whose end was told, else of all. NULL: none is over. */
+struct job *job_oldest(const struct job_table *t);
 
 static inline bool job_runs(const struct job *j) {
     return j->state == TRAWL__JOB_STATE__JOB_RUNNING;

@@ -1,22 +1,12 @@
 /* job_control: what operators ask about jobs: run one, tell of them, cancel one. */
+#include <stdio.h>
 #include <string.h>
 
 #include "master/core_state.h"
 #include "proto/budget.h"
-#include "shared/charset.h"
+#include "proto/job_check.h"
 
 enum { SKIPPED_TOLD = 100, TIMEOUT_DEFAULT_MS = 60 * 1000, WHY_BYTES_MAX = 256 };
-
-static bool is_text(const char *s, size_t max) {
-    size_t n = strlen(s);
-
-    if (n > max || !charset_is_valid_utf8(s, n))
-        return false;
-    for (size_t i = 0; i < n; i++)
-        if ((unsigned char)s[i] < ' ' || s[i] == 0x7f)
-            return false;
-    return true;
-}
 
 /* ---- telling ----------------------------------------------------------------------------------------- */
 
@@ -93,6 +83,7 @@ Trawl__JobInfo *job_info(struct core *c, struct arena *a, const struct job *j) {
         m->output = j->spec->output;
         m->state = j->state;
         m->slots = c->leases.slots;
+        m->refused = j->refused;
         m->started_ms = j->started_unix_ms;
         m->last_failure = arena_printf(a, "%s", j->last_failure);
         m->maps = figures(a, j, TRAWL__TASK_KIND__MAP);
@@ -167,15 +158,21 @@ static void refuse(Trawl__Reply *reply, Trawl__Code code, const char *why) {
 static struct job *find(struct core *c, uint64_t number, Trawl__Reply *reply) {
     struct job *j = job_find(&c->jobs, number);
 
-    if (j == NULL)
+    if (j == NULL && number < c->job_numbers.next)
+        refuse(reply, TRAWL__CODE__REFUSED,
+               arena_printf(&c->arena, "job %llu is over, and forgotten: the last %d are told of",
+                            (unsigned long long)number, LIMIT_JOBS_KEPT));
+    else if (j == NULL)
         refuse(reply, TRAWL__CODE__REFUSED,
                arena_printf(&c->arena, "no job %llu is known", (unsigned long long)number));
     return j;
 }
 
 void job_query(struct core *c, const Trawl__JobQuery *q, Trawl__Reply *reply) {
-    const struct job *j = q->job == 0 ? NULL : find(c, q->job, reply);
+    struct job *j = q->job == 0 ? NULL : find(c, q->job, reply);
 
+    if (j != NULL && !job_runs(j))
+        j->told = true;
     if (q->job == 0 || j != NULL)
         reply_jobs(c, j, q->after, reply);
 }
@@ -185,7 +182,7 @@ void job_cancel(struct core *c, struct now now, const Trawl__JobCancel *r, Trawl
 
     if (j == NULL)
         return;
-    if (!is_text(r->why, WHY_BYTES_MAX)) {
+    if (!job_check_text(r->why, WHY_BYTES_MAX)) {
         refuse(reply, TRAWL__CODE__REFUSED, "why a job is cancelled is text of up to 256 bytes");
         return;
     }
@@ -198,45 +195,13 @@ void job_cancel(struct core *c, struct now now, const Trawl__JobCancel *r, Trawl
 
 /* ---- running one ------------------------------------------------------------------------------------- */
 
-/* NULL: it is fine. */
-static const char *wrong_spec(const Trawl__JobSpec *s) {
-    if (s == NULL)
-        return "a job without a description";
-    if (s->name[0] == '\0' || !is_text(s->name, LIMIT_JOB_NAME_BYTES))
-        return "a job's name is text of 1 to 128 bytes";
-    if (s->function[0] == '\0' && s->n_map_command == 0)
-        return "a job has a function, or a command for map";
-    if (s->reduces == 0 || s->reduces > LIMIT_JOB_REDUCES)
-        return "a job has 1 to 4096 reduce tasks";
-    if (s->output[0] != '/')
-        return "a job's output is an absolute path";
-    if (protobuf_c_message_get_packed_size(&s->base) > LIMIT_JOB_SPEC_BYTES)
-        return "a job's description is at most 1 MiB";
-    return NULL;
-}
-
-static const char *wrong_split(const Trawl__Split *s) {
-    if (s->path.len == 0 || s->path.data[0] != '/')
-        return "a split's path is absolute";
-    if (s->from > s->to)
-        return "a split ends before it begins";
-    return strlen(s->worker) > LIMIT_WORKER_NAME_BYTES ? "a worker's name is too long" : NULL;
-}
-
-static const char *wrong_job(const struct core *c, const Trawl__JobRun *r) {
-    const char *why = wrong_spec(r->spec);
-
-    if (why != NULL)
-        return why;
-    if (r->n_splits > LIMIT_JOB_SPLITS)
-        return "a job has at most 65536 map tasks: make the splits larger";
-    if ((uint64_t)r->n_splits * r->spec->reduces > LIMIT_JOB_PARTITIONS)
-        return "map tasks times reduce tasks are more than 8388608: make the splits larger";
-    for (size_t i = 0; i < r->n_splits && why == NULL; i++)
-        why = wrong_split(r->splits[i]);
-    if (why == NULL && c->jobs.running >= LIMIT_JOBS_RUNNING)
-        why = "100 jobs are running already";
-    return why;
+static bool takes(const struct core *c, const Trawl__JobRun *r, char why[JOB_CHECK_BYTES]) {
+    if (!job_check(r, why))
+        return false;
+    if (c->jobs.running < LIMIT_JOBS_RUNNING)
+        return true;
+    snprintf(why, JOB_CHECK_BYTES, "%d jobs are running already", LIMIT_JOBS_RUNNING);
+    return false;
 }
 
 static void add_splits(struct core *c, struct job *j, const Trawl__JobRun *r) {
@@ -284,9 +249,9 @@ void job_run(struct core *c, struct now now, const Trawl__JobRun *r, Trawl__Repl
     }
     j = job_by_token(&c->jobs, r->token);
     if (j == NULL) {
-        const char *why = wrong_job(c, r);
-        if (why != NULL) {
-            refuse(reply, TRAWL__CODE__REFUSED, why);
+        char why[JOB_CHECK_BYTES];
+        if (!takes(c, r, why)) {
+            refuse(reply, TRAWL__CODE__REFUSED, arena_printf(&c->arena, "%s", why));
             return;
         }
         if (c->state == CORE_STOPPING || c->state == CORE_ENDED) {

@@ -10,7 +10,7 @@
 enum {
     REST_FIRST_MS = 50, /* of a session whose tasks fail, while there are others; doubles */
     REST_DOUBLINGS = 5,
-    REASON_SHOWN = 160, /* bytes of a reason that are kept */
+    REASON_SHOWN = 400, /* bytes of a reason that are kept */
     /* Names of so many records of a task are kept in full, of the others a beginning: together they are one value of
        the crawldb. */
     CRASHES_IN_FULL = 256,
@@ -35,17 +35,12 @@ static void delete_tasks(struct core *c, const struct job *j) {
             core_delete(c, record_task(j->number, (Trawl__TaskKind)kind, i));
 }
 
-/* The oldest ones are not told of for ever. */
+/* Those that are over are not told of for ever. */
 static void drop_oldest(struct core *c) {
-    struct job *j = c->jobs.first;
-
     while (c->jobs.over > LIMIT_JOBS_KEPT) {
-        while (job_runs(j))
-            j = j->next;
-        struct job *next = j->next;
+        struct job *j = job_oldest(&c->jobs);
         core_delete(c, record_job(j->number));
         job_drop(&c->jobs, j);
-        j = next;
     }
 }
 
@@ -147,6 +142,23 @@ static void take_failure(struct core *c, struct now now, struct session *s, stru
     job_put_task(c, t, NULL);
 }
 
+/* What one worker cannot do another may: but where nobody has done any of the job's tasks, it is the job. */
+static void take_refusal(struct core *c, struct now now, struct session *s, struct task *t,
+                         const Trawl__TaskResult *r) {
+    struct job *j = t->job;
+    char why[REASON_SHOWN + 1];
+
+    if (j->done[TRAWL__TASK_KIND__MAP] > 0 || j->done[TRAWL__TASK_KIND__REDUCE] > 0) {
+        take_failure(c, now, s, t, r, r->reason);
+        return;
+    }
+    t->failures++;
+    note_failure(t, s, r->reason);
+    j->refused = true;
+    snprintf(why, sizeof why, "%s", r->reason[0] == '\0' ? "no reason given" : r->reason);
+    job_finish(c, now, j, TRAWL__JOB_STATE__JOB_FAILED, why);
+}
+
 static void take_done(struct core *c, struct now now, struct lease *l, const Trawl__TaskResult *r) {
     struct task *t = l->task;
     struct job *j = t->job;
@@ -215,6 +227,9 @@ static void take_result(struct core *c, struct now now, struct lease *l,
         break;
     case TRAWL__TASK_END__INPUT_GONE:
         take_gone(c, now, s, j, attempt, r);
+        break;
+    case TRAWL__TASK_END__TASK_REFUSED:
+        take_refusal(c, now, s, t, r);
         break;
     default:
         take_failure(c, now, s, t, r, why);

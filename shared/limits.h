@@ -98,8 +98,12 @@ enum {
     LIMIT_JOB_PARTITIONS = 8 << 20,
     LIMIT_JOB_SPEC_BYTES = 1 << 20,
     LIMIT_JOB_NAME_BYTES = 128,
+    /* How often a task may fail, at the user's wish; by itself a job has 50. */
+    LIMIT_JOB_ATTEMPTS = 1000000,
     LIMIT_WORKER_TASKS = 256,
     LIMIT_SERVE_BYTES = 255,
+    /* What the program of one attempt may write to standard error, before it is left out of the log. */
+    LIMIT_TASK_STDERR_BYTES = 1 << 20,
     /* What one attempt may report: counters, their names, and the name of a record. */
     LIMIT_TASK_COUNTERS = 256,
     LIMIT_JOB_COUNTERS = 1024,

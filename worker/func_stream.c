@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <openssl/evp.h>
 #include <poll.h>
 #include <signal.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,6 +20,8 @@
 #include "worker/task_culprit.h"
 
 enum {
+    EXIT_CANNOT_RUN = 126, /* of sh and env: the program is there, and cannot be run; */
+    EXIT_NOT_FOUND = 127,  /* or it is not there */
     ARGUMENTS_MAX = 64,
     TO_BYTES = 256 << 20,  /* one record, as JSON */
     FULL_BYTES = 64 << 10, /* so much may wait for the command */
@@ -39,6 +43,7 @@ struct stream {
 };
 
 static const Trawl__JobSpec *job_spec; /* of this process */
+static char *directory;                /* in which commands run; NULL: in the scratch directory */
 
 static void trial_begin(void *state, struct trawl_task *t);
 static bool trial_end(void *state, struct trawl_task *t);
@@ -59,6 +64,14 @@ static _Noreturn void fail(struct stream *s, struct trawl_task *t, const char *w
     describe(s, what, why, sizeof why);
     s->api->fail(t, why);
     abort();
+}
+
+/* It cannot be run at all, and would not be the next time. */
+static _Noreturn void refuse(const struct stream *s, struct trawl_task *t, const char *what) {
+    char why[512];
+
+    describe(s, what, why, sizeof why);
+    task_end(t, TRAWL__TASK_END__TASK_REFUSED, why);
 }
 
 /* Says what errno says. */
@@ -85,6 +98,89 @@ static bool split(char *copy, char *argv[ARGUMENTS_MAX + 1]) {
     return n > 0;
 }
 
+/* ---- whether it can run at all ---------------------------------------------------------------------------------- */
+
+static bool is_program(const char *path) {
+    struct stat st;
+
+    return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0 && stat(path, &st) == 0 &&
+           S_ISREG(st.st_mode);
+}
+
+/* `name` below the directory `base`, which may be NULL. */
+static bool is_program_in(const char *base, size_t base_len, const char *name) {
+    char path[PATH_MAX];
+    int n = snprintf(path, sizeof path, "%.*s/%s", (int)base_len, base, name);
+
+    return n < (int)sizeof path && is_program(path);
+}
+
+/* As posix_spawnp() looks for it; relative paths from the commands' directory on. */
+static bool can_be_found(const char *name) {
+    const char *path = getenv("PATH");
+
+    if (name[0] == '/')
+        return is_program(name);
+    if (strchr(name, '/') != NULL)
+        return directory != NULL ? is_program_in(directory, strlen(directory), name)
+                                 : is_program(name);
+    for (const char *at = path != NULL ? path : "/bin:/usr/bin";; at++) {
+        size_t len = strcspn(at, ":");
+        if (len > 0 ? is_program_in(at, len, name) : is_program_in(".", 1, name))
+            return true;
+        at += len;
+        if (*at == '\0')
+            return false;
+    }
+}
+
+/* Does the shell take it? Nothing of it runs. What it says goes to standard error. */
+static bool is_shell(const char *command) {
+    char *argv[] = {"sh", "-n", "-c", (char *)command, NULL};
+    pid_t pid;
+    int status;
+
+    if (posix_spawnp(&pid, "sh", NULL, NULL, argv, environ) != 0)
+        return true; /* the attempt will tell */
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return true;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static bool check_command(const char *which, const char *command, char error[256]) {
+    char *argv[ARGUMENTS_MAX + 1], *copy = strdup(command);
+    bool ok = false;
+
+    if (copy == NULL)
+        snprintf(error, 256, "out of memory");
+    else if (job_spec->shell && !(ok = is_shell(command)))
+        snprintf(error, 256, "%s command %.150s: the shell does not take it", which, command);
+    else if (!ok && !split(copy, argv))
+        snprintf(error, 256, "%s command %.120s: accepted are 1 to %d words, or --shell", which,
+                 command, ARGUMENTS_MAX);
+    else if (!ok && !(ok = can_be_found(argv[0])))
+        snprintf(error, 256, "%s command %.120s: there is no program %.80s", which, command,
+                 argv[0]);
+    free(copy);
+    return ok;
+}
+
+/* Where `job run` was started, if this machine has that directory. */
+static void find_directory(void) {
+    ProtobufCBinaryData d = job_spec->directory;
+    struct stat st;
+
+    directory = d.len > 0 ? strndup((const char *)d.data, d.len) : NULL;
+    if (directory != NULL && (stat(directory, &st) != 0 || !S_ISDIR(st.st_mode) ||
+                              faccessat(AT_FDCWD, directory, X_OK, AT_EACCESS) != 0)) {
+        free(directory);
+        directory = NULL;
+    }
+}
+
+/* ---- starting it --------------------------------------------------------------------------------------------------- */
+
 static int spawn(struct stream *s, const int in[2], const int out[2]) {
     char *argv[ARGUMENTS_MAX + 1] = {"sh", "-c", (char *)command_of(s), NULL};
     posix_spawn_file_actions_t files;
@@ -102,6 +198,8 @@ static int spawn(struct stream *s, const int in[2], const int out[2]) {
     posix_spawnattr_init(&attr);
     posix_spawn_file_actions_adddup2(&files, in[0], 0);
     posix_spawn_file_actions_adddup2(&files, out[1], 1);
+    if (directory != NULL)
+        posix_spawn_file_actions_addchdir_np(&files, directory);
     posix_spawnattr_setsigmask(&attr, &none);
     posix_spawnattr_setsigdefault(&attr, &defaults);
     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
@@ -123,6 +221,8 @@ static void start(struct stream *s, struct trawl_task *t) {
     int rc = spawn(s, in, out);
     close(in[0]);
     close(out[1]);
+    if (rc == ENOENT || rc == EACCES || rc == ENOEXEC || rc == ENOTDIR || rc == ELOOP)
+        refuse(s, t, strerrordesc_np(rc));
     if (rc != 0) {
         errno = rc;
         fail_errno(s, t);
@@ -146,8 +246,6 @@ static void take_line(struct stream *s, struct trawl_task *t) {
         return;
     const char *tab = memchr(line, '\t', len);
     size_t key_len = tab != NULL ? (size_t)(tab - line) : len;
-    if (key_len == 0)
-        fail(s, t, "a line without a key");
     if (tab == NULL)
         s->api->emit(t, line, len, "", 0);
     else
@@ -201,6 +299,9 @@ static void wait_end(struct stream *s, struct trawl_task *t) {
         snprintf(what, sizeof what, "killed by signal %d", WTERMSIG(status));
     else
         snprintf(what, sizeof what, "exited with code %d", WEXITSTATUS(status));
+    if (WIFEXITED(status) &&
+        (WEXITSTATUS(status) == EXIT_NOT_FOUND || WEXITSTATUS(status) == EXIT_CANNOT_RUN))
+        refuse(s, t, what);
     describe(s, what, why, sizeof why);
     task_culprit(t, &trial, why);
 }
@@ -299,6 +400,12 @@ static bool stream_open(void **state, struct trawl_task *t, const struct trawl_a
     (void)argv;
     if (s == NULL) {
         snprintf(error, 256, "out of memory");
+        return false;
+    }
+    find_directory();
+    if (!check_command("map", job_spec->map_command[0], error) ||
+        !check_command("reduce", job_spec->reduce_command[0], error)) {
+        free(s);
         return false;
     }
     s->api = api;

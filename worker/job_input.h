@@ -10,8 +10,9 @@
  * Of the splits that cover a file each record comes from exactly one: the one in which it begins.
  *
  * Lines (job_lines.c) end with LF or CR LF, the last one perhaps with neither. A line longer than JOB_LINE_BYTES comes in pieces of
- * at most that, each cut behind white space if there is any; all belong to the split that the line begins in. A
- * gzip file is read as what it holds, and only from its start.
+ * at most that, each cut behind white space if there is any; all belong to the split that the line begins in; it is named in the
+ * log, and counted. A gzip file is read as what it holds, and only from its start; where it is damaged its lines end, which is
+ * told and counted like a damaged record.
  *
  * Pages (job_pages.c) are the records response, resource and revisit of a WARC file. A split that does not begin
  * with the file begins with the first record in it, found as shared/warc_find.h says. A damaged record is named in the log,
@@ -40,6 +41,7 @@ struct job_input {
     void (*free)(struct job_input *in);
     uint64_t bytes;   /* read so far: of the file, or of a gzip file's content */
     uint64_t damaged; /* records passed over */
+    uint64_t cut;     /* lines that came in pieces */
 };
 
 /* NULL: `err` names the file. */

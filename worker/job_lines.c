@@ -8,6 +8,8 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "shared/log.h"
+
 enum {
     READ_BYTES = 1 << 20,
     /* The longest line with its end, and what is read behind it. */
@@ -29,6 +31,7 @@ struct job_lines {
     char changed;
     /* Of a gzip file. */
     bool is_gzip, member_over;
+    bool torn; /* it is damaged: a line without an end is not whole */
     z_stream z;
     unsigned char *packed;
     uint64_t packed_next;
@@ -95,7 +98,10 @@ static ssize_t read_gzip(struct job_lines *l, void *to, size_t size) {
         if (n <= 0)
             return n < 0 || !l->member_over ? -1 : 0;
         int why = inflate(&l->z, Z_NO_FLUSH);
-        if (why != Z_OK && why != Z_STREAM_END && why != Z_BUF_ERROR) {
+        bool is_bad = why != Z_OK && why != Z_STREAM_END && why != Z_BUF_ERROR;
+        if (is_bad && l->z.avail_out < size)
+            break; /* what came out before is good; it will say so again */
+        if (is_bad) {
             errno = why == Z_MEM_ERROR ? ENOMEM : EBADMSG;
             return -1;
         }
@@ -114,11 +120,16 @@ static bool read_more(struct job_lines *l, struct error *err) {
     size_t room = WINDOW_BYTES - l->len < READ_BYTES ? WINDOW_BYTES - l->len : READ_BYTES;
     ssize_t n = l->is_gzip ? read_gzip(l, l->window + l->len, room)
                            : read_file(l, l->window + l->len, room, l->next_read);
-    if (n < 0 && errno == EBADMSG)
-        error_set(err, 0, "%s: the gzip file is damaged near offset %llu", l->path,
-                  (unsigned long long)l->packed_next);
-    else if (n < 0)
+    if (n < 0 && errno == EBADMSG) {
+        /* What is left of it cannot be had by trying again. */
+        n = 0;
+        l->torn = true;
+        l->input.damaged++;
+        log_event(LOG_WARN, "task", "the gzip file is damaged: its lines end there",
+                  log_str("file", l->path), log_uint("offset", l->packed_next - l->z.avail_in));
+    } else if (n < 0) {
         error_set(err, errno, "%s", l->path);
+    }
     if (n <= 0)
         l->over = true;
     if (n > 0) {
@@ -198,6 +209,12 @@ static void give(struct job_lines *l, struct trawl_record *r, size_t taken, size
     l->input.bytes += taken;
 }
 
+static void tell_cut(struct job_lines *l) {
+    l->input.cut++;
+    log_event(LOG_WARN, "task", "a line of over 4 MiB is given in pieces", log_str("file", l->path),
+              log_uint("offset", offset_of(l)));
+}
+
 static enum job_input_result lines_next(struct job_input *in, struct trawl_record *r,
                                         struct error *err) {
     struct job_lines *l = (struct job_lines *)in;
@@ -216,13 +233,15 @@ static enum job_input_result lines_next(struct job_input *in, struct trawl_recor
             len -= taken > 1 && p[taken - 2] == '\r' ? 2 : 1;
         if (len > JOB_LINE_BYTES) {
             size_t n = cut(p);
+            if (!l->in_line)
+                tell_cut(l);
             give(l, r, n, n);
             l->in_line = true;
             return JOB_INPUT_RECORD;
         }
         bool is_rest = l->in_line;
         l->in_line = false;
-        if (taken == 0)
+        if (taken == 0 || (l->torn && !has_end))
             return JOB_INPUT_END;
         if (is_rest && len == 0) { /* all of a long line has been given */
             l->at += taken;

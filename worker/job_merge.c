@@ -218,7 +218,7 @@ static bool next_value(struct trawl_values *v, const void **value, size_t *len) 
 }
 
 static bool keep_key(struct job_merge *m, const struct job_record *r) {
-    if (m->key_size < r->key_len) {
+    if (m->key == NULL || m->key_size < r->key_len) {
         free(m->key);
         m->key_size = 2 * (size_t)r->key_len + 64;
         m->key = malloc(m->key_size);

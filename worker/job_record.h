@@ -68,7 +68,7 @@ static inline size_t job_record_get(const unsigned char *p, const unsigned char 
     size_t b = a > 0 ? job_varint_get(p + a, end, &r->value_len) : 0;
     uint64_t bytes = (uint64_t)r->key_len + r->value_len;
 
-    if (b == 0 || r->key_len == 0 || bytes > (uint64_t)(end - p) - a - b)
+    if (b == 0 || bytes > (uint64_t)(end - p) - a - b)
         return 0;
     r->key = p + a + b;
     r->value = r->key + r->key_len;

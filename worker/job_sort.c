@@ -267,9 +267,7 @@ static bool is_fit(struct job_sort *s, size_t key_len, size_t value_len) {
     if (s->failed)
         return false;
     s->failed = true;
-    if (key_len == 0)
-        error_set(&s->err, 0, "emit(): the key is empty");
-    else if (key_len > JOB_RECORD_BYTES_MAX || value_len > JOB_RECORD_BYTES_MAX - key_len)
+    if (key_len > JOB_RECORD_BYTES_MAX || value_len > JOB_RECORD_BYTES_MAX - key_len)
         error_set(&s->err, 0, "emit(): %zu bytes of key and %zu of value; together at most %d",
                   key_len, value_len, JOB_RECORD_BYTES_MAX);
     else
@@ -279,8 +277,7 @@ static bool is_fit(struct job_sort *s, size_t key_len, size_t value_len) {
 
 bool job_sort_emit(struct job_sort *s, const void *key, size_t key_len, const void *value,
                    size_t value_len) {
-    if (s->failed || key_len - 1 >= JOB_RECORD_BYTES_MAX ||
-        value_len > JOB_RECORD_BYTES_MAX - key_len)
+    if (s->failed || key_len > JOB_RECORD_BYTES_MAX || value_len > JOB_RECORD_BYTES_MAX - key_len)
         if (!is_fit(s, key_len, value_len))
             return false;
     size_t need =

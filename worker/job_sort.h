@@ -59,7 +59,7 @@ struct job_sort;
 /* NULL: `err`. */
 struct job_sort *job_sort_new(const struct job_sort_config *config, struct error *err);
 void job_sort_free(struct job_sort *s); /* NULL is fine */
-/* Both are copied. False: too long a record, an empty key, a full disk ...; job_sort_error(). */
+/* Both are copied. False: too long a record, a full disk ...; job_sort_error(). */
 bool job_sort_emit(struct job_sort *s, const void *key, size_t key_len, const void *value,
                    size_t value_len);
 const struct error *job_sort_error(const struct job_sort *s);

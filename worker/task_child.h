@@ -4,6 +4,7 @@
  *
  *     c = task_child_new(spec, attempt, scratch_fd, &err);
  *     ... task_child_result_fd() readable: task_child_read(c)
+ *     ... task_child_stderr_fd() readable: task_child_read_stderr(c)
  *     ... task_child_pid_fd() readable: it has ended: task_child_reap(c, &arena)
  *     task_child_free(c);
  *
@@ -30,10 +31,14 @@ int task_child_pid_fd(const struct task_child *c);
 int task_child_result_fd(const struct task_child *c);
 /* Takes what it has written so far. False: there is nothing more to come. */
 bool task_child_read(struct task_child *c);
+/* The same of standard output and standard error, its own and that of all it has started: into the log (task_stderr.h). */
+int task_child_stderr_fd(const struct task_child *c);
+bool task_child_read_stderr(struct task_child *c);
 /* Whether it has done anything since it was last asked. */
 bool task_child_moved(struct task_child *c);
 void task_child_kill(struct task_child *c);
-/* When it has ended: kills what is left of its group; what it has to say, or what has to be said of it, made in `arena`.
+/* When it has ended: kills what is left of its group; what it has to say, or what has to be said of it, with the last of its
+ * standard error, made in `arena`.
  * Never NULL but without memory. */
 Trawl__TaskResult *task_child_reap(struct task_child *c, struct arena *arena);
 

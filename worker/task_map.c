@@ -95,6 +95,8 @@ static void map_split(struct trawl_task *t) {
     t->bytes_in = in->bytes;
     if (in->damaged > 0)
         task_count(t, "records damaged", (int64_t)in->damaged);
+    if (in->cut > 0)
+        task_count(t, "lines over 4 MiB cut", (int64_t)in->cut);
     job_input_free(in);
 }
 

@@ -163,6 +163,8 @@ static const char *wrong_with(const Trawl__TaskSpec *spec) {
         return "the task has no job";
     if (job->reduces < 1 || job->reduces > JOB_PARTITIONS_MAX)
         return "the job has no reduce tasks, or more than 65536";
+    if (spec->kind == TRAWL__TASK_KIND__CHECK)
+        return NULL;
     if (spec->kind == TRAWL__TASK_KIND__MAP)
         return spec->split == NULL ? "the map task has no split" : NULL;
     if (spec->kind != TRAWL__TASK_KIND__REDUCE)
@@ -197,7 +199,7 @@ static void open_job(struct trawl_task *t) {
         argv[i] = t->spec->job->arguments[i];
     if (t->job->open != NULL && !t->job->open(&t->state, t, &task_api, (int)n, argv, why)) {
         why[sizeof why - 1] = '\0';
-        task_end(t, TRAWL__TASK_END__TASK_FAILED,
+        task_end(t, TRAWL__TASK_END__TASK_REFUSED,
                  why[0] != '\0' ? why : "open() failed and did not say why");
     }
     /* The function may have kept it. */
@@ -223,9 +225,9 @@ static void load(struct trawl_task *t, task_load *load_job) {
 
     t->job = load_job(t->spec->job, &err);
     if (t->job == NULL)
-        task_fail(t, &err);
+        task_end(t, TRAWL__TASK_END__TASK_REFUSED, err.text);
     if (t->job->abi != TRAWL_JOB_ABI || t->job->map == NULL || t->job->reduce == NULL)
-        task_end(t, TRAWL__TASK_END__TASK_FAILED,
+        task_end(t, TRAWL__TASK_END__TASK_REFUSED,
                  "the job has another ABI than this trawl, or no map() or reduce()");
 }
 
@@ -251,7 +253,7 @@ int task_run_with(int spec_fd, int progress_fd, int result_fd, task_load *load_j
     open_job(t);
     if (t->spec->kind == TRAWL__TASK_KIND__MAP)
         task_map(t);
-    else
+    else if (t->spec->kind == TRAWL__TASK_KIND__REDUCE)
         task_reduce(t);
     if (t->job->close != NULL)
         t->job->close(t->state);

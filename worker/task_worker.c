@@ -36,7 +36,7 @@ enum {
 };
 
 /* What stands in the event data, above the number of a child. */
-enum tag { TAG_WAKE = 1, TAG_LINES, TAG_RESULT, TAG_EXIT };
+enum tag { TAG_WAKE = 1, TAG_LINES, TAG_RESULT, TAG_STDERR, TAG_EXIT };
 
 struct running {
     uint32_t number; /* of the child, in this process */
@@ -115,6 +115,7 @@ static bool start_child(struct task_worker *w, struct running *r, struct error *
     close(scratch_fd);
     if (r->child != NULL) {
         if (watch(w, task_child_result_fd(r->child), TAG_RESULT, r->number) &&
+            watch(w, task_child_stderr_fd(r->child), TAG_STDERR, r->number) &&
             watch(w, task_child_pid_fd(r->child), TAG_EXIT, r->number))
             return true;
         error_set(err, errno, "cannot watch a process");
@@ -173,7 +174,7 @@ static void settle(struct task_worker *w, struct running *r) {
     bool done = result->end == TRAWL__TASK_END__DONE;
     task_files_end(&w->files, r->attempt, done);
     if (!done)
-        log_info("tasks", "attempt %llu at %s task %u of job %llu ended: %.200s",
+        log_info("tasks", "attempt %llu at %s task %u of job %llu ended: %.500s",
                  (unsigned long long)r->attempt,
                  r->spec->kind == TRAWL__TASK_KIND__MAP ? "map" : "reduce", r->spec->number,
                  (unsigned long long)r->spec->job->job, result->reason);
@@ -187,6 +188,11 @@ static void settle(struct task_worker *w, struct running *r) {
 static void read_result(struct task_worker *w, struct running *r) {
     if (!task_child_read(r->child))
         (void)epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, task_child_result_fd(r->child), NULL);
+}
+
+static void read_stderr(struct task_worker *w, struct running *r) {
+    if (!task_child_read_stderr(r->child))
+        (void)epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, task_child_stderr_fd(r->child), NULL);
 }
 
 static void note_progress(struct task_worker *w) {
@@ -291,6 +297,10 @@ static void take_event(struct task_worker *w, const struct epoll_event *ev) {
     case TAG_RESULT:
         if (r != NULL)
             read_result(w, r);
+        break;
+    case TAG_STDERR:
+        if (r != NULL)
+            read_stderr(w, r);
         break;
     case TAG_EXIT:
         if (r != NULL)

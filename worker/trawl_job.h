@@ -15,6 +15,9 @@
  * run more than once, on several machines at the same time; only one run counts. So functions should
  * depend on their input alone.
  *
+ * What is written to standard output and standard error goes to the worker's log, and the last lines into the text that says
+ * why an attempt failed.
+ *
  * A function that meets a record it cannot deal with returns, or calls fail(), which ends the attempt. One
  * that crashes (a signal) twice on the same record has that record skipped, counted and named. One that
  * neither returns nor emits for --task-timeout is killed, and its task goes to somebody else.
@@ -67,7 +70,7 @@ struct trawl_record {
 /* What a function may ask of trawl. Every call is for the task it was given, in its thread. */
 struct trawl_api {
     size_t size;
-    /* Of map(), of combine() and of end() of a map task. Both are copied. The key must not be empty; key
+    /* Of map(), of combine() and of end() of a map task. Both are copied. The key may be empty; key
      * and value together are at most 16 MiB. */
     void (*emit)(struct trawl_task *, const void *key, size_t key_len, const void *value,
                  size_t value_len);
@@ -94,7 +97,9 @@ struct trawl_job {
     uint32_t abi; /* TRAWL_JOB_ABI */
     enum trawl_input input;
     /* NULL is fine but for map and reduce. `argv`: what stands behind `--` on the command line, NULL at the end. False: the
-     * attempt failed, and `error` (256 bytes) says why. */
+     * arguments are wrong, and `error` (256 bytes) says why; unless a task was done already, the job fails at once. `trawl job
+     * run` calls open() and close() once, in a process of their own, before it starts anything: with no task, nothing may be
+     * emitted or written there. */
     bool (*open)(void **state, struct trawl_task *, const struct trawl_api *, int argc,
                  char *const *argv, char *error);
     void (*map)(void *state, struct trawl_task *, const struct trawl_record *);

@@ -178,9 +178,6 @@ check "... it is no record's doing" test "$(figure "$T/once.out" maps failures) 
 job grep grep --workers 2 --output "$T/grep.d" "$T"/text/* -- '\bab[a-d]{2}\b'
 check "grep ends" exits grep 60 0
 check "... with the lines that grep(1) finds" same "$T/grep.d" <(cd "$T/text" && grep -P '\bab[a-d]{2}\b' text* | sed 's/:/\t/' | LC_ALL=C sort)
-job pattern grep --task-attempts 1 --output "$T/pattern.d" "$T"/text/* -- '('
-check "a wrong pattern: the job fails" exits pattern 60 1
-check "... and says why" grep -q 'pattern (: missing closing parenthesis' "$T/pattern.err"
 
 # ---- pages of a crawl ----------------------------------------------------------------------------------------------
 port=$(free_port)
@@ -216,4 +213,77 @@ check "no such file" wrong 'cannot read .*nofile' run wordcount --output "$T/x" 
 check "an output that is in use" wrong 'not empty' run wordcount --output "$T/killed.d" "$T/text"
 check "no such verb" wrong 'accepted is run NAME' walk
 check "a wrong size" wrong 'sort-memory' run wordcount --sort-memory 1 --output "$T/x" "$T/text"
+check "too many reduce tasks" wrong 'accepted is a number from 1 to 4096' run wordcount --reduces 10000 --output "$T/x" "$T/text"
+check "too many partitions" wrong 'accepted are products of up to' run wordcount --reduces 4096 --split-size 64 --output "$T/x" "$T/text"
+check "a wrong pattern" wrong 'pattern (: missing closing parenthesis' run grep --output "$T/x" "$T/text" -- '('
+check "no such map program" wrong 'map command nosuch -x: there is no program nosuch' \
+    run --map 'nosuch -x' --reduce cat --output "$T/x" "$T/text"
+check "no such reduce program" wrong 'reduce command ./nosuch: there is no program' run --map cat --reduce ./nosuch --output "$T/x" "$T/text"
+check "what a shell does not take, and why" wrong 'does not take it; standard error: .*[Ss]yntax' \
+    run --shell --map 'cat |' --reduce cat --output "$T/x" "$T/text"
+check "no such shared object" wrong 'nosuch.so' run ./nosuch.so --output "$T/x" "$T/text"
+check "a file that is none" wrong 'text0' run "$T/text/text0" --output "$T/x" "$T/text"
+check "... nothing was begun" test ! -e "$T/x"
+# at_once TEXT ARGUMENT...: the same of what only a task can find out: at its first attempt.
+at_once() {
+    "$TRAWL" job run --quiet --workers 1 --heartbeat 200ms --lease 2s "${@:2}" >"$T/once.out" 2>"$T/once.err"
+    [ $? = 2 ] && grep -q "$1" "$T/once.err" && [ "$(wc -l <"$T/once.err")" = 1 ]
+}
+printf '#!/nowhere/interpreter\n' >"$T/program"
+chmod +x "$T/program"
+check "a program without its interpreter" at_once 'No such file' --map "$T/program" --reduce cat --output "$T/x1" "$T/text"
+check "a word that the shell does not find" at_once 'exited with code 127; standard error: .*nosuch' \
+    --shell --map nosuch --reduce cat --output "$T/x2" "$T/text"
+
+# ---- what commands say, and where they run ---------------------------------------------------------------------------
+mkdir "$T/here"
+cat >"$T/here/say.sh" <<'SH'
+#!/bin/sh
+echo "first words" >&2
+echo "last words" >&2
+exit 4
+SH
+chmod +x "$T/here/say.sh"
+in_here() {
+    local name=$1
+    shift
+    start "$name" env -C "$T/here" "$TRAWL" job run --quiet --workers 1 "$@"
+}
+in_here says --map ./say.sh --reduce cat --task-attempts 2 --output "$T/says.d" "$T/text"
+check "a command beside which the job was started, that fails: the job fails" exits says 60 1
+check "... with the last that it said" grep -q 'exited with code 4; standard error: .*first words | last words' "$T/says.err"
+check "... all of which is in the log" grep -q 'stderr: of a task attempt=[0-9]* line="first words"' "$T"/says.d/.trawl-job/logs/worker-*.log
+check "... of which it says where it is" grep -qF "logs: $T/says.d/.trawl-job/logs" "$T/says.err"
+in_here again --shell --map 'cat >/dev/null; ls say.sh' --reduce cat --output "$T/says.d" "$T/text"
+check "the same output can be used again, and relative names are of where the job was started" exits again 60 0
+check "... nothing but the output is left there" test "$(ls -A "$T/says.d")" = part-00000
+check "README's own example runs as it stands there" bash -c 'cd "$1" && "$2" job run --quiet --workers 1 --output "$3/readme.d" \
+    --map "examples/longest.py map" --reduce "examples/longest.py reduce" "$3"/text/*' - "$TOP" "$TRAWL" "$T"
+check "... with the right output" same "$T/readme.d" "$T/longest"
+printf '\tno key\nkey\tvalue\n' >"$T/keys"
+job empty --map cat --reduce cat --workers 1 --output "$T/empty.d" "$T/keys"
+check "an empty key is a key" exits empty 60 0
+check "... which comes first" diff "$T/keys" "$T/empty.d/part-00000"
+python3 -c "print('x' * 5000000); print('y')" >"$T/wide"
+job wide --map 'cut -c1-5' --reduce cat --workers 1 --output "$T/wide.d" "$T/wide"
+check "a line of over 4 MiB comes in pieces" exits wide 60 0
+check "... which is counted" test "$(figure "$T/wide.out" counters 'lines over 4 MiB cut')" = 1
+
+# ---- jobs that run by themselves are found ------------------------------------------------------------------------------
+mkdir "$T/apart"
+apart() {
+    (cd "$T/apart" && exec "$TRAWL" job "$@")
+}
+start lone env -C "$T/apart" "$TRAWL" job run --quiet --workers 1 --shell --map "while [ ! -e '$T/end' ]; do sleep 0.1; done; cat" --reduce cat "$T/text"
+listed() {
+    apart list "$@" | grep -q "running .*$T/apart/stream.out"
+}
+check "job list finds it by where its output is by default" wait_until 20 listed
+check "... and by --dir" listed --dir "$T/apart/stream.out"
+check "a second one for the same output is refused" bash -c '"$1" job run --map cat --reduce cat --output "$2/apart/stream.out" "$2/text" 2>&1 |
+    grep -q "in use by another job"' - "$TRAWL" "$T"
+check "job cancel finds it, too" apart cancel 1
+check "... and it ends" exits lone 20 1
+check "... and says why" grep -q 'was cancelled: cancelled by an operator' "$T/lone.err"
+touch "$T/end"
 finish

@@ -363,6 +363,114 @@ static void a_reducer_without_input_gives_back(void **state) {
     peer_release(&w2);
 }
 
+static void what_cannot_be_fails_the_job_at_once(void **state) {
+    struct peer w1;
+    uint64_t job = begin_job((struct wanted){.maps = 2, .reduces = 1});
+
+    (void)state;
+    join(&w1, "w1", 1);
+    assert_true(
+        report_end(&w1, take_task(&w1, TRAWL__TASK_KIND__MAP), TRAWL__TASK_END__TASK_REFUSED));
+    const Trawl__JobInfo *i = job_now(job);
+    assert_int_equal(i->state, TRAWL__JOB_STATE__JOB_FAILED);
+    assert_true(i->refused);
+    assert_string_equal(i->why, "bad luck");
+    assert_int_equal(i->maps->failures, 1);
+    master_restart(&m);
+    assert_true(job_now(job)->refused);
+    come_again(&w1);
+
+    /* Another worker could do it: then it is that one's trouble. */
+    job = begin_job((struct wanted){.maps = 2, .reduces = 1, .token = 1});
+    run_map(&w1, 1);
+    assert_true(
+        report_end(&w1, take_task(&w1, TRAWL__TASK_KIND__MAP), TRAWL__TASK_END__TASK_REFUSED));
+    assert_int_equal(job_now(job)->state, TRAWL__JOB_STATE__JOB_RUNNING);
+    assert_int_equal(job_now(job)->maps->failures, 1);
+    peer_release(&w1);
+}
+
+static void cancel(uint64_t job) {
+    Trawl__JobCancel c = TRAWL__JOB_CANCEL__INIT;
+
+    c.job = job;
+    c.why = "enough";
+    assert_int_equal(peer_ask(&operator_peer, TRAWL__REQUEST__BODY_JOB_CANCEL, &c)->code,
+                     TRAWL__CODE__OK);
+}
+
+/* The first of many to begin, the last to end: whoever waits for it hears how. */
+static void the_job_that_ended_last_is_not_the_one_forgotten(void **state) {
+    Trawl__JobQuery q = TRAWL__JOB_QUERY__INIT;
+    uint64_t first = begin_job((struct wanted){.maps = 1, .reduces = 1, .token = 1}), second = 0;
+    uint64_t last = 0;
+
+    (void)state;
+    for (int i = 0; i < LIMIT_JOBS_KEPT + 3; i++) {
+        master_wait(&m, 10);
+        last = begin_job((struct wanted){.maps = 1, .reduces = 1, .token = (unsigned char)(i + 2)});
+        second = second == 0 ? last : second;
+        cancel(last);
+        if (i == LIMIT_JOBS_KEPT / 2)
+            master_restart(&m);
+    }
+    cancel(first);
+    master_restart(&m);
+    assert_int_equal(job_now(first)->state, TRAWL__JOB_STATE__JOB_CANCELLED);
+    assert_int_equal(job_now(last)->state, TRAWL__JOB_STATE__JOB_CANCELLED);
+    /* What is not known any more is over, which is told. */
+    q.job = second;
+    const Trawl__Reply *reply = peer_ask(&operator_peer, TRAWL__REQUEST__BODY_JOB_QUERY, &q);
+    assert_int_equal(reply->code, TRAWL__CODE__REFUSED);
+    assert_non_null(strstr(reply->error, "is over, and forgotten"));
+    q.job = last + 100000;
+    reply = peer_ask(&operator_peer, TRAWL__REQUEST__BODY_JOB_QUERY, &q);
+    assert_non_null(strstr(reply->error, "no job"));
+}
+
+/* Of those that are over, first those go whose end somebody has heard. */
+static void a_job_whose_end_was_told_is_forgotten_first(void **state) {
+    uint64_t untold = begin_job((struct wanted){.maps = 1, .reduces = 1, .token = 1}), told = 0;
+    Trawl__JobQuery q = TRAWL__JOB_QUERY__INIT;
+
+    (void)state;
+    cancel(untold);
+    for (int i = 0; i < LIMIT_JOBS_KEPT; i++) {
+        master_wait(&m, 10);
+        uint64_t job =
+            begin_job((struct wanted){.maps = 1, .reduces = 1, .token = (unsigned char)(i + 2)});
+        cancel(job);
+        if (i == 0) {
+            told = job;
+            (void)job_now(told);
+        }
+    }
+    assert_int_equal(job_now(untold)->state, TRAWL__JOB_STATE__JOB_CANCELLED);
+    q.job = told;
+    assert_int_equal(peer_ask(&operator_peer, TRAWL__REQUEST__BODY_JOB_QUERY, &q)->code,
+                     TRAWL__CODE__REFUSED);
+}
+
+/* Each bound that a user can meet is told with what is accepted. */
+static void what_is_too_much_is_refused_with_what_is_accepted(void **state) {
+    static const struct {
+        uint32_t reduces, attempts;
+        const char *text;
+    } wrong[] = {
+        {0, 1, "0 reduce tasks: accepted are 1 to 4096"},
+        {10000, 1, "10000 reduce tasks: accepted are 1 to 4096"},
+        {1, 2000000, "2000000 attempts at a task: accepted are 1 to 1000000"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        const Trawl__Reply *reply = run_job((struct wanted){
+            .maps = 1, .reduces = wrong[i].reduces, .attempts = wrong[i].attempts, .token = 9});
+        assert_int_equal(reply->code, TRAWL__CODE__REFUSED);
+        assert_string_equal(reply->error, wrong[i].text);
+    }
+}
+
 static void a_task_that_keeps_failing_fails_the_job(void **state) {
     struct peer w1;
     uint64_t job = begin_job((struct wanted){.maps = 2, .reduces = 1, .attempts = 3});
@@ -662,6 +770,10 @@ int main(void) {
         TEST(a_worker_that_does_not_come_back_is_missed),
         TEST(a_reducer_without_input_gives_back),
         TEST(a_task_that_keeps_failing_fails_the_job),
+        TEST(what_cannot_be_fails_the_job_at_once),
+        TEST(the_job_that_ended_last_is_not_the_one_forgotten),
+        TEST(a_job_whose_end_was_told_is_forgotten_first),
+        TEST(what_is_too_much_is_refused_with_what_is_accepted),
         TEST(a_record_that_crashes_twice_is_skipped),
         TEST(a_straggler_gets_a_backup),
         TEST(no_backup_when_told_so),

@@ -300,8 +300,9 @@ static void test_what_cannot_be_emitted(void **state) {
     (void)state;
     job_combine_init(&none, NULL, NULL);
     struct job_sort *s = sort_new(1, 1 << 20, &none);
-    assert_false(job_sort_emit(s, "", 0, "v", 1));
-    assert_non_null(strstr(job_sort_error(s)->text, "empty"));
+    assert_true(job_sort_emit(s, "", 0, "v", 1));
+    assert_false(job_sort_emit(s, big, JOB_RECORD_BYTES_MAX + 1, "", 0));
+    assert_non_null(strstr(job_sort_error(s)->text, "together at most"));
     assert_false(job_sort_emit(s, "k", 1, "v", 1)); /* it sticks */
     assert_false(job_sort_finish(s, "map.out", &totals, &part, &err));
     job_sort_free(s);

@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "shared/limits.h"
+#include "shared/log.h"
 #include "worker/task_progress.h"
 #include "worker/task_run.h"
 
@@ -112,6 +113,9 @@ static int be_task(void) {
         say(TRAWL__TASK_END__DONE, "");
         return 0;
     }
+    if (strcmp(name, "talks") == 0)
+        for (int i = 0; i < 40000; i++)
+            fprintf(i % 2 == 0 ? stdout : stderr, "line %d of what it says to nobody at all\n", i);
     if (strcmp(name, "hangs") == 0)
         hang();
     return 5;
@@ -158,12 +162,15 @@ static struct task_child *begin(const char *what) {
 /* Reads and waits as the worker does. */
 static const Trawl__TaskResult *wait_for(struct task_child *c) {
     struct pollfd fds[] = {{.fd = task_child_pid_fd(c), .events = POLLIN},
-                           {.fd = task_child_result_fd(c), .events = POLLIN}};
+                           {.fd = task_child_result_fd(c), .events = POLLIN},
+                           {.fd = task_child_stderr_fd(c), .events = POLLIN}};
 
     for (;;) {
-        assert_true(poll(fds, 2, PATIENCE_MS) > 0);
+        assert_true(poll(fds, 3, PATIENCE_MS) > 0);
         if (fds[1].revents != 0 && !task_child_read(c))
             fds[1].fd = -1;
+        if (fds[2].revents != 0 && !task_child_read_stderr(c))
+            fds[2].fd = -1;
         if (fds[0].revents != 0)
             break;
     }
@@ -242,6 +249,21 @@ static void an_exit_without_a_result_is_a_failure(void **state) {
     const Trawl__TaskResult *r = wait_for(c);
     assert_int_equal(r->end, TRAWL__TASK_END__TASK_FAILED);
     assert_string_equal(r->reason, "exited with code 5 without a result");
+    task_child_free(c);
+}
+
+/* More than a pipe holds, read as it comes; the last lines are told. */
+static void what_it_says_last_is_told(void **state) {
+    struct task_child *c = begin("talks");
+
+    (void)state;
+    log_set_level(LOG_OFF);
+    const Trawl__TaskResult *r = wait_for(c);
+    log_set_level(LOG_INFO);
+    assert_int_equal(r->end, TRAWL__TASK_END__TASK_FAILED);
+    assert_non_null(
+        strstr(r->reason, "exited with code 5 without a result; standard error: line "));
+    assert_non_null(strstr(r->reason, " | "));
     task_child_free(c);
 }
 
@@ -333,6 +355,7 @@ int main(int argc, char **argv) {
         TEST(what_a_task_says_of_its_failure_is_told),
         TEST(done_with_another_exit_code_is_a_failure),
         TEST(an_exit_without_a_result_is_a_failure),
+        TEST(what_it_says_last_is_told),
         TEST(a_signal_is_a_crash_of_the_record),
         TEST(a_signal_without_a_record_is_a_failure),
         TEST(a_killed_one_ends),

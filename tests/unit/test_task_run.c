@@ -493,12 +493,12 @@ static void test_crash_in_reduce_names_the_key(void **state) {
     run_release(&map);
 }
 
-static void expect_failure(const char *text) {
+static void expect_end(Trawl__TaskEnd end, const char *text) {
     struct run r;
 
     run(&j.spec, &r);
     assert_non_null(r.result);
-    assert_int_equal(r.result->end, TRAWL__TASK_END__TASK_FAILED);
+    assert_int_equal(r.result->end, end);
     if (strstr(r.result->reason, text) == NULL)
         fail_msg("%s", r.result->reason);
     assert_true(WIFEXITED(r.status) && WEXITSTATUS(r.status) == 0);
@@ -508,29 +508,59 @@ static void expect_failure(const char *text) {
 static void test_failures_say_why(void **state) {
     static const char *const lines[][2] = {
         {"one\nfail\ntwo\n", "a line said so"},
-        {"empty key\n", "the key is empty"},
         {"write\n", "write() is for reduce tasks"},
     };
     char *refuse[] = {(char[]){"refuse"}};
 
     (void)state;
     begin("words", 1);
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 2; i++) {
         input(lines[i][0]);
-        expect_failure(lines[i][1]);
+        expect_end(TRAWL__TASK_END__TASK_FAILED, lines[i][1]);
     }
     j.job.arguments = refuse;
     j.job.n_arguments = 1;
-    expect_failure("told to refuse");
+    expect_end(TRAWL__TASK_END__TASK_REFUSED, "told to refuse");
     j.job.n_arguments = 0;
     j.job.function = (char[]){"unknown"};
-    expect_failure("unknown: no such job");
+    expect_end(TRAWL__TASK_END__TASK_REFUSED, "unknown: no such job");
     j.job.function = (char[]){"words"};
     j.split.path.data = (uint8_t *)(char[]){"/nowhere/input"};
     j.split.path.len = 14;
-    expect_failure("/nowhere/input");
+    expect_end(TRAWL__TASK_END__TASK_FAILED, "/nowhere/input");
     j.job.reduces = 0;
-    expect_failure("no reduce tasks");
+    expect_end(TRAWL__TASK_END__TASK_FAILED, "no reduce tasks");
+}
+
+/* What `trawl job run` asks before it starts anything. */
+static void test_check_opens_and_does_nothing(void **state) {
+    char *refuse[] = {(char[]){"refuse"}};
+    struct run r;
+
+    (void)state;
+    begin("words", 1);
+    j.spec.kind = TRAWL__TASK_KIND__CHECK;
+    j.spec.split = NULL;
+    run_done(&j.spec, &r);
+    assert_int_equal(r.result->records_in, 0);
+    run_release(&r);
+    j.job.arguments = refuse;
+    j.job.n_arguments = 1;
+    expect_end(TRAWL__TASK_END__TASK_REFUSED, "told to refuse");
+}
+
+static void test_empty_key(void **state) {
+    struct run map, r;
+
+    (void)state;
+    begin("words", 1);
+    input("empty key\n");
+    map_to(0, "maps", &map);
+    reduce_of(0, 1, &map, "nowhere");
+    run_done(&j.spec, &r);
+    assert_string_equal(output_of(0), " 1\nempty 1\nkey 1\n");
+    run_release(&r);
+    run_release(&map);
 }
 
 /* No result: the parent sees that it was not the end of the attempt. */
@@ -607,6 +637,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test_setup_teardown(test_crash_names_the_record, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_crash_in_reduce_names_the_key, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_failures_say_why, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_check_opens_and_does_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_empty_key, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_exit_is_no_result, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_input_gone, set_up, tear_down),
     };
