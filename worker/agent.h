@@ -199,6 +199,7 @@ struct agent_outcome {
     bool redirect; /* a redirection status with a usable target in redirect_to */
     const char *redirect_to;
     size_t redirect_to_len;
+    bool set_cookie;  /* it set a cookie */
     const char *mime; /* essence, or NULL */
     uint64_t length;
     const unsigned char *digest; /* 20 bytes or NULL */
@@ -222,6 +223,8 @@ struct agent_outcome {
     struct url_slice canonical;
 };
 
+/* Whether the fetch's URL will be asked for again, with the cookies of that outcome (agent_wall.h): then it is AGENT_DISCARD. */
+bool agent_asks_again(const struct agent *a, uint64_t fetch, const struct agent_outcome *o);
 /* The request is about to be written to its connection. False: it must not be, because it was once already (on a
  * connection that turned out dead) and the delay has not passed: AGENT_AGAIN. */
 bool agent_sent(struct agent *a, int64_t now_ms, uint64_t fetch);

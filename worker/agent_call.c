@@ -199,6 +199,7 @@ static bool take_options(struct agent *a, const Trawl__Options *o) {
     a->heartbeat_ms = o->heartbeat_ms > 0 ? o->heartbeat_ms : 1000;
     a->lease_ms = o->lease_ms > 0 ? o->lease_ms : 10000;
     a->retries = o->retries > 0 ? o->retries : 1;
+    a->cookies = o->cookies;
     if (a->token == NULL)
         a->token = robots_product_token(o->user_agent);
     return a->token != NULL;

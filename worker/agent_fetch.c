@@ -6,6 +6,7 @@
 #include "shared/http_status.h"
 #include "shared/limits.h"
 #include "worker/agent_state.h"
+#include "worker/agent_wall.h"
 
 enum { FAILURES_MAX = 3, ROBOTS_HOPS_MAX = 5 };
 
@@ -20,7 +21,7 @@ static void report(struct agent *a, struct visit *v, struct visit_url *u,
         agent_result_add(a, v, r, o->segment, now_ms);
     else if (!u->gone)
         a->out_of_memory = true;
-    free(u);
+    visit_url_free(u);
 }
 
 void agent_add_item(struct agent *a, struct visit *v, const Trawl__Item *item, int64_t now_ms) {
@@ -111,7 +112,7 @@ void agent_void_fetches(struct agent *a, struct visit *v, int64_t now_ms) {
         if (f->url != NULL) {
             visit_list_take(&v->running, f->url);
             if (f->url->gone)
-                free(f->url);
+                visit_url_free(f->url);
             else
                 visit_list_add(&v->queue, f->url);
         } else {
@@ -169,6 +170,10 @@ static bool start_robots(struct agent *a, struct visit *v, int64_t now_ms, struc
     return true;
 }
 
+static bool detour_allowed(const struct visit *v, const struct visit_detour *d) {
+    return robots_allowed(&v->rules, d->text + d->path_at, d->len - d->path_at, NULL);
+}
+
 /* Takes URLs from the queue until one may be fetched; the others are reported as excluded. */
 static struct visit_url *next_allowed(struct agent *a, struct visit *v, int64_t now_ms) {
     const struct agent_outcome nothing = {.fetched_at_unix_ms = 0};
@@ -178,6 +183,8 @@ static struct visit_url *next_allowed(struct agent *a, struct visit *v, int64_t 
         struct robots_match why;
         char reason[128];
 
+        if (u->detour != NULL && !detour_allowed(v, u->detour))
+            agent_wall_give_up(u);
         if (u->robots || robots_allowed(&v->rules, u->text + u->path_at, u->len - u->path_at, &why))
             return u;
         visit_list_take(&v->queue, u);
@@ -224,6 +231,11 @@ static bool start_page(struct agent *a, struct visit *v, int64_t now_ms, struct 
                               .capture = u->text + u->len + 1,
                               .capture_len = u->capture_len,
                               .deadline_ms = v->deadline_ms};
+    if (u->detour != NULL) {
+        f->url = u->detour->text;
+        f->url_len = u->detour->len;
+        f->capture_len = 0;
+    }
     started(a, v, now_ms);
     return true;
 }
@@ -262,11 +274,17 @@ static bool last_attempt(const struct agent *a, const struct visit_url *u) {
     return u->attempts + 1 >= a->retries;
 }
 
+bool agent_asks_again(const struct agent *a, uint64_t fetch, const struct agent_outcome *o) {
+    const struct agent_fetch_state *f = map_get(&a->fetches, fetch);
+
+    return f != NULL && f->url != NULL && agent_wall_stands(a, f->visit, f->url, o);
+}
+
 enum agent_disposition agent_disposition(const struct agent *a, uint64_t fetch, uint32_t status,
                                          enum agent_failure failure) {
     const struct agent_fetch_state *f = map_get(&a->fetches, fetch);
 
-    if (f == NULL || f->url == NULL || f->url->robots || f->url->gone ||
+    if (f == NULL || f->url == NULL || f->url->robots || f->url->gone || f->url->detour != NULL ||
         failure != AGENT_NO_FAILURE)
         return AGENT_DISCARD;
     return transient(status, failure) && !last_attempt(a, f->url) ? AGENT_DISCARD : AGENT_ARCHIVE;
@@ -384,7 +402,7 @@ static bool repeated(struct agent *a, struct agent_fetch_state *f, const struct 
     } else {
         visit_list_take(&v->running, u);
         if (u->gone)
-            free(u);
+            visit_url_free(u);
         else
             visit_list_add_first(&v->queue, u);
     }
@@ -417,7 +435,10 @@ void agent_fetched(struct agent *a, int64_t now_ms, uint64_t fetch,
     visit_list_take(&v->running, u);
     fetch_free(a, f, now_ms);
     heed(v, o, verdict);
-    report(a, v, u, o, verdict, now_ms);
+    if (agent_wall_stands(a, v, u, o))
+        agent_wall_again(a, v, u, o);
+    else
+        report(a, v, u, o, verdict, now_ms);
     finished(a, v);
 }
 

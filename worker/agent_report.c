@@ -482,7 +482,7 @@ static void let_go(struct agent *a, struct visit *v, size_t count) {
     for (; count > 0 && v->queue.last != NULL; count--) {
         struct visit_url *u = v->queue.last;
         visit_list_take(&v->queue, u);
-        free(u);
+        visit_url_free(u);
     }
     for (; count > 0 && v->results != NULL; count--)
         agent_drop_result(a, v, &v->results);
@@ -562,7 +562,7 @@ static void apply_fate_to_urls(struct visit *v, uint64_t fp, Trawl__ItemFate fat
         if (u->fp != fp)
             continue;
         visit_list_take(&v->queue, u);
-        free(u);
+        visit_url_free(u);
         return;
     }
 }

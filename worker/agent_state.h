@@ -73,6 +73,7 @@ struct agent {
     char refusal[256];
 
     uint32_t heartbeat_ms, lease_ms, retries;
+    bool cookies; /* kept during a visit */
     struct arena options_arena;
     const Trawl__Options *options; /* to be handed to the shell once */
 

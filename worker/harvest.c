@@ -118,6 +118,7 @@ static void find_target(struct harvest *h, const struct transfer *t, struct agen
         return;
     url_canonicalise(&h->target);
     o->redirect = true;
+    o->set_cookie = transfer_header(t, "set-cookie", 0, &value, &len);
     o->redirect_to = h->target.href;
     o->redirect_to_len = h->target.href_len;
 }

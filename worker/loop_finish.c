@@ -94,7 +94,8 @@ static bool finish_page(struct loop *l, struct transfer *t) {
 
     harvest_outcome(l->harvest, t, &o);
     o.elsewhere = t->elsewhere;
-    if (agent_disposition(l->agent, t->fetch, t->status, t->failure) == AGENT_ARCHIVE) {
+    if (!agent_asks_again(l->agent, t->fetch, &o) &&
+        agent_disposition(l->agent, t->fetch, t->status, t->failure) == AGENT_ARCHIVE) {
         enum segment_result result = store(l, t, &o, &place);
         if (result == SEGMENT_AGAIN || result == SEGMENT_FAILED)
             return false;

@@ -42,11 +42,18 @@ fail:
     return NULL;
 }
 
+void visit_url_free(struct visit_url *u) {
+    if (u == NULL)
+        return;
+    free(u->detour);
+    free(u);
+}
+
 static void free_urls(struct visit_list *l) {
     while (l->first != NULL) {
         struct visit_url *u = l->first;
         visit_list_take(l, u);
-        free(u);
+        visit_url_free(u);
     }
 }
 

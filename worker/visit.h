@@ -39,6 +39,14 @@ enum visit_address_state {
 enum visit_robots_state { VISIT_ROBOTS_NEEDED, VISIT_ROBOTS_FETCHING, VISIT_ROBOTS_KNOWN };
 
 /* A URL on its way. */
+/* Asked for in place of the page, since it may lead back there (agent_wall.h). */
+struct visit_detour {
+    size_t path_at, len;
+    unsigned hops;
+    bool cookie; /* one was set on the way */
+    char text[]; /* absolute URL, NUL */
+};
+
 struct visit_url {
     uint64_t fp, seq;
     uint32_t depth, attempts;
@@ -47,6 +55,8 @@ struct visit_url {
     bool running;                  /* in a transfer */
     uint8_t repeats;               /* AGENT_AGAIN, in this visit */
     bool gone;                     /* not ours any more: its outcome is of no interest */
+    uint8_t rounds;                /* asked for again for a cookie's sake, in this visit */
+    struct visit_detour *detour;   /* NULL: none */
     struct visit_url *next, *prev; /* in visit->queue or visit->running */
     size_t path_at;                /* in text: where path and query begin */
     size_t len, capture_len;
@@ -138,6 +148,8 @@ size_t visit_outstanding(const struct visit *v);
 bool visit_startable(const struct visit *v);
 /* Nothing queued, nothing running. */
 bool visit_idle(const struct visit *v);
+
+void visit_url_free(struct visit_url *u); /* in no list; NULL is fine */
 
 void visit_list_add(struct visit_list *l, struct visit_url *u);
 void visit_list_add_first(struct visit_list *l, struct visit_url *u);

@@ -30,6 +30,10 @@ crawl() {
 with() {
     grep -vc -- ' -$' "$T/$1"
 }
+# state_is DIR PATH STATE
+state_is() {
+    "$TRAWL" export "$T/$1" --format jsonl | grep -F "\"http://$addr:$port$2\"" | grep -q "\"state\": *\"$3\""
+}
 crawl off
 check "by default: /page was asked for" grep -q ' /page -$' "$T/off.site"
 check "... and no cookie was sent" test "$(with off.site)" = 0
@@ -41,9 +45,13 @@ for p in "$port" "$other"; do
     wait_until 10 listens "$p" || fail "the servers start again"
 done
 crawl visit --cookies visit
-check "--cookies visit: it is sent back" grep -q " /page at=$addr\$" "$T/visit.site"
+check "--cookies visit: it is sent back" grep -q " /page .*at=$addr" "$T/visit.site"
 check "... first of all it is not there" test "$(head -n 2 "$T/visit.site" | grep -c -- ' -$')" = 2
 check "... the other origin was asked" grep -q ' /other ' "$T/visit.other"
 check "... and sees none" test "$(with visit.other)" = 0
+check "a page behind a redirect to itself is had, once it has its cookie" state_is visit /wall fetched
+check "... and one behind a way there and back" state_is visit /room fetched
+check "... of each there is one record, and no more of its redirects" "$TRAWL" verify "$T/visit"
+check "by default the redirect is what there is" state_is off /wall redirected
 check "crawl.conf has it" grep -q '^cookies *= *visit' "$T/visit/crawl.conf"
 finish

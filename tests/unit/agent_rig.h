@@ -14,6 +14,9 @@
 #include "worker/agent.h"
 
 static uint8_t address[4] = {203, 0, 113, 7};
+/* What the master grants, and says of cookies; a test may change them before it begins. */
+static const char *granted_path = "/";
+static bool cookies_are_kept;
 
 struct rig {
     struct agent *agent;
@@ -95,6 +98,7 @@ static void let_register(struct rig *r) {
     options.crawl = "0123456789abcdef";
     options.timeout_ms = 1000;
     options.retries = 3;
+    options.cookies = cookies_are_kept;
     body.session = 5;
     body.options = &options;
     reply.term = 1;
@@ -115,7 +119,7 @@ static inline void grant(struct rig *r) {
 
     assert_int_equal(q->body_case, TRAWL__REQUEST__BODY_EXCHANGE);
     item.fp = 1;
-    item.path = (ProtobufCBinaryData){.len = 1, .data = (uint8_t[]){'/'}};
+    item.path = (ProtobufCBinaryData){.len = strlen(granted_path), .data = (uint8_t *)granted_path};
     one.attempt = 12;
     one.origin = (ProtobufCBinaryData){.len = 16, .data = (uint8_t[]){"http://a.example"}};
     one.connections = 1;
