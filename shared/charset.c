@@ -470,6 +470,26 @@ static bool convert(UConverter *target, UConverter *source, const char *p, size_
     return U_SUCCESS(error);
 }
 
+/* What is malformed is U+FFFD, always (Encoding standard, §4.1). ICU's own makes U+001A of one byte where the converter
+ * has a second substitute, which URL parsers then take away; and it takes an ASCII byte with the lead byte before it
+ * where the two are no character, which the standard leaves standing. `context`: the charset. */
+static void write_replacement(const void *context, UConverterToUnicodeArgs *args, const char *units,
+                              int32_t length, UConverterCallbackReason reason, UErrorCode *error) {
+    const struct charset *c = context;
+    UChar text[2] = {0xfffd, 0};
+    bool ascii_trail = c->is_ascii_superset && length == 2 && (unsigned char)units[0] >= 0x80 &&
+                       (unsigned char)units[1] < 0x80;
+
+    if (reason > UCNV_IRREGULAR) /* a reset, a close, a copy */
+        return;
+    *error = U_ZERO_ERROR;
+    if (length == 1 && units[0] == '\x80' && strcmp(c->icu, "gb18030") == 0)
+        text[0] = 0x20ac; /* §10.2.1, which ICU leaves out */
+    if (ascii_trail)
+        text[1] = (UChar)units[1];
+    ucnv_cbToUWriteUChars(args, text, ascii_trail ? 2 : 1, 0, error);
+}
+
 bool charset_decode_pieces(const struct charset *c, const char *p, size_t n,
                            bool (*take)(void *arg, const char *utf8, size_t n), void *arg) {
     struct taker to = {take, arg};
@@ -481,6 +501,7 @@ bool charset_decode_pieces(const struct charset *c, const char *p, size_t n,
         return decode_here(c, p, n, to);
     UConverter *source = ucnv_open(c->icu, &error);
     UConverter *utf8 = ucnv_open("UTF-8", &error);
+    ucnv_setToUCallBack(source, write_replacement, c, NULL, NULL, &error);
     bool ok = U_SUCCESS(error) && convert(utf8, source, p, n, to);
     ucnv_close(source);
     ucnv_close(utf8);
@@ -558,6 +579,11 @@ static void escape_controls(struct buf *to, const char *p, size_t n) {
     }
 }
 
+/* GBK is decoded as GB 18030, but encoded without its four-byte forms (Encoding standard, §10.1.2). */
+static const char *encoder_name(const struct charset *c) {
+    return is_named(c, "gbk") ? "GBK" : c->icu;
+}
+
 bool charset_encode_query(const struct charset *c, const char *p, size_t n, struct buf *to) {
     UErrorCode error = U_ZERO_ERROR;
     struct buf clean, encoded;
@@ -571,7 +597,7 @@ bool charset_encode_query(const struct charset *c, const char *p, size_t n, stru
     /* UTF-16 and "replacement" have UTF-8 as their output encoding. */
     bool utf8_out = c->icu == NULL || strncmp(c->icu, "UTF", 3) == 0;
     UConverter *source = ucnv_open("UTF-8", &error);
-    UConverter *target = ucnv_open(utf8_out ? "UTF-8" : c->icu, &error);
+    UConverter *target = ucnv_open(utf8_out ? "UTF-8" : encoder_name(c), &error);
     ucnv_setFromUCallBack(target, write_reference, NULL, NULL, NULL, &error);
     if (U_SUCCESS(error) && !clean.failed &&
         convert(target, source, clean.data, clean.len, (struct taker){append_piece, &encoded})) {

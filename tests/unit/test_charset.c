@@ -52,12 +52,22 @@ static void test_decoding(void **state) {
     DECODED("utf-8", "\xc3\xa9\xff", "é\xef\xbf\xbd");
     DECODED("utf-16le", "\xe9\0\x3d\xd8\x00\xde", "é😀");
     DECODED("utf-16be", "\0\xe9\xd8", "é\xef\xbf\xbd");
+    DECODED("utf-16be", "\xdd\x08", "\xef\xbf\xbd");
     DECODED("shift_jis", "\x83\x65\\~", "テ\\~");
+    DECODED("shift_jis", "/\x8f", "/\xef\xbf\xbd"); /* a lone lead byte is no control character */
+    DECODED("shift_jis", "/\xfd", "/\xef\xbf\xbd");
     DECODED("euc-jp", "\xa5\xc6", "テ");
+    DECODED("euc-jp", "/\xff", "/\xef\xbf\xbd");
     DECODED("iso-2022-jp", "\x1b$B%F\x1b(Ba", "テa");
     DECODED("gbk", "\xd6\xd0", "中");
     DECODED("big5", "\xa4\xa4", "中");
     DECODED("euc-kr", "\xb0\xa1", "가");
+    DECODED("euc-kr",
+            "\xd6"
+            "e",
+            "\xef\xbf\xbd"
+            "e"); /* no character, and ASCII is not swallowed */
+    DECODED("gbk", "\x80", "€");
     DECODED("koi8-r", "\xc1", "а");
     DECODED("iso-8859-16", "a\xa4\xff", "a€ÿ");
     DECODED("x-user-defined", "a\x80", "a\xef\x9e\x80");
@@ -141,6 +151,7 @@ static void test_queries(void **state) {
     assert_query("windows-1252", "😀\x01&#1;", "%26%23128512%3B%01&%231;");
     assert_query("shift_jis", "テ", "%83e");
     assert_query("euc-kr", "가", "%B0%A1");
+    assert_query("gbk", "中€가", "%D6%D0%80%26%2344032%3B");
     assert_query("iso-2022-jp", "テ", "%1B$B%F%1B(B");
     assert_query("utf-16le", "é", "%C3%A9");
     struct buf out;
