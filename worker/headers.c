@@ -24,19 +24,30 @@ static bool next_line(const char **p, const char *end, const char **line, size_t
     return true;
 }
 
+/* The value of the field at `line` if it has that name, with what stands around it; NULL: it has another. White space
+ * before the colon is not allowed (RFC 9112 §5.1), and read over, as browsers do. */
+static const char *value_of(const char *line, size_t len, const char *name, size_t name_len) {
+    const char *p = line + name_len, *end = line + len;
+
+    if (len <= name_len || strncasecmp(line, name, name_len) != 0)
+        return NULL;
+    while (p < end && is_space(*p))
+        p++;
+    return p < end && *p == ':' ? p + 1 : NULL;
+}
+
 bool headers_find(const char *head, size_t head_len, const char *name, unsigned nth,
                   const char **value, size_t *value_len) {
     const char *p = head, *end = head_len == 0 ? head : head + head_len, *line;
     size_t name_len = strlen(name), len;
 
     while (next_line(&p, end, &line, &len)) {
-        if (len <= name_len || line[name_len] != ':' || strncasecmp(line, name, name_len) != 0 ||
-            nth-- > 0)
+        const char *from = value_of(line, len, name, name_len), *to = line + len;
+        if (from == NULL || nth-- > 0)
             continue;
-        const char *from = line + name_len + 1, *to = line + len;
-        while (from < to && (*from == ' ' || *from == '\t'))
+        while (from < to && is_space(*from))
             from++;
-        while (to > from && (to[-1] == ' ' || to[-1] == '\t' || to[-1] == '\r'))
+        while (to > from && (is_space(to[-1]) || to[-1] == '\r'))
             to--;
         *value = from;
         *value_len = (size_t)(to - from);
@@ -116,17 +127,43 @@ static enum headers_framing length_framing(const char *head, size_t head_len) {
     return HEADERS_FRAMING_FINE;
 }
 
+/* One element of the list at `*p`, without white space around it; moves `*p` behind its comma. */
+static void take_word(const char **p, const char *end, const char **word, size_t *len) {
+    const char *comma = memchr(*p, ',', (size_t)(end - *p)), *to = comma != NULL ? comma : end;
+
+    while (*p < to && is_space(**p))
+        ++*p;
+    *word = *p;
+    *p = comma != NULL ? comma + 1 : end;
+    while (to > *word && is_space(to[-1]))
+        to--;
+    *len = (size_t)(to - *word);
+}
+
+/* The codings of one field, after those of the fields before it. An empty element is none (RFC 9110 §5.6.1), and
+ * identity changes nothing, unless something was coded before. False: one is unknown. */
+static bool take_codings(const char *value, size_t len, bool *chunked) {
+    const char *p = value, *end = value + len, *word;
+    size_t word_len;
+
+    while (p < end) {
+        take_word(&p, end, &word, &word_len);
+        if (word_len == 0 || (is_word(word, word_len, "identity") && !*chunked))
+            continue;
+        if (!is_word(word, word_len, "chunked"))
+            return false;
+        *chunked = true;
+    }
+    return true;
+}
+
 enum headers_framing headers_framing(const char *head, size_t head_len) {
     const char *value;
     size_t len;
     bool chunked = false;
 
-    for (unsigned i = 0; headers_find(head, head_len, "transfer-encoding", i, &value, &len); i++) {
-        if (is_word(value, len, "identity"))
-            continue;
-        if (!is_word(value, len, "chunked"))
+    for (unsigned i = 0; headers_find(head, head_len, "transfer-encoding", i, &value, &len); i++)
+        if (!take_codings(value, len, &chunked))
             return HEADERS_CODING_UNKNOWN;
-        chunked = true;
-    }
     return chunked ? HEADERS_FRAMING_FINE : length_framing(head, head_len);
 }

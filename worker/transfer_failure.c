@@ -219,6 +219,7 @@ static void judge(struct transfer *t, CURLcode code) {
         break;
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_BAD_FUNCTION_ARGUMENT: /* so curl calls a field line that has no name */
         transfer_fail(t, AGENT_HOPELESS,
                       t->field_lines == 0 ? "protocol-not-http" : "protocol-header-invalid");
         break;
