@@ -190,7 +190,7 @@ static bool is_any(const struct mimetype *m) {
     return strcmp(mimetype_essence(m), "*/*") == 0;
 }
 
-/* The charset of the members so far, if they all are of one essence. */
+/* The essence of the last member, and the charset of the first of those in a row that have it. */
 struct carried {
     struct buf essence, charset;
     bool has_charset;
@@ -200,16 +200,14 @@ static bool carry(struct carried *c, const struct mimetype *m) {
     const char *value, *essence = mimetype_essence(m);
     size_t len;
 
-    if (c->essence.len == 0 || strcmp(c->essence.data, essence) != 0) {
-        c->has_charset = false;
-        buf_reset(&c->essence);
-        buf_append_str(&c->essence, essence);
-    }
-    if (mimetype_param(m, "charset", &value, &len)) {
-        c->has_charset = true;
-        buf_reset(&c->charset);
+    if (c->essence.len > 0 && strcmp(c->essence.data, essence) == 0)
+        return true;
+    buf_reset(&c->essence);
+    buf_append_str(&c->essence, essence);
+    buf_reset(&c->charset);
+    c->has_charset = mimetype_param(m, "charset", &value, &len);
+    if (c->has_charset)
         buf_append(&c->charset, value, len);
-    }
     return !c->essence.failed && !c->charset.failed;
 }
 

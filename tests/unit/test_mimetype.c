@@ -81,6 +81,8 @@ static void test_extract(void **state) {
         {"text/html, */*", "text/html"},
         {"text/html;charset=x, */*;charset=y", "text/html;charset=x"},
         {"text/html;charset=x, text/plain, text/html", "text/html"},
+        {"text/html, text/html;charset=gbk, text/html", "text/html"}, /* to the letter of Fetch */
+        {"text/html;charset=gbk, text/html;charset=k, text/html", "text/html;charset=gbk"},
         {"*/*", NULL},
         {"*/*, ,", NULL},
         {"", NULL},
