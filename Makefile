@@ -67,6 +67,11 @@ $(B)/tests/%: tests/unit/%.c $(B)/libtrawl.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -MMD -MP -MT $@ $(LDFLAGS_ALL) -o $@ $< $(B)/libtrawl.a $(PKG_LIBS) -lcmocka -lgumbo
 
+# The program under test of tests/differential/run.mjs.
+$(B)/tests/differential: tests/differential/driver.c $(B)/libtrawl.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -MMD -MP -MT $@ $(LDFLAGS_ALL) -o $@ $< $(B)/libtrawl.a $(PKG_LIBS)
+
 # Preloaded by end-to-end tests; never instrumented, for it comes before any sanitizer.
 $(B)/tests/faults.so: tests/faults/faults.c
 	@mkdir -p $(@D)
@@ -77,7 +82,7 @@ $(B)/tests/jobs/%.so: tests/jobs/%.c worker/trawl_job.h
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) -I. -fPIC -shared -o $@ $<
 
-unit: $(UNIT_BIN) $(B)/tests/faults.so $(patsubst tests/jobs/%.c,$(B)/tests/jobs/%.so,$(wildcard tests/jobs/*.c))
+unit: $(UNIT_BIN) $(B)/tests/differential $(B)/tests/faults.so $(patsubst tests/jobs/%.c,$(B)/tests/jobs/%.so,$(wildcard tests/jobs/*.c))
 
 # The simulation: the real core and agent, and nothing else that runs.
 SIM_SRC  := $(wildcard tests/sim/*.c)
@@ -133,7 +138,11 @@ fuzzers: $(FUZZ_BIN)
 fuzz: fuzzers ## run each fuzzer for TIME=60 seconds
 	scripts/fuzz.sh $(TIME) $(FUZZ_BIN)
 
--include $(LIB_OBJ:.o=.d) $(wildcard $(B)/bench/*.d) $(SIM_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_BIN:=.d)
+-include $(LIB_OBJ:.o=.d) $(wildcard $(B)/bench/*.d) $(SIM_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_BIN:=.d) $(B)/tests/differential.d
+
+differential: all $(B)/tests/differential ## compare readings of HTTP and pages with others' for TIME=60 seconds; SEED=n CASE=n replays
+	scripts/deps.sh build differential
+	B=$(B) scripts/differential.sh --time $(TIME) $(if $(SEED),--seed $(SEED)) $(if $(CASE),--case $(CASE))
 
 deps: ## install the packages (Debian or Ubuntu; root or sudo)
 	scripts/deps.sh build
@@ -180,4 +189,4 @@ help: ## this list
 clean: ## remove every build directory
 	rm -rf build build-*
 
-.PHONY: all libraries unit sim mutants fuzz fuzzers FORCE deps demo test corpora gumbo lint bench install help clean
+.PHONY: all libraries unit sim mutants fuzz fuzzers FORCE differential deps demo test corpora gumbo lint bench install help clean

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Install what trawl needs on Debian 12 or Ubuntu 22.04 and later, and nothing that is there already.
 #
-#   scripts/deps.sh [build] [test] [lint] [bench]      (default: build)
+#   scripts/deps.sh [build] [test] [differential] [lint] [bench]      (default: build)
 #
 # Says nothing when all is there. Needs root or sudo only when something is missing.
 set -eu
@@ -16,6 +16,7 @@ build="gcc:gcc make:make pkg-config:pkg-config libc6-dev protobuf-c-compiler lib
 case $(dpkg --print-architecture) in amd64) build+=" libisal-dev libipsec-mb-dev" ;; esac
 test="libcmocka-dev libgumbo-dev nginx-light:nginx python3:python3 nodejs:node npm:npm iproute2:ip python3-doc
     curl:curl ca-certificates dnsmasq-base:dnsmasq tmux:tmux mount:mount"
+differential="chromium"
 lint="clang:clang clang-format:clang-format clang-tidy:clang-tidy cppcheck:cppcheck shellcheck:shellcheck
     python3:python3"
 bench="nginx-light:nginx python3:python3 openjdk-17-doc rust-doc wget2:wget2 wget:wget python3-scrapy wrk:wrk"
@@ -25,6 +26,7 @@ for level in "${@:-build}"; do
     case $level in
         build) wanted+=" $build" ;;
         test) wanted+=" $build $test" ;;
+        differential) wanted+=" $build $test $differential" ;;
         lint) wanted+=" $build $lint" ;;
         bench) wanted+=" $build $bench" ;;
         *) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
@@ -86,13 +88,18 @@ if [ ${#missing[@]} -gt 0 ]; then
     fi
 fi
 
-# The independent WARC reader of the tests.
+# What the tests need of npm: an independent WARC reader, other implementations of what the web says.
+packages_of() {
+    if [ -f "tests/$1/package-lock.json" ] && [ ! -d "tests/$1/node_modules/$2" ]; then
+        echo "installing npm's $2 and others for tests/$1"
+        (cd "tests/$1" && npm ci --no-audit --no-fund --loglevel=error >/dev/null)
+    fi
+}
+
 case " $* " in
-    *" test "*)
-        if [ -f tests/warcio/package-lock.json ] && [ ! -d tests/warcio/node_modules/warcio ]; then
-            echo "installing npm's warcio for the tests"
-            (cd tests/warcio && npm ci --no-audit --no-fund --loglevel=error >/dev/null)
-        fi
+    *" test "* | *" differential "*)
+        packages_of warcio warcio
+        packages_of differential undici
         # Ubuntu 22.04's node is older than warcio wants: a newer one, for these tests alone.
         if [ -d tests/warcio/node_modules ] && [ ! -x tests/warcio/node_modules/.bin/node ] &&
             [ "$(node -p 'parseInt(process.versions.node)')" -lt 18 ]; then
