@@ -220,7 +220,7 @@ static bool is_url(const char *input) {
     struct url u;
 
     url_init(&u);
-    bool ok = url_parse(&u, input, strlen(input), NULL) == URL_OK && url_is_http(&u);
+    bool ok = url_parse_octets(&u, input, strlen(input), NULL) == URL_OK && url_is_http(&u);
     url_release(&u);
     return ok;
 }

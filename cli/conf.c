@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/optdef.h"
+#include "cli/text_file.h"
 #include "shared/buf.h"
 
 /* Takes the blanks off both ends, in place. */
@@ -38,48 +39,39 @@ static bool split(char *line, char **name, char **value) {
     return **name != '\0';
 }
 
-static enum conf_result read_lines(FILE *f, const char *path,
+static enum conf_result read_lines(struct text_file *t, const char *path,
                                    bool (*line)(void *arg, const char *name, char *value),
                                    void *arg, struct error *err) {
-    char *text = malloc(CONF_LINE_BYTES);
-    unsigned number = 0;
-    enum conf_result result = CONF_OK;
+    char *text;
 
-    if (text == NULL) {
-        error_set(err, ENOMEM, "cannot read %s", path);
-        return CONF_FAILED;
-    }
-    while (result == CONF_OK && fgets(text, CONF_LINE_BYTES, f) != NULL) {
-        bool whole = strchr(text, '\n') != NULL || feof(f);
+    while ((text = text_file_line(t)) != NULL) {
+        bool fits = strlen(text) < CONF_LINE_BYTES;
         char *start = trim(text), *name, *value;
-        number++;
         if (*start == '\0' || *start == '#' || *start == ';')
             continue;
-        if (!whole || !split(start, &name, &value)) {
-            error_set(err, 0, "%s: line %u is not of the form NAME = VALUE", path, number);
-            result = CONF_WRONG;
-        } else if (!line(arg, name, value)) {
-            result = CONF_STOPPED;
+        if (!fits || !split(start, &name, &value)) {
+            error_set(err, 0, "%s: line %u is not of the form NAME = VALUE", path, t->number);
+            return CONF_WRONG;
         }
+        if (!line(arg, name, value))
+            return CONF_STOPPED;
     }
-    if (result == CONF_OK && ferror(f)) {
-        error_set(err, errno, "cannot read %s", path);
-        result = CONF_FAILED;
-    }
-    free(text);
-    return result;
+    return CONF_OK;
 }
 
 enum conf_result conf_read(const char *path, bool (*line)(void *arg, const char *name, char *value),
                            void *arg, struct error *err) {
     FILE *f = fopen(path, "re");
+    struct text_file t;
 
     if (f == NULL) {
         enum conf_result result = errno == ENOENT ? CONF_ABSENT : CONF_FAILED;
         error_set(err, errno, "cannot read %s", path);
         return result;
     }
-    enum conf_result result = read_lines(f, path, line, arg, err);
+    enum conf_result result =
+        text_file_read(&t, f, path, err) ? read_lines(&t, path, line, arg, err) : CONF_FAILED;
+    text_file_release(&t);
     fclose(f);
     return result;
 }

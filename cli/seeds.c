@@ -2,9 +2,9 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "cli/text_file.h"
 #include "shared/limits.h"
 #include "shared/url.h"
 
@@ -12,7 +12,7 @@ static bool is_url(const char *text) {
     struct url u;
 
     url_init(&u);
-    bool ok = url_parse(&u, text, strlen(text), NULL) == URL_OK && url_is_http(&u);
+    bool ok = url_parse_octets(&u, text, strlen(text), NULL) == URL_OK && url_is_http(&u);
     url_release(&u);
     return ok;
 }
@@ -23,6 +23,15 @@ bool seeds_check(const char *url, struct error *err) {
     error_set(err, 0, "%.200s: not a URL to crawl; accepted is http://HOST/... or https://HOST/...",
               url);
     return false;
+}
+
+/* Behind a blank, '#' begins a comment. */
+static void cut_comment(char *line) {
+    for (char *p = line; *p != '\0'; p++)
+        if (*p == '#' && (p == line || p[-1] == ' ' || p[-1] == '\t')) {
+            *p = '\0';
+            return;
+        }
 }
 
 static char *trim(char *line) {
@@ -36,9 +45,10 @@ static char *trim(char *line) {
 
 static int add_line(char *line, struct string_list *to, const char *path, unsigned number,
                     struct error *err) {
+    cut_comment(line);
     const char *text = trim(line);
 
-    if (text[0] == '\0' || text[0] == '#')
+    if (text[0] == '\0')
         return 0;
     if (strlen(text) > LIMIT_URL_BYTES || !is_url(text)) {
         error_set(err, 0,
@@ -53,24 +63,26 @@ static int add_line(char *line, struct string_list *to, const char *path, unsign
     return 1;
 }
 
-int seeds_read(const char *path, struct string_list *to, struct error *err) {
-    char *line = NULL;
-    size_t size = 0;
-    unsigned number = 0;
+static int read_lines(struct text_file *t, struct string_list *to, const char *path,
+                      struct error *err) {
+    char *line;
     int code = 0;
+
+    while (code == 0 && (line = text_file_line(t)) != NULL)
+        code = add_line(line, to, path, t->number, err);
+    return code;
+}
+
+int seeds_read(const char *path, struct string_list *to, struct error *err) {
     FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+    struct text_file t;
 
     if (f == NULL) {
         error_set(err, errno, "cannot read %s", path);
         return 1;
     }
-    while (code == 0 && getline(&line, &size, f) >= 0)
-        code = add_line(line, to, path, ++number, err);
-    if (code == 0 && ferror(f)) {
-        error_set(err, errno, "cannot read %s", path);
-        code = 1;
-    }
-    free(line);
+    int code = text_file_read(&t, f, path, err) ? read_lines(&t, to, path, err) : 1;
+    text_file_release(&t);
     if (f != stdin)
         fclose(f);
     return code;

@@ -1,7 +1,8 @@
 /*
  * seeds: the URLs that a crawl begins with: those on the command line, and those of a file, one a line.
  *
- * Blanks around a URL, empty lines and lines that begin with '#' do not count.
+ * Blanks around a URL, empty lines and comments do not count: from a '#' at the start of a line or behind a blank on. Any text file
+ * does (text_file.h); what of a URL is not UTF-8 is sent as it is (url_parse_octets()).
  */
 #ifndef TRAWL_CLI_SEEDS_H
 #define TRAWL_CLI_SEEDS_H

@@ -272,7 +272,7 @@ static bool take_named(struct core *c, struct now now, const char *url, size_t l
     bool ok = false;
 
     url_init(&u);
-    enum url_result result = url_parse(&u, url, len, NULL);
+    enum url_result result = url_parse_octets(&u, url, len, NULL);
     if (result == URL_NO_MEMORY) {
         core_fail(c, "out of memory for a URL");
         *err = c->failure;

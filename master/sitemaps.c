@@ -11,7 +11,7 @@ static void find_one(struct core *c, struct now now, const struct origin *o, con
     struct url u;
 
     url_init(&u);
-    enum url_result result = url_parse(&u, text, len, base);
+    enum url_result result = url_parse_octets(&u, text, len, base);
     if (result == URL_NO_MEMORY)
         core_fail(c, "out of memory for a URL");
     if (result == URL_OK && url_is_http(&u)) {

@@ -208,7 +208,7 @@ static enum scope_verdict check_scope(struct why *w, struct buf *seed) {
          store_iter_next(i)) {
         size_t len;
         const char *value = store_iter_value(i, &len);
-        if (url_parse(&u, value, len, NULL) != URL_OK || !scope_add_seed(all, &u))
+        if (url_parse_octets(&u, value, len, NULL) != URL_OK || !scope_add_seed(all, &u))
             continue;
         verdict = scope_check(all, &w->url);
         buf_reset(seed);
@@ -454,7 +454,7 @@ bool why_tell(const struct why_source *source, const char *input, size_t len, st
     url_init(&w.url);
     arena_init(&w.arena, LIMIT_ARENA_BYTES);
     buf_init(&w.value, LIMIT_WIRE_BYTES);
-    if (url_parse(&w.url, input, len, NULL) != URL_OK || !url_is_http(&w.url)) {
+    if (url_parse_octets(&w.url, input, len, NULL) != URL_OK || !url_is_http(&w.url)) {
         error_set(err, 0, "%.*s: not a URL that can be crawled; accepted is http(s)://...",
                   (int)(len < 200 ? len : 200), input);
         goto out;
