@@ -1,6 +1,9 @@
 #include "shared/scope.h"
 
+#include "shared/charset.h"
 #include "shared/domain.h"
+#include "shared/limits.h"
+#include "shared/url_iri.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -103,8 +106,13 @@ static void set_release(struct text_set *set) {
 
 /* ------------------------------------------------------------------ patterns */
 
+struct pattern {
+    pcre2_code *code;
+    bool is_international; /* holds what no URL has: it is meant for IRIs */
+};
+
 struct pattern_list {
-    pcre2_code **items;
+    struct pattern *items;
     size_t count;
 };
 
@@ -113,6 +121,7 @@ struct matcher {
     pcre2_match_context *context;
     pcre2_match_data *data;
     pcre2_jit_stack *stack;
+    struct buf iri; /* of the URL at hand; empty: not made yet, or the same */
     uint64_t limit_hits;
     bool no_memory;
 };
@@ -131,6 +140,7 @@ static void matcher_free(struct matcher *m) {
     pcre2_match_context_free(m->context);
     pcre2_match_data_free(m->data);
     pcre2_jit_stack_free(m->stack);
+    buf_release(&m->iri);
     free(m);
 }
 
@@ -139,6 +149,7 @@ static struct matcher *matcher_new(void) {
 
     if (m == NULL)
         return NULL;
+    buf_init(&m->iri, 2 * LIMIT_URL_BYTES);
     m->context = pcre2_match_context_create(NULL);
     m->data = pcre2_match_data_create(1, NULL);
     m->stack = pcre2_jit_stack_create(MATCH_STACK_MIN_BYTES, MATCH_STACK_MAX_BYTES, NULL);
@@ -174,37 +185,58 @@ static bool compile_all(struct pattern_list *list, const char *option,
                         const struct string_list *patterns, struct error *err) {
     if (patterns->count == 0)
         return true;
-    list->items = calloc(patterns->count, sizeof(pcre2_code *));
+    list->items = calloc(patterns->count, sizeof *list->items);
     if (list->items == NULL) {
         error_set(err, 0, "out of memory for the patterns of %s", option);
         return false;
     }
     for (; list->count < patterns->count; list->count++) {
-        list->items[list->count] = compile(option, patterns->items[list->count], err);
-        if (list->items[list->count] == NULL)
+        const char *text = patterns->items[list->count];
+        pcre2_code *code = compile(option, text, err);
+        if (code == NULL)
             return false;
+        list->items[list->count] = (struct pattern){code, !charset_is_ascii(text, strlen(text))};
     }
     return true;
 }
 
 static void patterns_release(struct pattern_list *list) {
     for (size_t i = 0; i < list->count; i++)
-        pcre2_code_free(list->items[i]);
+        pcre2_code_free(list->items[i].code);
     free(list->items);
 }
 
-static bool matches_any(const struct pattern_list *list, struct matcher *m, const struct url *u) {
-    for (size_t i = 0; i < list->count; i++) {
-        int found = pcre2_match(list->items[i], (PCRE2_SPTR)u->href, u->href_len, 0, 0, m->data,
-                                m->context);
-        if (found >= 0)
-            return true;
-        if (found == PCRE2_ERROR_NOMEMORY)
-            m->no_memory = true;
-        else if (found != PCRE2_ERROR_NOMATCH)
-            m->limit_hits++;
+static bool matches(const struct pattern *p, struct matcher *m, const char *text, size_t len) {
+    int found = pcre2_match(p->code, (PCRE2_SPTR)text, len, 0, 0, m->data, m->context);
+
+    if (found == PCRE2_ERROR_NOMEMORY)
+        m->no_memory = true;
+    else if (found < 0 && found != PCRE2_ERROR_NOMATCH)
+        m->limit_hits++;
+    return found >= 0;
+}
+
+static bool matches_iri(const struct pattern *p, struct matcher *m, const struct url *u) {
+    if (m->iri.len == 0 && (!url_iri_differs(u) || m->iri.failed))
+        return false;
+    if (m->iri.len == 0 && !url_iri_append(&m->iri, u)) {
+        m->no_memory = true;
+        return false;
     }
-    return false;
+    return matches(p, m, m->iri.data, m->iri.len);
+}
+
+static bool matches_any(const struct pattern_list *list, struct matcher *m, const struct url *u) {
+    bool found = false;
+
+    if (list->count > 0)
+        buf_reset(&m->iri);
+    for (size_t i = 0; i < list->count && !found; i++) {
+        const struct pattern *p = &list->items[i];
+        found =
+            matches(p, m, u->href, u->href_len) || (p->is_international && matches_iri(p, m, u));
+    }
+    return found;
 }
 
 /* ------------------------------------------------------------------ what seeds span */

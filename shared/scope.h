@@ -12,7 +12,8 @@
  *           (addresses, localhost, a public suffix) the same host
  *   prefix  the URL begins with a seed's up to and including the last '/' of its path
  *   any     every http(s) URL
- * Patterns are PCRE2, of bytes, searched in the whole URL: with includes a URL must match one of
+ * Patterns are PCRE2, of bytes, searched in the whole URL; one with characters outside ASCII, in the URL's IRI too
+ * (url_iri.h), so that "bücher" and "straße" are found where they stand. With includes a URL must match one of
  * them, and an exclude wins. How much work one match may do is bounded; a pattern that hits the
  * bound on a URL counts as not matching it, and is counted.
  *

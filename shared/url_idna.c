@@ -100,3 +100,19 @@ enum url_result url_idna_to_ascii(const char *domain, size_t domain_len, char *t
     *to_len = (size_t)n;
     return URL_OK;
 }
+
+bool url_idna_to_unicode(const char *domain, size_t domain_len, char *to, size_t to_size,
+                         size_t *to_len) {
+    const UIDNA *uts46 = open_uts46();
+    UIDNAInfo info = UIDNA_INFO_INITIALIZER;
+    UErrorCode code = U_ZERO_ERROR;
+
+    if (uts46 == NULL || domain_len > URL_IDNA_BYTES_MAX || to_size > INT32_MAX)
+        return false;
+    int32_t len = uidna_nameToUnicodeUTF8(uts46, domain, (int32_t)domain_len, to, (int32_t)to_size,
+                                          &info, &code);
+    if (U_FAILURE(code) || len < 0 || (info.errors & ~(uint32_t)IGNORED_ERRORS) != 0)
+        return false;
+    *to_len = (size_t)len;
+    return true;
+}

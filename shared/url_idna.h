@@ -14,6 +14,7 @@
 
 #include "shared/url.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Longer domains are refused: the time to convert one grows with the square of its length, and DNS
@@ -24,5 +25,8 @@ enum { URL_IDNA_BYTES_MAX = 1024 };
  * be empty, and may hold forbidden code points. URL_TOO_LONG: either is too long. */
 enum url_result url_idna_to_ascii(const char *domain, size_t domain_len, char *to, size_t to_size,
                                   size_t *to_len);
+/* The other way, for people to read. False: it is none that can be shown, or too long. */
+bool url_idna_to_unicode(const char *domain, size_t domain_len, char *to, size_t to_size,
+                         size_t *to_len);
 
 #endif

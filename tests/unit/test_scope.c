@@ -170,6 +170,35 @@ static void test_patterns(void **state) {
     scope_free(s);
 }
 
+/* As people write them: a pattern outside of ASCII is for what URLs have escaped. */
+static void test_international_patterns(void **state) {
+    char *include[] = {"b\xc3\xbc"
+                       "cher\\.example/",
+                       "/stra\xc3\x9f"
+                       "e$"},
+         *exclude[] = {"\xe8\xa1\xa8"};
+    struct options o = {.scope = SCOPE_ANY};
+    struct error err;
+
+    (void)state;
+    o.include = (struct string_list){include, 2};
+    o.exclude = (struct string_list){exclude, 1};
+    struct scope *s = scope_new(&o, &err);
+    assert_non_null(s);
+    assert_string_equal(check(s, "http://b\xc3\xbc"
+                                 "cher.example/x"),
+                        "in");
+    assert_string_equal(check(s, "http://xn--bcher-kva.example/x"), "in");
+    assert_string_equal(check(s, "http://h.test/stra%C3%9Fe"), "in");
+    assert_string_equal(check(s, "http://h.test/stra\xc3\x9f"
+                                 "e"),
+                        "in");
+    assert_string_equal(check(s, "http://h.test/stra%DFe"), "include");
+    assert_string_equal(check(s, "http://h.test/strasse"), "include");
+    assert_string_equal(check(s, "http://xn--bcher-kva.example/?%E8%A1%A8"), "exclude");
+    scope_free(s);
+}
+
 static void test_patterns_hold_for_seeds(void **state) {
     char *exclude[] = {"seed"};
     struct options o = options_of(SCOPE_HOST);
@@ -232,6 +261,7 @@ int main(void) {
         cmocka_unit_test(test_no_seeds),
         cmocka_unit_test(test_many_seeds),
         cmocka_unit_test(test_patterns),
+        cmocka_unit_test(test_international_patterns),
         cmocka_unit_test(test_patterns_hold_for_seeds),
         cmocka_unit_test(test_match_limit),
         cmocka_unit_test(test_bad_pattern),
