@@ -67,6 +67,39 @@ static void make_flapping(struct web *w, uint32_t k) {
             o->kind[p] = WEB_PAGE;
 }
 
+/* What a crawler that follows RFC 9309 finds: a redirect beyond the fifth is not followed. */
+enum robots_found { FOUND_RULES, FOUND_NOTHING, FOUND_NO_ANSWER };
+
+/* `whose`: the origin whose file it is. */
+static enum robots_found find_robots(const struct web *w, uint32_t origin, uint32_t *whose) {
+    const struct web_origin *o = &w->origins[origin];
+
+    for (unsigned hops = 0; hops <= LIMIT_ROBOTS_HOPS; hops++) {
+        *whose = origin;
+        if (o->dead)
+            return FOUND_NO_ANSWER;
+        if (o->robots == WEB_ROBOTS_MISSING)
+            return FOUND_NOTHING;
+        if (o->robots == WEB_ROBOTS_ELSEWHERE && hops < LIMIT_ROBOTS_HOPS)
+            return w->origins[web_robots_host(w, origin)].dead ? FOUND_NO_ANSWER : FOUND_RULES;
+        if (o->robots == WEB_ROBOTS_RULES || o->robots == WEB_ROBOTS_FLAKY)
+            return FOUND_RULES;
+        origin = (origin + 1) % w->origin_count;
+        o = &w->origins[origin];
+    }
+    return FOUND_NOTHING;
+}
+
+/* An origin whose own robots.txt cannot be had is given up at some time: whether what lies there for another is found
+ * before that is a matter of luck. */
+static void without_luck(struct web *w, uint32_t k) {
+    uint32_t whose;
+
+    if (w->origins[k].robots == WEB_ROBOTS_ELSEWHERE &&
+        find_robots(w, web_robots_host(w, k), &whose) == FOUND_NO_ANSWER)
+        w->origins[k].robots = WEB_ROBOTS_NEXT;
+}
+
 void web_init(struct web *w, uint64_t seed, uint32_t origins, uint32_t delay_ms,
               uint32_t host_connections, uint32_t ip_connections) {
     *w = (struct web){.seed = seed,
@@ -95,6 +128,8 @@ void web_init(struct web *w, uint64_t seed, uint32_t origins, uint32_t delay_ms,
     }
     for (uint32_t k = 0; k < origins; k++)
         make_flapping(w, k);
+    for (uint32_t k = 0; k < origins; k++)
+        without_luck(w, k);
 }
 
 /* In half of all webs some, together less than LIMIT_ORIGIN_CULPRITS. */
@@ -108,29 +143,13 @@ void web_poison(struct web *w) {
         if (h % 2 == 0 && !o->dead && o->kind[p] == WEB_PAGE)
             o->kind[p] = WEB_POISON;
     }
-}
-
-/* What a crawler that follows RFC 9309 finds: a redirect beyond the fifth is not followed. */
-enum robots_found { FOUND_RULES, FOUND_NOTHING, FOUND_NO_ANSWER };
-
-/* `whose`: the origin whose file it is. */
-static enum robots_found find_robots(const struct web *w, uint32_t origin, uint32_t *whose) {
-    const struct web_origin *o = &w->origins[origin];
-
-    for (unsigned hops = 0; hops <= LIMIT_ROBOTS_HOPS; hops++) {
-        *whose = origin;
-        if (o->dead)
-            return FOUND_NO_ANSWER;
-        if (o->robots == WEB_ROBOTS_MISSING)
-            return FOUND_NOTHING;
-        if (o->robots == WEB_ROBOTS_ELSEWHERE && hops < LIMIT_ROBOTS_HOPS)
-            return w->origins[web_robots_host(w, origin)].dead ? FOUND_NO_ANSWER : FOUND_RULES;
-        if (o->robots == WEB_ROBOTS_RULES || o->robots == WEB_ROBOTS_FLAKY)
-            return FOUND_RULES;
-        origin = (origin + 1) % w->origin_count;
-        o = &w->origins[origin];
+    for (uint64_t i = 4; i < 6; i++) {
+        uint64_t h = web_mix(w->seed ^ 22, i);
+        struct web_origin *o = &w->origins[(h >> 8) % w->origin_count];
+        uint32_t p = 1 + (uint32_t)((h >> 16) % (o->pages - 1));
+        if (h % 2 == 0 && !o->dead && o->kind[p] == WEB_PAGE)
+            o->kind[p] = WEB_UNTELLABLE;
     }
-    return FOUND_NOTHING;
 }
 
 uint32_t web_robots_host(const struct web *w, uint32_t origin) {
@@ -227,7 +246,7 @@ static void violate(struct web *w, const char *what, const char *origin, const c
                  who, (long long)a, (long long)b);
 }
 
-static void robots_body(const struct web *w, uint32_t origin, char body[256]) {
+static void robots_body(const struct web *w, uint32_t origin, char body[WEB_ROBOTS_BYTES]) {
     uint32_t next = (origin + 1) % w->origin_count;
     char own[96] = "", other[96] = "";
 
@@ -235,8 +254,13 @@ static void robots_body(const struct web *w, uint32_t origin, char body[256]) {
         web_url(w, origin, w->origins[origin].linked, own);
     if (names_next(w, origin))
         web_url(w, next, w->origins[next].linked + 2, other);
-    snprintf(body, 256, "User-agent: *\nDisallow: /private\nSitemap: %s\nSitemap: %s\n", own,
-             other);
+    size_t n = (size_t)snprintf(body, WEB_ROBOTS_BYTES,
+                                "User-agent: *\nDisallow: /private\nSitemap: %s\nSitemap: %s\n",
+                                own, other);
+    /* Some have many rules, that forbid nothing. */
+    for (uint32_t i = 0; web_mix(w->seed ^ 88, origin) % 3 == 0 && n + 60 < WEB_ROBOTS_BYTES; i++)
+        n += (size_t)snprintf(body + n, WEB_ROBOTS_BYTES - n, "Disallow: /none-of-%u/%u\n", origin,
+                              i);
 }
 
 static void answer_robots(struct web *w, uint32_t origin, struct web_answer *a) {
@@ -396,7 +420,8 @@ static int final_state(const struct web *w, uint32_t origin, uint32_t page) {
         return TRAWL__STATE__FAILED;
     if (forbidden(w, origin, page))
         return TRAWL__STATE__EXCLUDED;
-    if (o->kind[page] == WEB_MISSING || o->kind[page] == WEB_POISON)
+    if (o->kind[page] == WEB_MISSING || o->kind[page] == WEB_POISON ||
+        o->kind[page] == WEB_UNTELLABLE)
         return TRAWL__STATE__FAILED;
     return o->kind[page] == WEB_REDIRECT ? TRAWL__STATE__REDIRECTED : TRAWL__STATE__FETCHED;
 }

@@ -18,7 +18,7 @@
 
 uint64_t web_mix(uint64_t a, uint64_t b);
 
-enum { WEB_ORIGINS_MAX = 8, WEB_PAGES_MAX = 64, WEB_LINKS_MAX = 32 };
+enum { WEB_ORIGINS_MAX = 8, WEB_PAGES_MAX = 64, WEB_LINKS_MAX = 32, WEB_ROBOTS_BYTES = 1400 };
 
 enum web_kind {
     WEB_PAGE,
@@ -29,7 +29,8 @@ enum web_kind {
     WEB_BUSY,      /* 429 or 503 once, often with Retry-After, then answers */
     WEB_SITEMAP,   /* breaks the connection once, then answers */
     WEB_SITEMAP_INDEX,
-    WEB_POISON, /* kills the worker that has fetched it */
+    WEB_UNTELLABLE, /* its outcome is spoilt on the way to the master */
+    WEB_POISON,     /* kills the worker that has fetched it */
 };
 
 enum web_robots {
@@ -72,7 +73,7 @@ struct web {
 
 void web_init(struct web *w, uint64_t seed, uint32_t origins, uint32_t delay_ms,
               uint32_t host_connections, uint32_t ip_connections);
-/* Turns a few pages into ones that kill workers. */
+/* Turns a few pages into ones that kill workers, or whose outcome cannot be taken. */
 void web_poison(struct web *w);
 /* The page's URL; returns its length. */
 size_t web_url(const struct web *w, uint32_t origin, uint32_t page, char out[96]);
@@ -92,7 +93,7 @@ struct web_answer {
     uint32_t status;
     bool redirect;
     char redirect_to[96];
-    char body[256]; /* of robots.txt */
+    char body[WEB_ROBOTS_BYTES]; /* of robots.txt */
     uint32_t retry_after_ms;
     uint32_t duration_ms;
 };

@@ -102,6 +102,7 @@ static void world_init(struct world *w) {
     if (rng_chance(&(struct rng){w->options->seed + 2}, 30))
         w->exchange_links = 1 + rng_below(&(struct rng){w->options->seed + 3}, 8);
     world_options_init(w);
+    world_sizes_init(w);
     w->store = store_mem_new();
     heap_init(&w->events);
     map_init(&w->acknowledged);

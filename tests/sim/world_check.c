@@ -150,6 +150,7 @@ static void collect(struct world *w, const Trawl__DoneUrl *d, const char *url, s
     uint32_t o, p;
 
     check_tries(w, d, url, len);
+    world_check_stored(w, d);
     if (!web_find(&w->web, url, len, &o, &p) || p >= WEB_PAGES_MAX) {
         if (d->state != TRAWL__STATE__EXCLUDED)
             world_fail(w, "out of scope, and not excluded: %.*s", (int)len, url);

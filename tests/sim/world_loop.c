@@ -144,6 +144,7 @@ static void fetched_page(struct world *w, struct sim_loop *l, struct sim_transfe
     }
     o->links = slices;
     o->sitemaps = kind == WEB_SITEMAP_INDEX;
+    world_sizes_outcome(w, t, o);
     agent_fetched(l->agent, now, t->fetch, o);
     if (l->segment != NULL && l->segment->size >= SEGMENT_BYTES)
         world_segment_close(l);
@@ -371,7 +372,9 @@ void world_loop_start(struct world *w, struct sim_worker *s, uint32_t number) {
                                   .loops = LOOPS,
                                   .transfers_max = TRANSFERS,
                                   .exchange_link_bytes = w->exchange_link_bytes,
-                                  .exchange_links = w->exchange_links};
+                                  .exchange_links = w->exchange_links,
+                                  .message_bytes = w->exchange_bytes,
+                                  .attach_items = w->attach_items};
 
     *l = (struct sim_loop){.worker = s, .number = number, .wake_ms = INT64_MAX};
     l->incarnation = ++w->incarnations;

@@ -121,6 +121,14 @@ static void note_request(struct world *w, const Trawl__Request *r, const struct 
     arena_release(&arena);
 }
 
+static void check_sizes(struct world *w, const Trawl__Request *r, const struct buf *bytes) {
+    struct arena arena;
+
+    arena_init(&arena, LIMIT_ARENA_BYTES);
+    world_check_sizes(w, r, wire_reply_unpack(&arena, bytes->data, bytes->len));
+    arena_release(&arena);
+}
+
 void world_master_request(struct world *w, struct event *e) {
     struct arena arena;
     struct buf reply;
@@ -138,6 +146,7 @@ void world_master_request(struct world *w, struct event *e) {
     enum core_when when = core_request(w->core, master_now(w), r, "sim", &reply);
     w->result->attached += r->body_case == TRAWL__REQUEST__BODY_ATTACH;
     note_request(w, r, &reply);
+    check_sizes(w, r, &reply);
     buf_release(&e->bytes);
     e->bytes = reply;
     arena_release(&arena);

@@ -31,8 +31,7 @@ void world_send_request(struct world *w, struct sim_loop *l, struct sim_worker *
         e->line = line;
         e->number = number;
         e->segment = segment;
-        if (!buf_append(&e->bytes, bytes->data, bytes->len))
-            abort();
+        world_sizes_spoil(bytes, &e->bytes);
     }
 }
 

@@ -10,6 +10,7 @@
  *     world_segment.c  segments on the disks of workers, and how they are sealed
  *     world_loop.c     a fetch loop: what its agent asks for happens
  *     world_worker.c   processes of two loops: start, end, and stand still
+ *     world_sizes.c    small budgets, and what is longer than the limits
  *     world_check.c    the promises, on the way and at the end
  *
  * Everybody draws from `rng`, so in which order things are done is part of a seed's run.
@@ -151,6 +152,7 @@ struct world {
     struct options crawl;
     /* often so few that the links of a page take several exchanges */
     size_t exchange_link_bytes, exchange_links;
+    size_t exchange_bytes, attach_items; /* of agents; 0: as always */
     struct store *store;
     struct core *core; /* NULL: the master is down */
     uint64_t master_incarnation;
@@ -253,6 +255,17 @@ void world_restart_later(struct world *w, struct sim_worker *s, int64_t delay_ms
 void world_worker_pause(struct world *w, struct sim_worker *s, int64_t ms);
 /* The first thing that happens in it: the agents see the time. */
 void world_worker_resume(struct world *w, struct sim_worker *s);
+
+/* ---- world_sizes.c ------------------------------------------------------------------------------- */
+
+void world_sizes_init(struct world *w);
+void world_sizes_outcome(const struct world *w, const struct sim_transfer *t,
+                         struct agent_outcome *o);
+/* Appends to `sent` what arrives instead of the request. */
+void world_sizes_spoil(const struct buf *bytes, struct buf *sent);
+/* No message is larger than its budget and one part. `reply` may be NULL. */
+void world_check_sizes(struct world *w, const Trawl__Request *r, const Trawl__Reply *reply);
+void world_check_stored(struct world *w, const Trawl__DoneUrl *d);
 
 /* ---- world_check.c ------------------------------------------------------------------------------- */
 
