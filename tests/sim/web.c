@@ -128,8 +128,9 @@ void web_init(struct web *w, uint64_t seed, uint32_t origins, uint32_t delay_ms,
     }
     for (uint32_t k = 0; k < origins; k++)
         make_flapping(w, k);
-    for (uint32_t k = 0; k < origins; k++)
-        without_luck(w, k);
+    /* One may be the host of another. */
+    for (uint32_t k = 0; k < origins * origins; k++)
+        without_luck(w, k % origins);
 }
 
 /* In half of all webs some, together less than LIMIT_ORIGIN_CULPRITS. */
