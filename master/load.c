@@ -332,10 +332,10 @@ bool load_crawl(struct core *c, struct now now, const unsigned char random16[16]
     core_put_number(c, "term", c->term);
     load_counter(c, &c->seqs, "next_seq", MANY);
     load_counter(c, &c->attempts, "next_attempt", MANY);
-    c->first_attempt = c->attempts.next;
     load_sessions(c);
     load_counter(c, &c->segment_numbers, "next_segment", FEW);
     leap(&c->attempts, random16);
+    c->first_attempt = c->attempts.next;
     leap(&c->sessions, random16 + 4);
     load_counter(c, &c->job_numbers, "next_job", 1);
     if (!c->options->jobs_only && !recrawl_prepare(c, c->options->recrawl))

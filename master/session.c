@@ -205,17 +205,19 @@ void session_register(struct core *c, struct now now, const Trawl__Register *r, 
         core_fail(c, "out of memory for a session");
         return;
     }
-    if (memcmp(w->instance, r->instance.data, 16) != 0 && w->sessions > 0) {
+    /* A name that nobody has is free, whoever had it: another directory counts its processes anew. */
+    bool other = memcmp(w->instance, r->instance.data, 16) != 0;
+    if (other && w->sessions > 0) {
         refuse(reply,
                arena_printf(&c->arena, "the name %s is in use by a worker with another directory",
                             w->name));
         return;
     }
-    if (r->incarnation < w->incarnation) {
+    if (!other && r->incarnation < w->incarnation) {
         refuse(reply, "a newer process of this worker has registered");
         return;
     }
-    if (r->incarnation > w->incarnation) {
+    if (other || r->incarnation > w->incarnation) {
         supersede(c, now, w);
         w->draining = false;
         meter_worker_starts(w);

@@ -364,6 +364,27 @@ static void names_of_workers_are_bounded(void **state) {
     assert_int_equal(peer_exchange(&w1, NULL, NULL, 1)->n_grants, 1);
 }
 
+/* Whoever had a name before, with whatever numbers, does not keep it. */
+static void a_name_that_nobody_has_is_free(void **state) {
+    uint8_t instance[16] = {9};
+    Trawl__Register r = TRAWL__REGISTER__INIT;
+    Trawl__Leave leave = TRAWL__LEAVE__INIT;
+
+    (void)state;
+    (void)peer_ask(&w1, TRAWL__REQUEST__BODY_LEAVE, &leave);
+    r.worker = "w1";
+    r.instance = (ProtobufCBinaryData){.len = sizeof instance, .data = instance};
+    r.incarnation = UINT64_MAX;
+    r.loops = 1;
+    const Trawl__Reply *reply = peer_ask(&w2, TRAWL__REQUEST__BODY_REGISTER, &r);
+    assert_int_equal(reply->code, TRAWL__CODE__OK);
+    assert_int_equal(peer_register(&w1)->code, TRAWL__CODE__REFUSED);
+    w2.session = reply->register_->session;
+    (void)peer_ask(&w2, TRAWL__REQUEST__BODY_LEAVE, &leave);
+    peer_come(&w1);
+    assert_int_equal(peer_exchange(&w1, NULL, NULL, 1)->n_grants, 1);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void) {
@@ -378,6 +399,7 @@ int main(void) {
         TEST(numbers_of_this_term_are_not_attached),
         TEST(where_outputs_are_served_is_an_address),
         TEST(names_of_workers_are_bounded),
+        TEST(a_name_that_nobody_has_is_free),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
