@@ -35,6 +35,7 @@ static int run_tasks(const struct args *a, struct error *err) {
                                               .name = a->name,
                                               .serve = a->serve,
                                               .tasks = a->tasks,
+                                              .insecure = a->insecure,
                                               .connect_timeout_ms = a->connect_timeout_ms};
 
     return task_worker_run(&config, err);
@@ -51,12 +52,26 @@ static int run_loops(const struct args *a, struct error *err) {
     return worker_run(&config, err);
 }
 
+/* Map outputs are served at the address by which the master is reached, unless --serve says another. */
+static bool check_master(const struct args *a, struct error *err) {
+    struct parse_address address;
+
+    if (a->tasks == 0 || a->insecure || a->master == NULL ||
+        !parse_rpc_address(a->master, PARSE_DIAL, &address) || address.is_loopback)
+        return true;
+    error_set(err, 0,
+              "--tasks with --master %s: what map tasks made would be served beyond this machine, to "
+              "anybody; accepted is --serve on loopback, or --insecure to take the risk",
+              a->master);
+    return false;
+}
+
 /* Whoever reaches the address can read what map tasks made. */
 static bool check_serve(const struct args *a, struct error *err) {
     struct parse_address address;
 
     if (a->serve == NULL)
-        return true;
+        return check_master(a, err);
     (void)parse_rpc_address(a->serve, PARSE_LISTEN, &address);
     if (strcmp(address.host, "*") == 0 || strcmp(address.host, "0.0.0.0") == 0 ||
         strcmp(address.host, "::") == 0)

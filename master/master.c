@@ -11,6 +11,7 @@
 #include "master/dir_lock.h"
 #include "master/http.h"
 #include "master/store_rocks.h"
+#include "proto/rpc_accept.h"
 #include "shared/cost.h"
 #include "shared/parse.h"
 
@@ -72,7 +73,8 @@ struct master *master_open(const char *dir, struct error *err) {
         return NULL;
     }
     m->lock_fd = -1;
-    cost_init(COST_RPC); /* nng's threads */
+    (void)rpc_accept_reserve(); /* the crawldb's share is taken from the limit */
+    cost_init(COST_RPC);        /* nng's threads */
     cost_name("rocksdb", COST_COMMIT);
     if (!make_dirs(dir, err) || (m->lock_fd = dir_lock_own(dir, err)) < 0)
         goto fail;

@@ -185,6 +185,11 @@ static void handle(void *arg, struct rpc_call *call, const void *bytes, size_t l
     cost_settle();
 }
 
+static void refuse(void *arg, struct rpc_call *call, const char *why) {
+    (void)arg;
+    send_code(call, TRAWL__CODE__REFUSED, why);
+}
+
 /* ---- the ticker ------------------------------------------------------------------------------------------ */
 
 static struct core *core_make(struct server *s, struct error *err) {
@@ -304,8 +309,11 @@ fail:
 }
 
 bool server_start(struct server *s, struct error *err) {
-    const struct rpc_server_config rpc = {
-        .address = s->listen, .contexts = s->contexts, .handle = handle, .arg = s};
+    const struct rpc_server_config rpc = {.address = s->listen,
+                                          .contexts = s->contexts,
+                                          .handle = handle,
+                                          .refuse = refuse,
+                                          .arg = s};
     uint64_t synced;
 
     if (!store_sync(s->store, &synced, err))

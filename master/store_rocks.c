@@ -8,6 +8,7 @@
 #include <rocksdb/c.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -153,6 +154,8 @@ static bool prepare(const char *path, enum store_rocks_mode mode, struct error *
 
 /* ---- options -------------------------------------------------------------------------------------------- */
 
+enum { FILES_MAX = 512, FILES_MIN = 32 };
+
 static void set_tables(rocksdb_options_t *o) {
     rocksdb_block_based_table_options_t *t = rocksdb_block_based_options_create();
     rocksdb_cache_t *cache = rocksdb_cache_create_lru(STORE_ROCKS_CACHE_BYTES);
@@ -198,6 +201,15 @@ static void set_compaction(rocksdb_options_t *o) {
     rocksdb_universal_compaction_options_destroy(u);
 }
 
+/* Tables that are open at once: fewer where descriptors are few, so that the log and new tables get theirs. */
+static int files_max(void) {
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur / 4 > FILES_MAX)
+        return FILES_MAX;
+    return limit.rlim_cur / 4 < FILES_MIN ? FILES_MIN : (int)(limit.rlim_cur / 4);
+}
+
 static rocksdb_options_t *make_options(bool may_create) {
     rocksdb_options_t *o = rocksdb_options_create();
 
@@ -219,7 +231,7 @@ static rocksdb_options_t *make_options(bool may_create) {
     /* Written out as it comes, so that the fdatasync of store_sync() finds little to do. */
     rocksdb_options_set_bytes_per_sync(o, 1 << 20);
     rocksdb_options_set_wal_bytes_per_sync(o, 512 << 10);
-    rocksdb_options_set_max_open_files(o, 512);
+    rocksdb_options_set_max_open_files(o, files_max());
 
     rocksdb_options_set_stats_dump_period_sec(o, 0);
     rocksdb_options_set_stats_persist_period_sec(o, 0);

@@ -11,6 +11,11 @@
  * "succeeded" may never have arrived. Nothing is resent here: whoever asked asks again. Messages have at
  * most 64 bytes less than LIMIT_WIRE_BYTES; longer ones are not sent. Addresses are tcp://host:port.
  *
+ * Who is let in: a server that listens on loopback serves its own user and root alone, as the kernel tells who made
+ * the connection (socket_owner.h). Beyond loopback it serves everybody who reaches it. A client can be as careful
+ * (RPC_DIAL_OWN): on loopback anybody may listen at a port that is free. Who reads no answers, or never asks when there
+ * are too many connections, is disconnected (rpc_peers.h).
+ *
  * Threads: the server's handler is called on nng's threads, several at once. rpc_server_reply() may be
  * called from any thread. A client may be used by any thread; an rpc_lines belongs to one thread, and its
  * answers are taken there.
@@ -37,6 +42,8 @@ struct rpc_server_config {
      * happen exactly once, here or later. Must not wait for other requests. */
     void (*handle)(void *arg, struct rpc_call *call, const void *bytes, size_t len,
                    const char *peer);
+    /* The same for somebody who is not let in, `why` says why: to be told so. NULL: no answer. */
+    void (*refuse)(void *arg, struct rpc_call *call, const char *why);
     void *arg;
 };
 
@@ -61,6 +68,7 @@ struct rpc_client;
 
 enum rpc_dial {
     RPC_DIAL_BACKGROUND, /* connects and reconnects for ever; calls meanwhile wait for their timeout */
+    RPC_DIAL_OWN,        /* the same; on loopback only to a server of this user or of root */
     RPC_DIAL_NOW,        /* the first connection is made at once or not at all */
 };
 
@@ -71,6 +79,8 @@ bool rpc_client_free(struct rpc_client *c);
 /* How often a connection was made so far; 0: never reached. */
 uint64_t rpc_client_connections(const struct rpc_client *c);
 bool rpc_client_connected(const struct rpc_client *c); /* now */
+/* RPC_DIAL_OWN: somebody else listens there, as far as is known; `err` says who. False: nobody does, or it was reached since. */
+bool rpc_client_strange(struct rpc_client *c, struct error *err);
 /* `eventfd` is the caller's, and outlives the client: each connection that is made from now on adds 1 to it. */
 void rpc_client_tell(struct rpc_client *c, int eventfd);
 /* Drops the connection (of a peer that has been silent for too long) and makes a new one. */

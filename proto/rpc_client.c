@@ -20,9 +20,11 @@
 #include "proto/rpc.h"
 #include "proto/rpc_nng.h"
 #include "shared/limits.h"
+#include "shared/log.h"
+#include "shared/parse.h"
 
 /* nng waits a random part of a pause that doubles. */
-enum { RECONNECT_MIN_MS = 50, RECONNECT_MAX_MS = 1000 };
+enum { RECONNECT_MIN_MS = 50, RECONNECT_MAX_MS = 1000, SAY_AGAIN_MS = 60 * 1000 };
 
 struct rpc_client {
     nng_socket socket;
@@ -32,8 +34,34 @@ struct rpc_client {
     nng_pipe pipe; /* the last that was made */
     bool connected;
     uint64_t connections;
-    int tell_fd; /* -1: nobody wants to know */
+    int tell_fd;       /* -1: nobody wants to know */
+    bool careful;      /* the server is to be ours or root's */
+    char strange[160]; /* whose it was when it was not; empty: none such since it was reached */
+    nng_time said;     /* when that was logged; 0: never */
 };
+
+/* nng is told before it sends anything. */
+static void client_check(nng_pipe pipe, nng_pipe_ev event, void *arg) {
+    struct rpc_client *c = arg;
+    char whose[sizeof c->strange];
+
+    (void)event;
+    if (!c->careful)
+        return;
+    enum socket_trust trust = rpc_nng_trust(pipe, whose, sizeof whose);
+    nng_time now = nng_clock();
+    pthread_mutex_lock(&c->lock);
+    bool say = trust == SOCKET_STRANGE && (c->said == 0 || now - c->said >= SAY_AGAIN_MS);
+    snprintf(c->strange, sizeof c->strange, "%s", trust == SOCKET_STRANGE ? whose : "");
+    if (say)
+        c->said = now;
+    pthread_mutex_unlock(&c->lock);
+    if (say)
+        log_warn("rpc", "%s listens at %s: only a server of this user or of root is trusted there",
+                 whose, c->address);
+    if (trust != SOCKET_TRUSTED)
+        nng_pipe_close(pipe);
+}
 
 static void client_pipe(nng_pipe pipe, nng_pipe_ev event, void *arg) {
     struct rpc_client *c = arg;
@@ -59,6 +87,7 @@ static int client_dial(struct rpc_client *c, enum rpc_dial dial) {
         return rv;
     c->socket_open = true;
     if ((rv = nng_socket_set_ms(c->socket, NNG_OPT_REQ_RESENDTIME, -1)) != 0 ||
+        (rv = nng_pipe_notify(c->socket, NNG_PIPE_EV_ADD_PRE, client_check, c)) != 0 ||
         (rv = nng_pipe_notify(c->socket, NNG_PIPE_EV_ADD_POST, client_pipe, c)) != 0 ||
         (rv = nng_pipe_notify(c->socket, NNG_PIPE_EV_REM_POST, client_pipe, c)) != 0 ||
         (rv = nng_dialer_create(&d, c->socket, c->address)) != 0 ||
@@ -77,7 +106,10 @@ struct rpc_client *rpc_client_new(const char *address, enum rpc_dial dial, struc
 
     if (c != NULL) {
         pthread_mutex_init(&c->lock, NULL);
+        struct parse_address a;
         c->tell_fd = -1;
+        c->careful =
+            dial == RPC_DIAL_OWN && parse_rpc_address(address, PARSE_DIAL, &a) && a.is_loopback;
         int n = snprintf(c->address, sizeof c->address, "%s", address);
         rv = n < 0 || (size_t)n >= sizeof c->address ? NNG_EADDRINVAL : client_dial(c, dial);
     }
@@ -86,6 +118,17 @@ struct rpc_client *rpc_client_new(const char *address, enum rpc_dial dial, struc
     rpc_nng_error(err, rv, "cannot reach the master at", address);
     rpc_client_free(c);
     return NULL;
+}
+
+bool rpc_client_strange(struct rpc_client *c, struct error *err) {
+    pthread_mutex_lock(&c->lock);
+    bool strange = c->strange[0] != '\0';
+    if (strange)
+        error_set(err, 0,
+                  "%s listens at %s: only a server of this user or of root is trusted there",
+                  c->strange, c->address);
+    pthread_mutex_unlock(&c->lock);
+    return strange;
 }
 
 bool rpc_client_free(struct rpc_client *c) {

@@ -1,9 +1,11 @@
 #include "proto/rpc_nng.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum { CLOSE_PATIENCE_S = 3 };
@@ -14,6 +16,32 @@ void rpc_nng_error(struct error *err, int rv, const char *what, const char *addr
     snprintf(why, sizeof why, "%s", nng_strerror(rv));
     why[0] = (char)tolower((unsigned char)why[0]);
     error_set(err, 0, "%s %s: %s", what, address, why);
+}
+
+bool rpc_nng_end(nng_pipe pipe, const char *which, struct socket_end *e) {
+    nng_sockaddr sa;
+
+    *e = (struct socket_end){.len = 4};
+    if (nng_pipe_get_addr(pipe, which, &sa) != 0)
+        return false;
+    if (sa.s_family == NNG_AF_INET) {
+        memcpy(e->address, &sa.s_in.sa_addr, 4);
+        e->port = ntohs(sa.s_in.sa_port);
+    } else if (sa.s_family == NNG_AF_INET6) {
+        e->len = 16;
+        memcpy(e->address, sa.s_in6.sa_addr, 16);
+        e->port = ntohs(sa.s_in6.sa_port);
+    }
+    return sa.s_family == NNG_AF_INET || sa.s_family == NNG_AF_INET6;
+}
+
+enum socket_trust rpc_nng_trust(nng_pipe pipe, char *whose, size_t whose_size) {
+    struct socket_end theirs, ours;
+
+    if (rpc_nng_end(pipe, NNG_OPT_REMADDR, &theirs) && rpc_nng_end(pipe, NNG_OPT_LOCADDR, &ours))
+        return socket_owner_trust(&theirs, &ours, whose, whose_size);
+    snprintf(whose, whose_size, "somebody who is gone");
+    return SOCKET_GONE;
 }
 
 struct closing {

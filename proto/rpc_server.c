@@ -1,27 +1,39 @@
 /*
  * rpc_server: the server of rpc.h.
  *
- * Threads: nng's own run the handlers. What they share with ours (peers, stopping, users) is guarded by the
+ * Threads: nng's own run the handlers. What they share with ours (peers, spare calls, stopping, users) is guarded by the
  * server's mutex, under which nng is not called. A call belongs to one side at a time:
  *
- *   RECEIVING (nng) --> handler (ours) -- reply --> ANSWERING (nng)
- *       ^                  `-- drop --.                |
- *       `-----------------------------<----------------'
+ *   RECEIVING (nng) --> handler (ours) -- reply --> ANSWERING (nng) --> SPARE, if enough others receive
+ *       ^ ^                `-- drop --.                |                  |
+ *       | `---------------------------<----------------'                  |
+ *       `------------------ in place of one that answers -----------------'
+ *
+ * An answer waits in nng for as long as the peer reads nothing. So the call that carries it is replaced by a spare one
+ * meanwhile, of which there are SPARES for each that receives; and a peer that lets answers wait is disconnected
+ * (rpc_peers.h). nng calls peer_added() before it reads the first request of a connection, and one at a time.
  */
 #include <arpa/inet.h>
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/rep.h>
+#include <nng/supplemental/util/platform.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/rpc.h"
+#include "proto/rpc_accept.h"
 #include "proto/rpc_nng.h"
+#include "proto/rpc_peers.h"
 #include "shared/limits.h"
-#include "shared/map.h"
+#include "shared/parse.h"
 
-enum { PEER_BYTES = 64, CLOSE_LINGER_MS = 100 /* for replies to who is still there */ };
+enum {
+    CLOSE_LINGER_MS = 100, /* for replies to who is still there */
+    SWEEP_MS = 100,        /* so often peers are looked at */
+    SPARES = 3,            /* calls in reserve for each that receives */
+};
 
 struct rpc_call {
     struct rpc_server *server;
@@ -29,7 +41,9 @@ struct rpc_call {
     nng_aio *in, *out;
     bool open; /* ctx is */
     nng_msg *request;
-    char peer[PEER_BYTES];
+    nng_pipe pipe; /* of the request */
+    char peer[RPC_PEER_BYTES];
+    struct rpc_call *next; /* spare */
 };
 
 struct rpc_server {
@@ -41,8 +55,12 @@ struct rpc_server {
     pthread_mutex_t lock;
     pthread_cond_t idle; /* of threads inside, or of peers */
     bool stopping;
-    unsigned users;   /* threads inside rpc_server_reply() or _drop() */
-    struct map peers; /* char[PEER_BYTES] by pipe number */
+    unsigned users; /* threads inside rpc_server_reply() or _drop() */
+    struct rpc_peers peers;
+    bool own_users; /* it is reached from this machine alone: by its own user and root */
+    nng_aio *sweep;
+    struct rpc_call *spare;
+    unsigned active; /* calls that receive, or are in the handler's hands */
     unsigned call_count;
     struct rpc_call calls[];
 };
@@ -62,47 +80,47 @@ static void server_leave(struct rpc_server *s) {
     pthread_mutex_unlock(&s->lock);
 }
 
-static void peer_text(char text[PEER_BYTES], const nng_sockaddr *sa) {
-    char host[INET6_ADDRSTRLEN];
-
-    if (sa->s_family == NNG_AF_INET &&
-        inet_ntop(AF_INET, &sa->s_in.sa_addr, host, sizeof host) != NULL)
-        snprintf(text, PEER_BYTES, "%s:%u", host, (unsigned)ntohs(sa->s_in.sa_port));
-    else if (sa->s_family == NNG_AF_INET6 &&
-             inet_ntop(AF_INET6, sa->s_in6.sa_addr, host, sizeof host) != NULL)
-        snprintf(text, PEER_BYTES, "[%s]:%u", host, (unsigned)ntohs(sa->s_in6.sa_port));
-    else
-        snprintf(text, PEER_BYTES, "unknown");
+static int64_t now_ms(void) {
+    return (int64_t)nng_clock();
 }
 
-static void pipe_text(char text[PEER_BYTES], nng_pipe pipe) {
-    nng_sockaddr sa;
+/* ---- peers ------------------------------------------------------------------------------------------ */
 
-    if (nng_pipe_get_addr(pipe, NNG_OPT_REMADDR, &sa) != 0)
-        sa.s_family = NNG_AF_UNSPEC;
-    peer_text(text, &sa);
+static void pipe_text(char text[RPC_PEER_BYTES], nng_pipe pipe) {
+    char host[INET6_ADDRSTRLEN];
+    struct socket_end e;
+
+    if (!rpc_nng_end(pipe, NNG_OPT_REMADDR, &e) ||
+        inet_ntop(e.len == 4 ? AF_INET : AF_INET6, e.address, host, sizeof host) == NULL)
+        snprintf(text, RPC_PEER_BYTES, "unknown");
+    else
+        snprintf(text, RPC_PEER_BYTES, e.len == 4 ? "%s:%u" : "[%s]:%u", host, (unsigned)e.port);
+}
+
+static void close_pipe(uint64_t id) {
+    nng_pipe_close((nng_pipe){.id = (uint32_t)id});
 }
 
 /* The address of a connection that is already gone cannot be asked for: it is kept from the start. */
 static void peer_added(nng_pipe pipe, nng_pipe_ev event, void *arg) {
     struct rpc_server *s = arg;
-    uint64_t id = (uint64_t)nng_pipe_id(pipe);
-    char *peer = malloc(PEER_BYTES);
+    char text[RPC_PEER_BYTES], whose[RPC_WHY_BYTES / 2], why[RPC_WHY_BYTES];
+    uint64_t evict;
 
     (void)event;
-    if (peer != NULL)
-        pipe_text(peer, pipe);
+    pipe_text(text, pipe);
+    bool stranger = s->own_users && rpc_nng_trust(pipe, whose, sizeof whose) != SOCKET_TRUSTED;
+    if (stranger)
+        snprintf(why, sizeof why,
+                 "on this machine only its own user and root are served; you are %s", whose);
     pthread_mutex_lock(&s->lock);
-    bool kept = peer != NULL && s->peers.count < LIMIT_RPC_CONNECTIONS;
-    if (kept) {
-        free(map_remove(&s->peers, id));
-        kept = map_put(&s->peers, id, peer);
-    }
+    enum rpc_peers_verdict verdict = rpc_peers_add(&s->peers, (uint64_t)nng_pipe_id(pipe), text,
+                                                   stranger ? why : NULL, now_ms(), &evict);
     pthread_mutex_unlock(&s->lock);
-    if (kept)
-        return;
-    free(peer);
-    nng_pipe_close(pipe);
+    if (evict != 0)
+        close_pipe(evict);
+    if (verdict == RPC_PEERS_FULL)
+        nng_pipe_close(pipe);
 }
 
 static void peer_removed(nng_pipe pipe, nng_pipe_ev event, void *arg) {
@@ -110,33 +128,56 @@ static void peer_removed(nng_pipe pipe, nng_pipe_ev event, void *arg) {
 
     (void)event;
     pthread_mutex_lock(&s->lock);
-    free(map_remove(&s->peers, (uint64_t)nng_pipe_id(pipe)));
-    if (s->peers.count == 0 && s->stopping)
+    rpc_peers_remove(&s->peers, (uint64_t)nng_pipe_id(pipe));
+    if (s->peers.by_id.count == 0 && s->stopping)
         pthread_cond_signal(&s->idle);
     pthread_mutex_unlock(&s->lock);
 }
 
-static void find_peer(struct rpc_call *call, nng_pipe pipe) {
-    struct rpc_server *s = call->server;
+static void sweep(void *arg) {
+    struct rpc_server *s = arg;
+    uint64_t id;
 
-    pthread_mutex_lock(&s->lock);
-    const char *peer = map_get(&s->peers, (uint64_t)nng_pipe_id(pipe));
-    if (peer != NULL)
-        memcpy(call->peer, peer, PEER_BYTES);
-    pthread_mutex_unlock(&s->lock);
-    if (peer == NULL)
-        pipe_text(call->peer, pipe);
+    if (nng_aio_result(s->sweep) != 0)
+        return;
+    for (bool due = true; due;) {
+        pthread_mutex_lock(&s->lock);
+        due = rpc_peers_due(&s->peers, now_ms(), &id);
+        pthread_mutex_unlock(&s->lock);
+        if (due)
+            close_pipe(id);
+    }
+    nng_sleep_aio(SWEEP_MS, s->sweep);
 }
+
+/* ---- calls ------------------------------------------------------------------------------------------ */
 
 /* In a callback, or between server_enter() and server_leave(). */
 static void receive(struct rpc_call *call) {
     nng_ctx_recv(call->ctx, call->in);
 }
 
+/* Who asks: false: nobody who is to be heard. `why`: not let in. */
+static bool find_peer(struct rpc_call *call, char why[RPC_WHY_BYTES]) {
+    struct rpc_server *s = call->server;
+    uint64_t id = (uint64_t)nng_pipe_id(call->pipe);
+
+    pthread_mutex_lock(&s->lock);
+    const struct rpc_peer *peer = rpc_peers_find(&s->peers, id);
+    bool heard = peer != NULL && rpc_peers_asks(&s->peers, id, now_ms());
+    if (heard) {
+        memcpy(call->peer, peer->text, sizeof call->peer);
+        memcpy(why, peer->why, RPC_WHY_BYTES);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return heard;
+}
+
 /* Nothing of the call may be touched behind the handler: it may be replied to and on its next round. */
 static void call_received(void *arg) {
     struct rpc_call *call = arg;
     int rv = nng_aio_result(call->in);
+    char why[RPC_WHY_BYTES];
 
     if (rv == NNG_ECLOSED || rv == NNG_ECANCELED)
         return;
@@ -145,10 +186,38 @@ static void call_received(void *arg) {
         return;
     }
     nng_msg *request = nng_aio_get_msg(call->in);
+    call->pipe = nng_msg_get_pipe(request);
+    if (!find_peer(call, why)) {
+        nng_pipe_close(call->pipe);
+        nng_msg_free(request);
+        receive(call);
+        return;
+    }
     call->request = request;
-    find_peer(call, nng_msg_get_pipe(request));
     const struct rpc_server_config *config = &call->server->config;
-    config->handle(config->arg, call, nng_msg_body(request), nng_msg_len(request), call->peer);
+    if (why[0] == '\0')
+        config->handle(config->arg, call, nng_msg_body(request), nng_msg_len(request), call->peer);
+    else if (config->refuse != NULL)
+        config->refuse(config->arg, call, why);
+    else
+        rpc_server_drop(call);
+}
+
+/* True: there are enough others that receive. */
+static bool call_rests(struct rpc_call *call) {
+    struct rpc_server *s = call->server;
+
+    pthread_mutex_lock(&s->lock);
+    rpc_peers_paid(&s->peers, (uint64_t)nng_pipe_id(call->pipe), now_ms());
+    bool rests = s->active >= s->config.contexts;
+    if (rests) {
+        call->next = s->spare;
+        s->spare = call;
+    } else {
+        s->active++;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return rests;
 }
 
 static void call_answered(void *arg) {
@@ -159,8 +228,23 @@ static void call_answered(void *arg) {
         nng_msg_free(nng_aio_get_msg(call->out));
         nng_aio_set_msg(call->out, NULL);
     }
-    if (rv != NNG_ECLOSED && rv != NNG_ECANCELED)
+    if (rv != NNG_ECLOSED && rv != NNG_ECANCELED && !call_rests(call))
         receive(call);
+}
+
+/* The answer is about to wait in nng. Gives the call that receives instead; NULL: none is spare. */
+static struct rpc_call *call_owes(struct rpc_call *call) {
+    struct rpc_server *s = call->server;
+
+    pthread_mutex_lock(&s->lock);
+    rpc_peers_owed(&s->peers, (uint64_t)nng_pipe_id(call->pipe), now_ms());
+    struct rpc_call *spare = s->spare;
+    if (spare != NULL)
+        s->spare = spare->next;
+    else
+        s->active--;
+    pthread_mutex_unlock(&s->lock);
+    return spare;
 }
 
 void rpc_server_reply(struct rpc_call *call, const void *bytes, size_t len) {
@@ -176,8 +260,11 @@ void rpc_server_reply(struct rpc_call *call, const void *bytes, size_t len) {
     if (reply == NULL) {
         receive(call);
     } else {
+        struct rpc_call *spare = call_owes(call);
         nng_aio_set_msg(call->out, reply);
         nng_ctx_send(call->ctx, call->out);
+        if (spare != NULL)
+            receive(spare);
     }
     server_leave(s);
 }
@@ -196,13 +283,16 @@ void rpc_server_drop(struct rpc_call *call) {
 static int server_listen(struct rpc_server *s) {
     int rv, port;
     const char *colon = strrchr(s->config.address, ':');
+    struct parse_address address;
 
-    if (colon == NULL || colon[1] == '/')
+    if (colon == NULL || colon[1] == '/' ||
+        !parse_rpc_address(s->config.address, PARSE_LISTEN, &address))
         return NNG_EADDRINVAL;
+    s->own_users = address.is_loopback;
     if ((rv = nng_rep0_open(&s->socket)) != 0)
         return rv;
     s->socket_open = true;
-    if ((rv = nng_pipe_notify(s->socket, NNG_PIPE_EV_ADD_POST, peer_added, s)) != 0 ||
+    if ((rv = nng_pipe_notify(s->socket, NNG_PIPE_EV_ADD_PRE, peer_added, s)) != 0 ||
         (rv = nng_pipe_notify(s->socket, NNG_PIPE_EV_REM_POST, peer_removed, s)) != 0 ||
         (rv = nng_listener_create(&s->listener, s->socket, s->config.address)) != 0 ||
         (rv = nng_listener_set_size(s->listener, NNG_OPT_RECVMAXSZ, LIMIT_WIRE_BYTES)) != 0 ||
@@ -217,7 +307,7 @@ static int server_listen(struct rpc_server *s) {
 }
 
 static int server_calls(struct rpc_server *s) {
-    for (unsigned i = 0; i < s->config.contexts; i++) {
+    for (unsigned i = 0; i < s->config.contexts * (1 + SPARES); i++) {
         struct rpc_call *call = &s->calls[i];
         int rv;
         call->server = s;
@@ -241,15 +331,18 @@ static void init_idle(struct rpc_server *s) {
 }
 
 struct rpc_server *rpc_server_new(const struct rpc_server_config *config, struct error *err) {
-    struct rpc_server *s = calloc(1, sizeof *s + config->contexts * sizeof(struct rpc_call));
+    const size_t calls = (size_t)config->contexts * (1 + SPARES);
+    struct rpc_server *s = calloc(1, sizeof *s + calls * sizeof(struct rpc_call));
     int rv = NNG_ENOMEM;
 
     if (s != NULL) {
         s->config = *config;
         pthread_mutex_init(&s->lock, NULL);
         init_idle(s);
-        map_init(&s->peers);
-        rv = server_listen(s);
+        rpc_peers_init(&s->peers, rpc_accept_reserve(), config->contexts);
+        rv = nng_aio_alloc(&s->sweep, sweep, s);
+        if (rv == 0)
+            rv = server_listen(s);
         if (rv == 0)
             rv = server_calls(s);
     }
@@ -259,8 +352,14 @@ struct rpc_server *rpc_server_new(const struct rpc_server_config *config, struct
             rpc_server_free(s);
         return NULL;
     }
-    for (unsigned i = 0; i < s->call_count; i++)
+    for (unsigned i = s->config.contexts; i < s->call_count; i++) {
+        s->calls[i].next = s->spare;
+        s->spare = &s->calls[i];
+    }
+    s->active = s->config.contexts;
+    for (unsigned i = 0; i < s->config.contexts; i++)
         receive(&s->calls[i]);
+    nng_sleep_aio(SWEEP_MS, s->sweep);
     return s;
 }
 
@@ -276,7 +375,7 @@ static void linger(struct rpc_server *s) {
     until.tv_nsec += CLOSE_LINGER_MS * 1000000L;
     until.tv_sec += until.tv_nsec / 1000000000L;
     until.tv_nsec %= 1000000000L;
-    while (s->peers.count > 0 && pthread_cond_timedwait(&s->idle, &s->lock, &until) == 0)
+    while (s->peers.by_id.count > 0 && pthread_cond_timedwait(&s->idle, &s->lock, &until) == 0)
         ;
 }
 
@@ -287,6 +386,8 @@ bool rpc_server_stop(struct rpc_server *s) {
         pthread_cond_wait(&s->idle, &s->lock);
     linger(s);
     pthread_mutex_unlock(&s->lock);
+    if (s->sweep != NULL)
+        nng_aio_stop(s->sweep);
     for (unsigned i = 0; i < s->call_count; i++) {
         struct rpc_call *call = &s->calls[i];
         if (call->in != NULL)
@@ -303,8 +404,6 @@ bool rpc_server_stop(struct rpc_server *s) {
 }
 
 void rpc_server_free(struct rpc_server *s) {
-    char *peer;
-
     if (s == NULL || s->socket_open)
         return;
     for (unsigned i = 0; i < s->call_count; i++) {
@@ -314,9 +413,9 @@ void rpc_server_free(struct rpc_server *s) {
             nng_aio_free(s->calls[i].out);
         nng_msg_free(s->calls[i].request);
     }
-    for (size_t at = 0; (peer = map_next(&s->peers, &at)) != NULL;)
-        free(peer);
-    map_release(&s->peers);
+    if (s->sweep != NULL)
+        nng_aio_free(s->sweep);
+    rpc_peers_release(&s->peers);
     pthread_cond_destroy(&s->idle);
     pthread_mutex_destroy(&s->lock);
     free(s);

@@ -119,8 +119,12 @@ enum {
     LIMIT_BACKOFF_FIRST_MS = 1000,
     LIMIT_BACKOFF_MAX_MS = 300 * 1000,
 
-    /* Connections that a master holds at once. */
+    /* Connections that a master holds at once; of these, with who is not let in and is to be told so. */
     LIMIT_RPC_CONNECTIONS = 4096,
+    LIMIT_RPC_STRANGERS = 16,
+    /* Descriptors that a master uses, and how many of them are not for connections: the crawldb's, logs, pipes. */
+    LIMIT_FILES = 65536,
+    LIMIT_FILES_RESERVE = 1024,
     /* Names whose addresses one fetch loop remembers. */
     LIMIT_DNS_NAMES = 16384,
     /* A page with its content coding undone; more is not parsed. */

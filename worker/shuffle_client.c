@@ -83,7 +83,7 @@ static struct peer *add_peer(struct shuffle_client *c, const char *address, stru
         return NULL;
     }
     memcpy(p->address, address, size);
-    p->rpc = rpc_client_new(address, RPC_DIAL_BACKGROUND, err);
+    p->rpc = rpc_client_new(address, RPC_DIAL_OWN, err);
     if (p->rpc == NULL) {
         free(p);
         return NULL;

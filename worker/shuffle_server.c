@@ -118,6 +118,22 @@ static void handle(void *arg, struct rpc_call *call, const void *bytes, size_t l
     arena_release(&a.arena);
 }
 
+static void send_refusal(void *arg, struct rpc_call *call, const char *why) {
+    Trawl__ShuffleReply reply = TRAWL__SHUFFLE_REPLY__INIT;
+    struct buf out;
+
+    (void)arg;
+    buf_init(&out, LIMIT_WIRE_BYTES);
+    reply.version = WIRE_VERSION;
+    reply.code = TRAWL__CODE__REFUSED;
+    reply.error = (char *)why;
+    if (wire_pack(&out, &reply.base))
+        rpc_server_reply(call, out.data, out.len);
+    else
+        rpc_server_drop(call);
+    buf_release(&out);
+}
+
 struct shuffle_server *shuffle_server_new(const struct shuffle_server_config *config,
                                           struct error *err) {
     struct shuffle_server *s = calloc(1, sizeof *s);
@@ -127,10 +143,12 @@ struct shuffle_server *shuffle_server_new(const struct shuffle_server_config *co
         return NULL;
     }
     s->dir_fd = config->dir_fd;
-    s->rpc = rpc_server_new(
-        &(struct rpc_server_config){
-            .address = config->address, .contexts = CONTEXTS, .handle = handle, .arg = s},
-        err);
+    s->rpc = rpc_server_new(&(struct rpc_server_config){.address = config->address,
+                                                        .contexts = CONTEXTS,
+                                                        .handle = handle,
+                                                        .refuse = send_refusal,
+                                                        .arg = s},
+                            err);
     if (s->rpc != NULL)
         return s;
     free(s);

@@ -334,6 +334,10 @@ static void work(struct task_worker *w) {
             obey(w, &e);
         if (w->over)
             break;
+        if (rpc_client_connections(w->client) == 0 && rpc_client_strange(w->client, w->err)) {
+            w->failed = true;
+            break;
+        }
         if (out_of_patience(w, begin_ms)) {
             error_set(w->err, 0, "cannot reach the master at %s", w->config->master);
             w->failed = true;
@@ -382,6 +386,7 @@ static bool own_address(const char *master, char host[NI_MAXHOST], struct error 
 
 static bool start_serving(struct task_worker *w) {
     char host[NI_MAXHOST], address[NI_MAXHOST + 16];
+    struct parse_address at;
     struct shuffle_server_config config = {.address = w->config->serve, .dir_fd = w->files.maps_fd};
 
     if (config.address == NULL) {
@@ -390,6 +395,15 @@ static bool start_serving(struct task_worker *w) {
         snprintf(address, sizeof address, strchr(host, ':') != NULL ? "tcp://[%s]:0" : "tcp://%s:0",
                  host);
         config.address = address;
+    }
+    /* The name of the master may lead elsewhere than it says. */
+    if (!w->config->insecure && parse_rpc_address(config.address, PARSE_LISTEN, &at) &&
+        !at.is_loopback) {
+        error_set(w->err, 0,
+                  "map outputs would be served at %s, beyond this machine, to anybody; accepted is "
+                  "--serve on loopback, or --insecure to take the risk",
+                  config.address);
+        return false;
     }
     w->shuffle = shuffle_server_new(&config, w->err);
     return w->shuffle != NULL;
@@ -430,7 +444,7 @@ static bool open_all(struct task_worker *w) {
         !task_files_open(&w->files, w->home.fd, w->err) || !find_maps_dir(w) || !start_serving(w) ||
         !make_agent(w))
         return false;
-    w->client = rpc_client_new(w->config->master, RPC_DIAL_BACKGROUND, w->err);
+    w->client = rpc_client_new(w->config->master, RPC_DIAL_OWN, w->err);
     if (w->client == NULL)
         return false;
     w->lines = rpc_lines_new(w->client, AGENT_LINES, w->err);

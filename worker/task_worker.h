@@ -11,6 +11,7 @@
 #ifndef TRAWL_WORKER_TASK_WORKER_H
 #define TRAWL_WORKER_TASK_WORKER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "shared/error.h"
@@ -21,6 +22,7 @@ struct task_worker_config {
     const char *name; /* NULL: the one kept in DIR/worker-name */
     const char *
         serve; /* where map outputs are to be had, tcp://host:port; NULL: chosen by the way to the master */
+    bool insecure;  /* map outputs may be served beyond loopback, to whoever reaches them */
     uint32_t tasks; /* at once, 1 .. LIMIT_WORKER_TASKS */
     uint32_t
         connect_timeout_ms; /* how long the first contact with the master may take; 0: for ever */

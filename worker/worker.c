@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "proto/rpc.h"
+#include "proto/socket_owner.h"
 #include "shared/cost.h"
 #include "shared/limits.h"
 #include "shared/log.h"
@@ -96,12 +97,14 @@ static void await(struct worker *w, int timeout_ms) {
 static bool reach_master(struct worker *w) {
     int64_t begin_ms = fence_now_ms(), complain_ms = begin_ms + PATIENCE_FIRST_MS;
 
-    w->client = rpc_client_new(w->config->master, RPC_DIAL_BACKGROUND, w->err);
+    w->client = rpc_client_new(w->config->master, RPC_DIAL_OWN, w->err);
     if (w->client == NULL)
         return false;
     rpc_client_tell(w->client, w->wake_fd);
     while (rpc_client_connections(w->client) == 0) {
         int64_t now_ms = fence_now_ms();
+        if (rpc_client_strange(w->client, w->err))
+            return false;
         if (w->config->connect_timeout_ms > 0 &&
             now_ms - begin_ms >= w->config->connect_timeout_ms) {
             error_set(w->err, 0, "cannot reach the master at %s", w->config->master);
@@ -266,6 +269,7 @@ static bool run(struct worker *w) {
     if (w->wake_fd < 0 || !open_directory(w))
         return false;
     raise_limits();
+    socket_owner_prepare();
     sandbox_enter(&(struct sandbox_config){.dir_fd = w->home.dir_fd});
     if (!reach_master(w))
         return w->stopping;
