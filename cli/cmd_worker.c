@@ -59,10 +59,11 @@ static bool check_master(const struct args *a, struct error *err) {
     if (a->tasks == 0 || a->insecure || a->master == NULL ||
         !parse_rpc_address(a->master, PARSE_DIAL, &address) || address.is_loopback)
         return true;
-    error_set(err, 0,
-              "--tasks with --master %s: what map tasks made would be served beyond this machine, to "
-              "anybody; accepted is --serve on loopback, or --insecure to take the risk",
-              a->master);
+    error_set(
+        err, 0,
+        "--tasks with --master %s: what map tasks made would be served beyond this machine, to "
+        "anybody; accepted is --serve on loopback, or --insecure to take the risk",
+        a->master);
     return false;
 }
 

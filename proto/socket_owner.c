@@ -139,20 +139,24 @@ static bool read_end(const char *text, struct socket_end *e) {
     return true;
 }
 
-/* sl local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout inode ... */
-static bool read_line(const char *line, const struct socket_end *theirs,
-                      const struct socket_end *ours, uid_t *uid) {
-    char local[64], remote[64];
-    struct socket_end from, to;
-    unsigned state, owner;
-    unsigned long inode;
+/* sl local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout inode ... The line is cut up. */
+enum { FIELD_LOCAL = 1, FIELD_REMOTE, FIELD_STATE, FIELD_UID = 7, FIELD_INODE = 9, FIELDS };
 
-    if (sscanf(line, " %*[0-9]: %63s %63s %x %*s %*s %*s %u %*s %lu", local, remote, &state, &owner,
-               &inode) != 5 ||
-        state != TCP_ESTABLISHED || inode == 0 || !read_end(local, &from) ||
-        !read_end(remote, &to) || !same(&from, theirs) || !same(&to, ours))
+static bool read_line(char *line, const struct socket_end *theirs, const struct socket_end *ours,
+                      uid_t *uid) {
+    char *fields[FIELDS], *rest = line;
+    struct socket_end from, to;
+
+    for (size_t i = 0; i < FIELDS; i++) {
+        fields[i] = strtok_r(i == 0 ? line : NULL, " \n", &rest);
+        if (fields[i] == NULL)
+            return false;
+    }
+    if (strtoul(fields[FIELD_STATE], NULL, 16) != TCP_ESTABLISHED ||
+        strtoul(fields[FIELD_INODE], NULL, 10) == 0 || !read_end(fields[FIELD_LOCAL], &from) ||
+        !read_end(fields[FIELD_REMOTE], &to) || !same(&from, theirs) || !same(&to, ours))
         return false;
-    *uid = owner;
+    *uid = (uid_t)strtoul(fields[FIELD_UID], NULL, 10);
     return true;
 }
 

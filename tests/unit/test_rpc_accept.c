@@ -81,7 +81,7 @@ static void files_can_be_opened_whoever_connects(void **state) {
     assert_non_null(s);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
     assert_int_equal(limit.rlim_cur, FILES);
-    uint16_t port = htons((uint16_t)atoi(strrchr(rpc_server_address(s), ':') + 1));
+    uint16_t port = htons((uint16_t)strtoul(strrchr(rpc_server_address(s), ':') + 1, NULL, 10));
     assert_int_equal(write(tell, &port, sizeof port), sizeof port);
     /* For as long as they come. */
     for (int i = 0; i < TRIES; i++) {
