@@ -2,12 +2,17 @@
 
 #include <errno.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-enum { TICKETS_MAX = 16 }; /* at once */
+enum {
+    TICKETS_MAX = 16, /* at once */
+    EARLY_MAX_MS = 60 * 1000,
+};
 
 /* 1: there is something; 0: nothing; -1: the end, or an error. */
 static int is_readable(int fd) {
@@ -55,6 +60,16 @@ bool kept_is_clean(int fd, SSL *ssl) {
         return false;
     int something = is_readable(fd);
     return something == 0 || (something > 0 && ssl != NULL && only_tickets(fd, ssl));
+}
+
+uint32_t kept_early_ms(int fd) {
+    struct tcp_info info = {0};
+    socklen_t len = sizeof info;
+
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+        return EARLY_MAX_MS;
+    uint64_t ms = ((uint64_t)info.tcpi_rtt + 4 * (uint64_t)info.tcpi_rttvar) / 1000 + 1;
+    return ms < EARLY_MAX_MS ? (uint32_t)ms : EARLY_MAX_MS;
 }
 
 bool kept_is_early(int fd, size_t request_bytes) {

@@ -14,6 +14,7 @@
 #include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Nothing is there to be read, and the server has not closed. `ssl`: of a connection with TLS, else NULL; session tickets are
  * taken in, and do not count. Not for HTTP/2, whose frames say which stream they belong to. */
@@ -22,5 +23,7 @@ bool kept_is_clean(int fd, SSL *ssl);
 /* What is being read was sent before anything of a request of `request_bytes` arrived: the peer's TCP acknowledges with
  * every segment all that it has, so an answer comes with the acknowledgement of what it answers. */
 bool kept_is_early(int fd, size_t request_bytes);
+/* For so many ms behind a request, at most, that can be: while it and its acknowledgement are on their way. */
+uint32_t kept_early_ms(int fd);
 
 #endif

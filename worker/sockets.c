@@ -8,11 +8,13 @@
 #include <unistd.h>
 
 #include "shared/map.h"
+#include "worker/kept.h"
 
 struct sockets_entry {
     int fd, place;               /* in the fence */
     struct sockets_group *group; /* NULL: it is gone */
     struct sockets_entry *next, *prev;
+    uint32_t early_ms;   /* 0: not known yet */
     bool ready;          /* it was once: curl will say when it closes it */
     uint16_t local_port; /* 0: not known yet, then it is among the unbound */
     uint16_t remote_port;
@@ -250,6 +252,9 @@ struct sockets_adopted sockets_adopt(struct sockets *s, struct sockets_group *g,
     if (e == NULL)
         return (struct sockets_adopted){.fd = -1, .shut = shut};
     struct sockets_adopted got = {.fd = e->fd, .kept = e->ready};
+    if (e->ready && e->early_ms == 0)
+        e->early_ms = kept_early_ms(e->fd);
+    got.early_ms = e->early_ms;
     e->ready = true;
     if (e->group != g) {
         group_remove(e);

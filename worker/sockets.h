@@ -64,9 +64,10 @@ int sockets_close(struct sockets *s, int fd);
 /* curl does not wait for this descriptor any more. True: it has closed it, and never said so. */
 bool sockets_forget_lost(struct sockets *s, int fd);
 struct sockets_adopted {
-    int fd;    /* -1: not known */
-    bool kept; /* it was adopted before */
-    bool shut; /* by a visit that is gone: nothing that is written to it arrives */
+    int fd;            /* -1: not known */
+    bool kept;         /* it was adopted before */
+    uint32_t early_ms; /* then: kept_early_ms(), as of the first time */
+    bool shut;         /* by a visit that is gone: nothing that is written to it arrives */
 };
 
 /* A connection to the group's address is used, or used again, maybe by another visit of the same origin than opened it:

@@ -282,13 +282,16 @@ static bool speaks_h2(const SSL *ssl) {
 
 /* The one that curl has chosen is looked at. False: it cannot be used, and is shut: curl finds out as it writes, and connects
  * anew. That is so with one that an earlier visit left in curl's pool, and where something has come that nobody asked for. */
-static bool take_connection(struct transfer *t, uint16_t local_port, uint16_t remote_port) {
+static bool take_connection(struct transfer *t, uint16_t local_port, uint16_t remote_port,
+                            int64_t now_ms) {
     SSL *ssl = get_tls(t);
     struct sockets_adopted got =
         sockets_adopt(t->all->config.sockets, &t->target->sockets, local_port, remote_port);
 
     t->fd = got.fd;
     t->kept = got.kept;
+    t->early_ms = got.early_ms;
+    t->ready_ms = now_ms;
     t->h2 = ssl != NULL && speaks_h2(ssl);
     t->standing = !got.shut;
     if (got.shut)
@@ -297,6 +300,8 @@ static bool take_connection(struct transfer *t, uint16_t local_port, uint16_t re
         (void)shutdown(t->fd, SHUT_RDWR);
         return false;
     }
+    /* A server may say at once that it has no time (is_no_answer()). With TLS there are tickets to be read. */
+    t->spoke_first = !t->kept && ssl == NULL && t->fd >= 0 && !kept_is_clean(t->fd, NULL);
     if (ssl != NULL)
         tls_peer_begin(&t->peer, ssl);
     return true;
@@ -318,7 +323,7 @@ static int on_ready(void *arg, char *remote, char *local, int remote_port, int l
                 t); /* it may be what the server asked for (RFC 9113 §7, HTTP_1_1_REQUIRED) */
     }
     t->readied = true;
-    if (!take_connection(t, (uint16_t)local_port, (uint16_t)remote_port))
+    if (!take_connection(t, (uint16_t)local_port, (uint16_t)remote_port, now_ms))
         return CURL_PREREQFUNC_OK;
     if (!t->all->config.sent(t->all->config.arg, t, now_ms)) {
         transfer_fail(t, AGENT_AGAIN, "connection-broken");
@@ -339,6 +344,10 @@ static bool is_no_answer(const struct transfer *t, const char *line, size_t len)
     if (t->kept && len >= 12 && memcmp(line + 9, "408", 3) == 0)
         return true;
     if (!t->kept && kind >= '4')
+        return false;
+    if (t->spoke_first)
+        return true;
+    if (t->early_ms > 0 && fence_now_ms() > t->ready_ms + t->early_ms)
         return false;
     return curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &request_bytes) == CURLE_OK &&
            request_bytes > 0 && kept_is_early(t->fd, (size_t)request_bytes);
@@ -688,7 +697,8 @@ struct transfer *transfer_start(struct transfers *ts, const struct agent_fetch *
     t->sent = t->head_done = t->head_too_large = t->no_memory = t->folded = false;
     t->framing = HEADERS_FRAMING_FINE;
     t->field_bytes = t->field_lines = 0;
-    t->readied = t->standing = t->kept = t->h2 = t->no_answer = t->torn = t->unproven = false;
+    t->spoke_first = t->readied = t->standing = t->kept = t->h2 = t->no_answer = t->torn =
+        t->unproven = false;
     t->elsewhere = false;
     t->fd = -1;
     t->cut_before = target->sockets.cut;

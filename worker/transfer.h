@@ -121,6 +121,9 @@ struct transfer {
     bool readied;            /* a connection was had, which may turn out dead */
     bool standing, kept, h2; /* the last one stands; had a request before; ALPN said HTTP/2 */
     int fd;                  /* its socket, while it stands */
+    int64_t ready_ms;        /* when its request was about to be written, */
+    uint32_t early_ms;       /* and how long after that an answer cannot be one; 0: not known */
+    bool spoke_first;        /* the server, on a new connection, before anything was asked */
     bool no_answer;          /* what came is none to this request */
     bool torn;               /* its stream was given up amid the body */
     struct tls_peer peer;

@@ -38,6 +38,8 @@ struct server {
     uint16_t port;
     pthread_t thread;
     const struct step *steps;
+    const char *_Atomic greeting; /* of each connection */
+    int accepted[2];
     unsigned connections, requests;
     int held[16]; /* connections that are not served any more */
     unsigned held_count;
@@ -99,6 +101,10 @@ static void *serve(void *arg) {
                 s->held[s->held_count++] = fd;
             fd = next;
             s->connections++;
+            if (s->greeting != NULL) {
+                say(fd, s->greeting);
+                assert_int_equal(write(s->accepted[1], "x", 1), 1);
+            }
             continue;
         }
         if (!read_request(fd) || !take_step(s, fd)) {
@@ -121,7 +127,7 @@ static void server_start(struct server *s, const struct step *steps) {
     assert_int_equal(listen(s->listener, 16), 0);
     assert_int_equal(getsockname(s->listener, (struct sockaddr *)&at, &len), 0);
     s->port = ntohs(at.sin_port);
-    assert_true(pipe(s->go) == 0 && pipe(s->done) == 0);
+    assert_true(pipe(s->go) == 0 && pipe(s->done) == 0 && pipe(s->accepted) == 0);
     assert_int_equal(pthread_create(&s->thread, NULL, serve, s), 0);
 }
 
@@ -134,6 +140,7 @@ static void server_stop(struct server *s) {
     for (int i = 0; i < 2; i++) {
         close(s->go[i]);
         close(s->done[i]);
+        close(s->accepted[i]);
     }
 }
 
@@ -228,6 +235,12 @@ static struct transfer *fetch(struct rig *r, bool fresh) {
                             .deadline_ms = r->visit.deadline_ms};
     r->finished = NULL;
     assert_non_null(transfer_start(r->transfers, &f, &r->target, fence_now_ms()));
+    if (r->server.greeting !=
+        NULL) { /* it has been sent before curl looks whether it is connected */
+        char byte;
+        transfers_tick(r->transfers, fence_now_ms());
+        assert_int_equal(read(r->server.accepted[0], &byte, 1), 1);
+    }
     while (r->finished == NULL) {
         transfers_tick(r->transfers, fence_now_ms());
         transfers_watch(r->transfers);
@@ -356,6 +369,23 @@ static void out_of_step(void **state) {
     end(&r);
 }
 
+/* Whoever speaks before anything is asked answers nothing, unless it is to say that it will not. */
+static void before_anything_was_asked(void **state) {
+    static const struct step steps[] = {{.answer = OK_1}, {.answer = OK_2}};
+    struct rig r;
+
+    (void)state;
+    begin(&r, steps);
+    r.server.greeting = NOBODYS;
+    expect_failure(&r, AGENT_AGAIN, "answer-unasked");
+    r.server.greeting = "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n";
+    struct transfer *t = fetch(&r, false);
+    assert_int_equal(t->failure, AGENT_NO_FAILURE);
+    assert_int_equal(t->status, 503);
+    transfer_release(t);
+    end(&r);
+}
+
 /* On a new connection the same is what the server has to say. */
 static void the_servers_own_fault(void **state) {
     static const struct step steps[] = {
@@ -397,10 +427,10 @@ static void nobody_there(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(connections_are_kept), cmocka_unit_test(what_came_late_is_nobodys),
-        cmocka_unit_test(one_that_had_ended),   cmocka_unit_test(one_that_ends_under_the_request),
-        cmocka_unit_test(out_of_step),          cmocka_unit_test(the_servers_own_fault),
-        cmocka_unit_test(nobody_there),
+        cmocka_unit_test(connections_are_kept),  cmocka_unit_test(what_came_late_is_nobodys),
+        cmocka_unit_test(one_that_had_ended),    cmocka_unit_test(one_that_ends_under_the_request),
+        cmocka_unit_test(out_of_step),           cmocka_unit_test(before_anything_was_asked),
+        cmocka_unit_test(the_servers_own_fault), cmocka_unit_test(nobody_there),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
