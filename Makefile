@@ -157,6 +157,9 @@ test: ## install what is missing, build, run every test
 	$(MAKE) -j$$(nproc) WERROR=1 all unit $(B)/sim
 	B=$(B) scripts/test.sh
 
+check: all unit $(B)/sim ## the quick tests, for after a change: under three minutes
+	B=$(B) scripts/check.sh
+
 corpora: all unit ## known-answer corpora: cases, passed, and each miss with its reason
 	B=$(B) scripts/corpora.sh
 
@@ -189,4 +192,4 @@ help: ## this list
 clean: ## remove every build directory
 	rm -rf build build-*
 
-.PHONY: all libraries unit sim mutants fuzz fuzzers FORCE differential deps demo test corpora gumbo lint bench install help clean
+.PHONY: all libraries unit sim mutants fuzz fuzzers FORCE differential deps demo test check corpora gumbo lint bench install help clean

@@ -33,6 +33,7 @@
 #include "master/master.h"
 #include "proto/job_check.h"
 #include "proto/rpc.h"
+#include "shared/io.h"
 #include "shared/limits.h"
 #include "shared/log.h"
 #include "worker/func.h"
@@ -164,7 +165,8 @@ static void default_output(struct job_run *j) {
     short_name(j->name, name);
     if (len < (int)sizeof archive && stat(archive, &st) == 0 && S_ISDIR(st.st_mode)) {
         snprintf(archive, sizeof archive, "%s/jobs", input);
-        (void)mkdir(archive, 0777);
+        (void)io_make_dir(AT_FDCWD, archive,
+                          0777); /* what cannot be made is told of what is below */
         snprintf(j->output, sizeof j->output, "%.3000s/%s", archive, name);
     } else {
         snprintf(j->output, sizeof j->output, "./%s.out", name);
@@ -223,7 +225,7 @@ static bool make_output(struct job_run *j, struct error *err) {
         snprintf(j->output, sizeof j->output, "%s", j->a->job.output);
     else
         default_output(j);
-    if ((mkdir(j->output, 0777) != 0 && errno != EEXIST) || realpath(j->output, real) == NULL) {
+    if (!io_make_dir(AT_FDCWD, j->output, 0777) || realpath(j->output, real) == NULL) {
         error_set(err, errno, "cannot make --output %.300s", j->output);
         return false;
     }

@@ -9,6 +9,7 @@
 #include "cli/optdef.h"
 #include "cli/text_file.h"
 #include "shared/buf.h"
+#include "shared/io.h"
 
 /* Takes the blanks off both ends, in place. */
 static char *trim(char *text) {
@@ -127,14 +128,14 @@ bool conf_save(const struct args *a, struct error *err) {
         error_set(err, errno, "cannot write %s", tmp);
         return false;
     }
-    ok = save_all(f, a) && fflush(f) == 0 && fsync(fileno(f)) == 0;
+    ok = save_all(f, a) && fflush(f) == 0;
     if (!ok)
         error_set(err, errno, "cannot write %s", tmp);
     if (fclose(f) != 0 && ok) {
         error_set(err, errno, "cannot write %s", tmp);
         ok = false;
     }
-    if (ok && rename(tmp, path) != 0) {
+    if (ok && !io_rename(tmp, path)) {
         error_set(err, errno, "cannot write %s", path);
         ok = false;
     }

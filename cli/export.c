@@ -12,6 +12,7 @@
 #include "cli/command.h"
 #include "cli/rows.h"
 #include "shared/cdxj.h"
+#include "shared/io.h"
 #include "shared/json_out.h"
 #include "shared/limits.h"
 #include "shared/utc.h"
@@ -297,7 +298,7 @@ bool export_index(const char *dir, struct error *err) {
         ok = false;
     }
     ok = ok && sort_file(dir, unsorted, sorted, err);
-    if (ok && rename(sorted, path) != 0) {
+    if (ok && !io_rename(sorted, path)) {
         error_set(err, errno, "cannot write %s", path);
         ok = false;
     }

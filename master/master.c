@@ -13,6 +13,7 @@
 #include "master/store_rocks.h"
 #include "proto/rpc_accept.h"
 #include "shared/cost.h"
+#include "shared/io.h"
 #include "shared/parse.h"
 
 /* Replies that wait for a sync hold their context: as many as there may be sessions at work at once. */
@@ -32,13 +33,9 @@ static void path_in(const struct master *m, const char *name, char path[PATH_BYT
 }
 
 static bool make_dir(const char *path, struct error *err) {
-    struct stat st;
-
-    if (mkdir(path, 0777) == 0)
+    if (io_make_dir(AT_FDCWD, path, 0777))
         return true;
-    if (errno == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-        return true;
-    error_set(err, errno == EEXIST ? ENOTDIR : errno, "cannot make %s", path);
+    error_set(err, errno, "cannot make %s", path);
     return false;
 }
 

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
-#include <libgen.h>
 #include <rocksdb/c.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shared/io.h"
 enum { PREFIX_BYTES = 5 }; /* of the keys of one origin's queue, record.h: what filters know */
 
 struct rocks {
@@ -107,19 +107,6 @@ static enum presence look_inside(const char *path, struct error *err) {
     return ABSENT;
 }
 
-static bool sync_parent(const char *path, struct error *err) {
-    char *copy = strdup(path);
-    int fd = copy == NULL ? -1 : open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool ok = fd >= 0 && fsync(fd) == 0;
-
-    if (!ok)
-        error_set(err, errno, "cannot make the crawldb %s durable", path);
-    if (fd >= 0)
-        close(fd);
-    free(copy);
-    return ok;
-}
-
 /* Sees to it that the directory is there and is what the mode asks for. */
 static bool prepare(const char *path, enum store_rocks_mode mode, struct error *err) {
     bool may_create = mode == STORE_ROCKS_CREATE || mode == STORE_ROCKS_OPEN_OR_CREATE;
@@ -135,13 +122,10 @@ static bool prepare(const char *path, enum store_rocks_mode mode, struct error *
     } else if (errno != ENOENT) {
         error_set(err, errno, "cannot open the crawldb %s", path);
         return false;
-    } else if (may_create) {
-        if (mkdir(path, 0777) != 0) {
-            error_set(err, errno, "cannot create the crawldb %s", path);
-            return false;
-        }
-        if (!sync_parent(path, err))
-            return false;
+    }
+    if (may_create && !io_make_dir(AT_FDCWD, path, 0777)) {
+        error_set(err, errno, "cannot create the crawldb %s", path);
+        return false;
     }
     if (found == PRESENT && mode == STORE_ROCKS_CREATE)
         error_set(err, 0, "%s already holds a crawl", path);

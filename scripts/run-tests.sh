@@ -3,7 +3,7 @@
 #
 #   scripts/run-tests.sh [--unit|--e2e] [--list] [PATTERN]
 #
-# PATTERN: only files whose name holds it. Environment: B, the build directory (default build); JOBS, unit tests at
+# PATTERN: only files whose name holds it. Environment: SKIP, a pattern (ERE) of paths to leave out; B, the build directory (default build); JOBS, unit tests at
 # once (default: cores); UNIT_TIMEOUT, E2E_TIMEOUT, seconds a file; E2E_SCALE, by how much waits are stretched
 # (default 1, sanitizer builds 4). A single test is counted as one: cmocka's, and every check of an end-to-end test.
 # The last line is `N passed, N failed`; the exit code is 0 only when some passed and none failed.
@@ -45,7 +45,7 @@ files() {
         for f in tests/e2e/test_*.sh; do
             [ -f "$f" ] && echo "$f"
         done
-    fi | grep -F -- "$pattern"
+    fi | grep -F -- "$pattern" | grep -vE -- "${SKIP:-^$}"
 }
 
 unit=()

@@ -83,6 +83,15 @@ bool headers_combine(const char *head, size_t head_len, const char *name, struct
     return !to->failed;
 }
 
+bool headers_is_interim(const char *head, size_t head_len) {
+    const char *space = head_len > 0 ? memchr(head, ' ', head_len) : NULL;
+    const char *end = head + head_len;
+
+    while (space != NULL && space < end && *space == ' ')
+        space++;
+    return space != NULL && end - space >= 3 && space[0] == '1' && memcmp(space, "101", 3) != 0;
+}
+
 /* One number of the list at `*p`, which is moved behind it. */
 static bool take_length(const char **p, const char *end, int64_t *length) {
     const char *q = *p;

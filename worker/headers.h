@@ -20,6 +20,9 @@ bool headers_unfold(char *head, size_t head_len);
 /* Appends the values of all fields of that name, joined with ", " (RFC 9110 §5.3). False: `to` failed. */
 bool headers_combine(const char *head, size_t head_len, const char *name, struct buf *to);
 
+/* Is it that of an interim response, behind which another one comes (RFC 9112 §9.1: 1xx, but for 101)? */
+bool headers_is_interim(const char *head, size_t head_len);
+
 enum headers_framing {
     HEADERS_FRAMING_FINE,
     HEADERS_LENGTH_INVALID,  /* a length that is no number, or not one that fits 63 bits */

@@ -20,7 +20,7 @@ static bool failed(struct home *h, const char *what, const char *below) {
 }
 
 int home_open_dir(int at, const char *name) {
-    if (mkdirat(at, name, 0755) != 0 && errno != EEXIST)
+    if (!io_make_dir(at, name, 0755))
         return -1;
     return openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
@@ -162,7 +162,7 @@ void home_init(struct home *h) {
 bool home_open(struct home *h, const char *dir, const char *name, struct error *err) {
     h->dir = dir;
     h->err = err;
-    if (mkdir(dir, 0755) != 0 && errno != EEXIST)
+    if (!io_make_dir(AT_FDCWD, dir, 0755))
         return failed(h, "create", "");
     h->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (h->dir_fd < 0)

@@ -40,7 +40,7 @@ void home_close(struct home *h);
 /* The instance of the worker that writes, or wrote, the segment of that name (NAME-CRAWL-SESSION-SERIAL), if it works in the
  * directory DIR of `dir_fd`. False: it is not known there. */
 bool home_instance(int dir_fd, const char *segment, unsigned char instance[HOME_INSTANCE_BYTES]);
-/* Opens a directory, made if it is missing. -1: errno. */
+/* Opens a directory, made if it is missing; its name is durable. -1: errno. */
 int home_open_dir(int at, const char *name);
 
 #endif

@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "worker/home.h"
 #include "worker/job_output.h"
 #include "worker/shuffle.h"
 
@@ -90,6 +89,13 @@ static void remove_outputs(int tasks_fd) {
 
 /* ---- the whole --------------------------------------------------------------------------------------- */
 
+/* Nothing in them outlives the process: they need not be durable. */
+static int open_dir(int at, const char *name) {
+    if (mkdirat(at, name, 0755) != 0 && errno != EEXIST)
+        return -1;
+    return openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
 bool task_files_open(struct task_files *f, int home_fd, struct error *err) {
     *f = (struct task_files){.tasks_fd = -1, .maps_fd = -1};
     int old = openat(home_fd, "tasks", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -99,8 +105,8 @@ bool task_files_open(struct task_files *f, int home_fd, struct error *err) {
     }
     remove_tree(home_fd, "tasks", 0);
     remove_tree(home_fd, "maps", 0);
-    f->tasks_fd = home_open_dir(home_fd, "tasks");
-    f->maps_fd = f->tasks_fd < 0 ? -1 : home_open_dir(home_fd, "maps");
+    f->tasks_fd = open_dir(home_fd, "tasks");
+    f->maps_fd = f->tasks_fd < 0 ? -1 : open_dir(home_fd, "maps");
     if (f->maps_fd >= 0)
         return true;
     error_set(err, errno, "cannot create the directories of tasks");
@@ -155,7 +161,7 @@ int task_files_begin(struct task_files *f, const Trawl__TaskSpec *spec, uint64_t
     char name[32];
 
     scratch_name(name, attempt);
-    int fd = home_open_dir(f->tasks_fd, name);
+    int fd = open_dir(f->tasks_fd, name);
     if (fd >= 0 && note_output(fd, spec, attempt))
         return fd;
     error_set(err, errno, "cannot create the directory of an attempt");

@@ -159,7 +159,7 @@ static size_t on_header(char *p, size_t one, size_t n, void *arg) {
         return 0;
     if (t->head.len == 0)
         t->all->config.answered(t->all->config.arg, t, fence_now_ms());
-    if (n >= 5 && memcmp(p, "HTTP/", 5) == 0 && (t->head_done || t->head.len == 0)) {
+    if (t->head_done && headers_is_interim(t->head.data, t->head.len)) {
         buf_reset(&t->head);
         t->head_done = t->folded = false;
     }

@@ -170,10 +170,18 @@ void transfer_judge(struct transfer *t, CURLcode code) {
         t->failure = AGENT_AGAIN;
 }
 
+/* So curl calls a trailer without a colon. It stands behind the last chunk, and the body is whole; trailers are left out. */
+static bool is_trailer_refused(const struct transfer *t, CURLcode code) {
+    return code == CURLE_BAD_FUNCTION_ARGUMENT && t->head_done &&
+           !headers_is_interim(t->head.data, t->head.len);
+}
+
 static void judge(struct transfer *t, CURLcode code) {
     long os_errno = 0;
 
     curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
+    if (is_trailer_refused(t, code))
+        code = CURLE_OK;
     switch (code) {
     case CURLE_OK: /* so curl calls a header without an end, too */
         judge_response(t);

@@ -83,6 +83,27 @@ static void test_combine(void **state) {
     buf_release(&all);
 }
 
+/* What follows an interim head is another one; what follows any other is a trailer, whatever its name. */
+static void test_interim(void **state) {
+    static const struct {
+        const char *head;
+        bool is;
+    } heads[] = {
+        {"HTTP/1.1 100 Continue\r\n\r\n", true},
+        {"HTTP/1.1  103\r\n\r\n", true},
+        {"HTTP/1.1 101 Switch\r\n\r\n", false},
+        {"HTTP/1.1 200 OK\r\nA: 1\r\n\r\n", false},
+        {"HTTP/1.1 20", false},
+        {"HTTP/1.1", false},
+        {"HTTP/1.1 1", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
+        assert_int_equal(headers_is_interim(heads[i].head, strlen(heads[i].head)), heads[i].is);
+    assert_false(headers_is_interim(NULL, 0));
+}
+
 static void test_lengths(void **state) {
     (void)state;
     assert_int_equal(framing(""), HEADERS_FRAMING_FINE);
@@ -126,8 +147,8 @@ static void test_codings(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_find),    cmocka_unit_test(test_folds),
-        cmocka_unit_test(test_combine), cmocka_unit_test(test_lengths),
-        cmocka_unit_test(test_codings),
+        cmocka_unit_test(test_combine), cmocka_unit_test(test_interim),
+        cmocka_unit_test(test_lengths), cmocka_unit_test(test_codings),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
