@@ -42,7 +42,7 @@ if build address,undefined; then
     run build-address-undefined --e2e python_doc
 fi
 if build thread; then
-    for name in channel log rpc commit server fence seal segment; do
+    for name in channel offload log rpc commit server fence seal segment; do
         run build-thread --unit "test_$name"
     done
     run build-thread --e2e python_doc

@@ -296,7 +296,11 @@ void archive_sync(struct archive *a, uint64_t mark) {
         return;
     }
     a->new_file = false;
-    offload_submit(a->syncer, &s->job);
+    /* The agent asks for the next one when this one is done: there is room. */
+    if (!offload_submit(a->syncer, &s->job)) {
+        sync_job_free(&s->job);
+        a->config.failed(a->config.arg, "too many syncs at once");
+    }
 }
 
 /* After a failed sync the kernel may have dropped the pages: what was written cannot be promised any more. */
@@ -334,7 +338,10 @@ static void seal_submit(struct archive *a, struct held *h) {
     s->job.run = seal_run;
     s->archive = a;
     s->held = h;
-    offload_submit(a->sealer, &s->job);
+    if (!offload_submit(a->sealer, &s->job)) {
+        free(s);
+        h->again_ms = fence_now_ms() + SEAL_PAUSE_MS;
+    }
 }
 
 void archive_seal(struct archive *a, const char *name) {

@@ -532,6 +532,7 @@ static void *loop_main(void *arg) {
     tear_down(l);
     cost_end();
     atomic_store(&l->state, l->failed ? LOOP_FAILED : LOOP_ENDED);
+    waitgroup_done(l->config.running);
     while (write(l->config.done_fd, &one, sizeof one) < 0 && errno == EINTR)
         ;
     return NULL;
@@ -548,8 +549,10 @@ struct loop *loop_new(const struct loop_config *config, struct error *err) {
     l->config = *config;
     l->epoll_fd = -1;
     l->control_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    waitgroup_add(config->running, 1);
     int rc = l->control_fd < 0 ? errno : pthread_create(&l->thread, NULL, loop_main, l);
     if (rc != 0) {
+        waitgroup_done(config->running);
         error_set(err, rc, "fetch loop");
         if (l->control_fd >= 0)
             close(l->control_fd);

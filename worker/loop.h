@@ -3,7 +3,7 @@
  * lines to the master (proto/rpc.h), resolver (dns.h), transfers (transfer.h), archive (archive.h).
  *
  * Threads: a loop's structures belong to its thread. From outside come loop_drain(), by a flag and an eventfd,
- * and loop_join(). At its end the thread writes to `done_fd`.
+ * and loop_join(). Last the thread leaves the group `running`, and writes to `done_fd` for whoever sleeps there.
  */
 #ifndef TRAWL_WORKER_LOOP_H
 #define TRAWL_WORKER_LOOP_H
@@ -13,6 +13,7 @@
 
 #include "proto/rpc.h"
 #include "shared/error.h"
+#include "shared/waitgroup.h"
 
 struct loop;
 
@@ -25,8 +26,9 @@ struct loop_config {
     uint64_t incarnation;
     uint32_t loop, loops;
     uint32_t transfers;
-    uint32_t connections; /* to web servers, at least as many as transfers */
-    int done_fd;          /* eventfd */
+    uint32_t connections;      /* to web servers, at least as many as transfers */
+    int done_fd;               /* eventfd */
+    struct waitgroup *running; /* loops that have not ended */
 };
 
 /* The thread runs when it returns. What `config` points to outlives the loop. NULL: `err`. */

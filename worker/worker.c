@@ -46,6 +46,7 @@ struct worker {
     int archive_fd, wake_fd;
     struct rpc_client *client;
     struct loop **loops;
+    struct waitgroup running; /* loops that have not ended */
     uint32_t loop_count;
     unsigned call_ms; /* patience with an answer */
     bool stopping;
@@ -192,6 +193,7 @@ static bool start_loops(struct worker *w) {
         .incarnation = w->home.incarnation,
         .loops = w->config->threads,
         .done_fd = w->wake_fd,
+        .running = &w->running,
     };
 
     if (!share_descriptors(w, &config))
@@ -213,15 +215,9 @@ static bool start_loops(struct worker *w) {
 static bool join_loops(struct worker *w, bool ok) {
     bool draining = false;
 
-    for (;;) {
-        uint32_t running = 0;
-        for (uint32_t i = 0; i < w->loop_count; i++) {
-            enum loop_state state = loop_state(w->loops[i]);
-            running += state == LOOP_RUNNING;
-            ok = ok && state != LOOP_FAILED;
-        }
-        if (running == 0)
-            break;
+    while (!waitgroup_wait(&w->running, 0)) {
+        for (uint32_t i = 0; i < w->loop_count; i++)
+            ok = ok && loop_state(w->loops[i]) != LOOP_FAILED;
         if (!ok && !draining)
             drain_loops(w);
         draining = !ok;
@@ -303,6 +299,7 @@ int worker_run(const struct worker_config *config, struct error *err) {
     };
 
     home_init(&w.home);
+    waitgroup_init(&w.running);
     cost_init(COST_RPC); /* nng's threads */
     (void)cost_begin(COST_OTHER);
     w.err->text[0] = '\0';
@@ -313,6 +310,7 @@ int worker_run(const struct worker_config *config, struct error *err) {
     }
     bool ok = run(&w);
     close_all(&w);
+    waitgroup_release(&w.running);
     ares_library_cleanup();
     curl_global_cleanup();
     cost_end();
