@@ -234,6 +234,8 @@ static void take_attach(struct agent *a, int64_t now_ms, const Trawl__Reply *rep
         a->number = 0;
         a->next_beat_ms = now_ms;
         a->next_poll_ms = now_ms;
+        /* The master that said what to do next is gone, and what it knew last with it. */
+        set_phase(a, TRAWL__PHASE__RUNNING);
         agent_attach_answered(a, now_ms, asked->attach, reply->attach);
     } else {
         a->out_of_memory = true;
