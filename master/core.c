@@ -222,6 +222,7 @@ void core_tick(struct core *c, struct now now) {
     (void)origins_purge(c, now, PURGE_PER_TICK);
     if (!core_flush(c))
         return;
+    rules_trim(&c->hosts.rules_pool, c->rules_bytes);
     verdicts_tick(c, now, idle(c));
     if (c->failed)
         return;
@@ -564,6 +565,7 @@ enum core_when core_request(struct core *c, struct now now, const Trawl__Request
     arena_reset(&c->arena);
     if (!c->failed)
         dispatch(c, now, request, peer, reply);
+    rules_trim(&c->hosts.rules_pool, c->rules_bytes);
     if (c->failed) {
         pack_busy(c, reply);
         return CORE_AT_ONCE;
@@ -597,6 +599,7 @@ struct core *core_new(const struct options *options, struct store *store, struct
     c->options = options;
     c->store = store;
     c->message_bytes = options->message_bytes > 0 ? options->message_bytes : LIMIT_MESSAGE_BYTES;
+    c->rules_bytes = options->rules_bytes > 0 ? options->rules_bytes : LIMIT_RULES_BYTES;
     c->state = CORE_RUNNING;
     c->started_ms = now.mono_ms;
     c->job_over_ms = now.mono_ms - JOB_HEARD_MS;

@@ -120,8 +120,9 @@ struct core_stats {
     uint32_t workers, sessions;              /* alive */
     uint32_t transfers;                      /* in flight, as heartbeats last said */
     uint64_t workers_lost, tasks_reassigned; /* since this master started */
-    uint64_t bytes_in;   /* received by live sessions, as heartbeats last said */
-    uint64_t seen_bytes; /* memory of the seen-set */
+    uint64_t bytes_in;    /* received by live sessions, as heartbeats last said */
+    uint64_t seen_bytes;  /* memory of the seen-set */
+    uint64_t rules_bytes; /* and of what robots.txt files say */
     uint64_t segments_unsealed;
     /* What other options, or a wider scope, changed since this master started (verdicts.h): URLs that were excluded or
      * had failed and are queued, and that were queued and are excluded. */

@@ -118,6 +118,7 @@ struct core {
     void *listener_arg;
 
     size_t message_bytes; /* budget of an answer */
+    size_t rules_bytes;   /* of host_table.rules_pool, between requests */
     struct arena arena;   /* of the message being built */
     struct arena record;  /* of one stored value */
     struct buf value;     /* scratch */
@@ -217,6 +218,11 @@ void frontier_put_done(struct core *c, uint64_t fp, const Trawl__DoneUrl *d);
 /* Known or made. NULL: no memory (the core has failed). */
 struct origin *origin_get(struct core *c, const char *name, size_t len);
 void origin_put(struct core *c, const struct origin *o);
+/* What its robots.txt says, from memory or the crawldb; valid until the request is over. NULL: not known, or it cannot be
+ * had any more (then it is to be asked for again), or the core has failed. */
+const struct rules *origin_rules(struct core *c, struct origin *o);
+/* The name of rules. Those that are no longer than a name are kept in it, and in the origin's own record. */
+uint64_t origin_rules_name(const struct core *c, const void *bytes, size_t len);
 /* Its queue or its times are other ones than before: it gets its place among those that wait for a grant. */
 void origin_changed(struct core *c, struct now now, struct origin *o);
 /* The visit's robots report. */
@@ -243,7 +249,7 @@ void origin_reached(struct core *c, struct origin *o);
 /* ---- sitemaps.c --------------------------------------------------------------------------------------- */
 
 /* Takes in the sitemaps that the origin's robots.txt names, if it has pages and --sitemaps allows it. */
-void sitemaps_find(struct core *c, struct now now, const struct origin *o);
+void sitemaps_find(struct core *c, struct now now, struct origin *o);
 /* What a link of `it` is discovered as. */
 struct discovery sitemaps_link(const struct lease_item *it, const Trawl__Outcome *out,
                                ProtobufCBinaryData link);

@@ -371,9 +371,11 @@ static Trawl__Grant *grant_message(struct core *c, struct now now, const struct 
     g->origin = arena_bytes(&c->arena, o->name, o->name_len);
     g->delay_ms = host_delay_ms(&c->hosts, o);
     g->connections = l->connections;
+    const struct rules *rules = l->guests_only ? NULL : origin_rules(c, o);
     g->fetch_robots = !l->guests_only && robots_needed(c, now, o);
-    if (!g->fetch_robots && !l->guests_only && o->robots != NULL)
-        g->robots = (ProtobufCBinaryData){.data = o->robots->bytes, .len = o->robots->len};
+    /* They stay where they are until the answer is packed. */
+    if (!g->fetch_robots && rules != NULL)
+        g->robots = (ProtobufCBinaryData){.data = (uint8_t *)rules->bytes, .len = rules->len};
     if (l->address != NULL)
         g->address = arena_bytes(&c->arena, l->address->bytes, l->address->len);
     g->n_items = l->count;
@@ -382,9 +384,10 @@ static Trawl__Grant *grant_message(struct core *c, struct now now, const struct 
 }
 
 /* What it costs but for its URLs. */
-static size_t grant_cost(const struct origin *o) {
-    return BUDGET_MESSAGE + o->name_len + sizeof o->address +
-           (o->robots == NULL ? 0 : o->robots->len);
+static size_t grant_cost(struct core *c, struct origin *o) {
+    const struct rules *rules = origin_rules(c, o);
+
+    return BUDGET_MESSAGE + o->name_len + sizeof o->address + (rules == NULL ? 0 : rules->len);
 }
 
 /* Leases the origin to the session. NULL: nothing to grant there after all, or (`*full`) no room in this answer. */
@@ -398,7 +401,7 @@ static Trawl__Grant *grant_origin(struct core *c, struct now now, struct session
     uint32_t connections = host_book(&c->hosts, o, wanted, &address);
     if (connections == 0)
         return NULL;
-    if (!budget_take(budget, grant_cost(o))) {
+    if (!budget_take(budget, grant_cost(c, o))) {
         host_unbook(&c->hosts, o, address, connections);
         host_keep_turn(&c->hosts, o);
         *full = true;

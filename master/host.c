@@ -9,13 +9,11 @@
 
 void host_table_init(struct host_table *t, struct host_rules rules) {
     *t = (struct host_table){.rules = rules};
-    map_init(&t->rules_pool);
     map_init(&t->addresses);
     heap_init(&t->cooling);
 }
 
-static void origin_free(struct host_table *t, struct origin *o) {
-    rules_drop(&t->rules_pool, o->robots);
+static void origin_free(struct origin *o) {
     guest_release(o);
     free(o->reason);
     free(o);
@@ -26,12 +24,12 @@ void host_table_release(struct host_table *t) {
 
     for (size_t i = 0; i < t->count; i++)
         if (t->by_id[i] != NULL)
-            origin_free(t, t->by_id[i]);
+            origin_free(t->by_id[i]);
     free(t->by_id);
     for (void *a; (a = map_next(&t->addresses, &at)) != NULL;)
         free(a);
     free(t->by_name);
-    map_release(&t->rules_pool);
+    rules_pool_release(&t->rules_pool);
     map_release(&t->addresses);
     heap_release(&t->cooling);
     id_set_release(&t->ready);
@@ -152,7 +150,7 @@ struct origin *host_add(struct host_table *t, uint32_t id, const char *name, siz
 
 fail:
     if (o != NULL)
-        origin_free(t, o);
+        origin_free(o);
     return NULL;
 }
 
@@ -160,20 +158,14 @@ uint32_t host_delay_ms(const struct host_table *t, const struct origin *o) {
     return o->crawl_delay_ms > t->rules.delay_ms ? o->crawl_delay_ms : t->rules.delay_ms;
 }
 
-bool host_set_robots(struct host_table *t, struct origin *o, const void *rules, size_t len,
-                     uint32_t crawl_delay_ms, uint32_t status, int64_t until_unix_ms) {
-    struct rules *kept = rules_get(&t->rules_pool, rules, len);
-
-    if (kept == NULL)
-        return false;
-    rules_drop(&t->rules_pool, o->robots);
-    o->robots = kept;
+void host_set_robots(struct origin *o, uint64_t rules, uint32_t crawl_delay_ms, uint32_t status,
+                     int64_t until_unix_ms) {
+    o->rules = rules;
     o->crawl_delay_ms = crawl_delay_ms;
     o->robots_status = status;
     o->robots_until_unix_ms = until_unix_ms;
     o->robots_state = HOST_ROBOTS_KNOWN;
     o->robots_hops = 0;
-    return true;
 }
 
 bool host_park(struct origin *o, Trawl__State state, const char *reason) {

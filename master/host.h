@@ -53,7 +53,7 @@ struct origin {
     uint64_t bytes;
     uint64_t cursor_seq; /* the cursor: all that is queued before it is leased */
 
-    struct rules *robots; /* NULL: not known; of host_table.rules_pool */
+    uint64_t rules; /* names what its robots.txt says: origin_rules(); 0: not known */
     uint32_t crawl_delay_ms;
     uint32_t robots_status;
     int64_t robots_until_unix_ms;
@@ -118,7 +118,7 @@ struct host_table {
     struct host_rules rules;
     struct host_name *by_name; /* open addressing, linear probing */
     size_t by_name_size;       /* a power of two, or 0 */
-    struct map rules_pool;
+    struct rules_pool rules_pool;
     struct origin **by_id; /* index id - 1 */
     size_t count, size;
     struct id_set ready;  /* ids */
@@ -138,8 +138,9 @@ struct origin *host_by_id(const struct host_table *t, uint32_t id);
 struct origin *host_add(struct host_table *t, uint32_t id, const char *name, size_t len);
 
 uint32_t host_delay_ms(const struct host_table *t, const struct origin *o);
-bool host_set_robots(struct host_table *t, struct origin *o, const void *rules, size_t len,
-                     uint32_t crawl_delay_ms, uint32_t status, int64_t until_unix_ms);
+/* `rules` names what robots.txt says. */
+void host_set_robots(struct origin *o, uint64_t rules, uint32_t crawl_delay_ms, uint32_t status,
+                     int64_t until_unix_ms);
 bool host_park(struct origin *o, Trawl__State state, const char *reason);
 /* As if it had never been in trouble. */
 void host_unpark(struct origin *o);

@@ -110,6 +110,7 @@ static void write_metrics(struct buf *out, const struct core_stats *s,
            "Leases taken from them, since the master started.");
     metric(out, "received_bytes", "gauge", s->bytes_in, "Received by live workers.");
     metric(out, "seen_set_bytes", "gauge", s->seen_bytes, "Memory of the set of URLs seen.");
+    metric(out, "rules_bytes", "gauge", s->rules_bytes, "Memory of what robots.txt files say.");
     metric(out, "segments_unsealed", "gauge", s->segments_unsealed, "Segments not sealed.");
 }
 

@@ -80,6 +80,22 @@ static void load_rest(struct origin *o, struct now now, const Trawl__StoredOrigi
     o->rest_ms = v->rest_ms;
 }
 
+/* Their name. Until version 3 of the wire they were in the origin's own record: they move to their place. */
+static uint64_t load_rules(struct core *c, uint32_t id, Trawl__StoredOrigin *v) {
+    uint64_t name = v->rules != 0 ? v->rules : origin_rules_name(c, v->robots.data, v->robots.len);
+    struct record_key key = record_rules(id);
+
+    if (v->rules != 0 || v->robots.len <= sizeof(uint16_t))
+        return name;
+    if (!batch_put(&c->batch, key.bytes, key.len, v->robots.data, v->robots.len))
+        core_fail(c, "out of memory for a batch");
+    v->rules = name;
+    v->robots.len = 0;
+    core_put(c, record_origin(id), &v->base);
+    (void)core_flush(c);
+    return name;
+}
+
 static bool load_origin(struct core *c, struct now now, const void *key, size_t key_len,
                         const void *value, size_t value_len) {
     uint32_t id;
@@ -92,10 +108,9 @@ static bool load_origin(struct core *c, struct now now, const void *key, size_t 
     if (o == NULL)
         return false;
     o->depth = v->depth;
-    if (v->robots_known &&
-        !host_set_robots(&c->hosts, o, v->robots.data, v->robots.len, v->crawl_delay_ms,
-                         v->robots_status, (int64_t)v->robots_until_ms))
-        return false;
+    if (v->robots_known)
+        host_set_robots(o, load_rules(c, id, v), v->crawl_delay_ms, v->robots_status,
+                        (int64_t)v->robots_until_ms);
     load_rest(o, now, v);
     return v->parked == TRAWL__STATE__PENDING || host_park(o, v->parked, v->reason);
 }

@@ -11,13 +11,91 @@
 
 enum { ORIGIN_REASON_BYTES = 600 };
 
+/* ---- what robots.txt says ------------------------------------------------------------------------------- */
+
+/* Most sites have no robots.txt, or one that forbids nothing: two bytes. Such a text is its own name: its length and its
+ * bytes, which no fingerprint is, for those have the highest bit. Any other text lies under a key of its own, and is
+ * written when it changes, not with each change of the origin. */
+enum { SHORT_BYTES = 2 };
+#define LONG_NAME (UINT64_C(1) << 63)
+
+static bool is_short(uint64_t name) {
+    return (name & LONG_NAME) == 0;
+}
+
+static size_t spell(uint64_t name, unsigned char text[SHORT_BYTES]) {
+    text[0] = (unsigned char)name;
+    text[1] = (unsigned char)(name >> 8);
+    return name == 0 ? 0 : (size_t)(name >> 16) - 1;
+}
+
+uint64_t origin_rules_name(const struct core *c, const void *bytes, size_t len) {
+    unsigned char text[SHORT_BYTES] = {0};
+
+    if (len > SHORT_BYTES)
+        return fingerprint(c->key, bytes, len) | LONG_NAME;
+    if (len > 0)
+        memcpy(text, bytes, len);
+    return (uint64_t)(len + 1) << 16 | (uint64_t)text[1] << 8 | text[0];
+}
+
+static const struct rules *read_rules(struct core *c, struct origin *o) {
+    struct record_key key = record_rules(o->id);
+    enum store_result result;
+
+    buf_reset(&c->value);
+    result = store_get(c->store, key.bytes, key.len, &c->value);
+    if (result == STORE_FAILED)
+        core_fail(c, "cannot read the rules of an origin");
+    if (result != STORE_FOUND) {
+        o->robots_state = HOST_ROBOTS_UNKNOWN;
+        return NULL;
+    }
+    return rules_keep(&c->hosts.rules_pool, o->rules, c->value.data, c->value.len);
+}
+
+const struct rules *origin_rules(struct core *c, struct origin *o) {
+    unsigned char text[SHORT_BYTES];
+
+    if (o->rules == 0 || o->robots_state != HOST_ROBOTS_KNOWN)
+        return NULL;
+    const struct rules *kept = rules_find(&c->hosts.rules_pool, o->rules);
+    if (kept == NULL)
+        kept = is_short(o->rules)
+                   ? rules_keep(&c->hosts.rules_pool, o->rules, text, spell(o->rules, text))
+                   : read_rules(c, o);
+    if (kept == NULL && o->robots_state == HOST_ROBOTS_KNOWN)
+        core_fail(c, "out of memory for robots.txt");
+    return kept;
+}
+
+/* False: no memory. */
+static bool set_rules(struct core *c, struct origin *o, const void *bytes, size_t len,
+                      uint64_t *name) {
+    struct record_key key = record_rules(o->id);
+
+    *name = origin_rules_name(c, bytes, len);
+    if (rules_keep(&c->hosts.rules_pool, *name, bytes, len) == NULL)
+        return false;
+    if (*name == o->rules)
+        return true;
+    if (!is_short(*name))
+        return batch_put(&c->batch, key.bytes, key.len, bytes, len);
+    return is_short(o->rules) || batch_delete(&c->batch, key.bytes, key.len);
+}
+
+/* ---- its record ----------------------------------------------------------------------------------------- */
+
 void origin_put(struct core *c, const struct origin *o) {
     Trawl__StoredOrigin v = TRAWL__STORED_ORIGIN__INIT;
+    unsigned char text[SHORT_BYTES];
 
     v.name = (ProtobufCBinaryData){.data = (uint8_t *)o->name, .len = o->name_len};
     v.robots_known = o->robots_state == HOST_ROBOTS_KNOWN;
-    if (o->robots != NULL)
-        v.robots = (ProtobufCBinaryData){.data = o->robots->bytes, .len = o->robots->len};
+    if (is_short(o->rules))
+        v.robots = (ProtobufCBinaryData){.data = text, .len = spell(o->rules, text)};
+    else
+        v.rules = o->rules;
     v.crawl_delay_ms = o->crawl_delay_ms;
     v.robots_until_ms = (uint64_t)o->robots_until_unix_ms;
     v.robots_status = o->robots_status;
@@ -65,14 +143,15 @@ static void robots_unreachable(struct core *c, struct now now, struct origin *o,
 /* RFC 9309 §2.3.1.3: what is unavailable, here behind too many redirects, forbids nothing. */
 static bool allow_all(struct core *c, struct now now, struct origin *o, uint32_t status) {
     struct robots rules;
+    uint64_t name;
     bool ok;
 
     robots_init(&rules);
     robots_allow_all(&rules);
     buf_reset(&c->value);
-    ok = robots_encode(&rules, &c->value) &&
-         host_set_robots(&c->hosts, o, c->value.data, c->value.len, 0, status,
-                         now.unix_ms + LIMIT_ROBOTS_VALID_MS);
+    ok = robots_encode(&rules, &c->value) && set_rules(c, o, c->value.data, c->value.len, &name);
+    if (ok)
+        host_set_robots(o, name, 0, status, now.unix_ms + LIMIT_ROBOTS_VALID_MS);
     robots_release(&rules);
     return ok;
 }
@@ -83,8 +162,12 @@ static bool take_rules(struct core *c, struct now now, struct origin *o,
         r->crawl_delay_ms < LIMIT_SERVER_DELAY_MS ? r->crawl_delay_ms : LIMIT_SERVER_DELAY_MS;
     uint32_t valid = r->valid_ms < LIMIT_ROBOTS_VALID_MS ? r->valid_ms : LIMIT_ROBOTS_VALID_MS;
 
-    return host_set_robots(&c->hosts, o, r->rules.data, r->rules.len, crawl_delay, r->status,
-                           now.unix_ms + valid);
+    uint64_t name;
+
+    if (!set_rules(c, o, r->rules.data, r->rules.len, &name))
+        return false;
+    host_set_robots(o, name, crawl_delay, r->status, now.unix_ms + valid);
+    return true;
 }
 
 void origin_robots(struct core *c, struct now now, struct origin *o, const Trawl__RobotsReport *r) {

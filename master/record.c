@@ -52,6 +52,10 @@ struct record_key record_origin(uint32_t origin) {
     return number4('o', origin);
 }
 
+struct record_key record_rules(uint32_t origin) {
+    return number4('r', origin);
+}
+
 struct record_key record_queue_of(uint32_t origin) {
     return number4('q', origin);
 }

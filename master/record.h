@@ -5,6 +5,7 @@
  *   'M' name                       one number or a few bytes: see record_meta_*
  *   'S' number:4                   a seed, canonical URL as text (in the order given)
  *   'o' origin:4                   StoredOrigin
+ *   'r' origin:4                   what its robots.txt says (robots_encode()), unless StoredOrigin has it
  *   'q' origin:4 depth:1 seq:8     QueuedUrl: known, not done; sorted by depth, then by discovery
  *   'u' fingerprint:8              DoneUrl: in its terminal state
  *   'h' fingerprint:8 time:8       DoneUrl: of an earlier round, with a record; by its fetched_at_ms
@@ -40,6 +41,7 @@ struct queue_place {
 struct record_key record_meta(const char *name);
 struct record_key record_seed(uint32_t number);
 struct record_key record_origin(uint32_t origin);
+struct record_key record_rules(uint32_t origin);
 struct record_key record_queued(uint32_t origin, struct queue_place place);
 struct record_key record_queue_of(uint32_t origin); /* prefix of all of an origin's queue */
 struct record_key record_done(uint64_t fp);

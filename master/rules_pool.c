@@ -2,40 +2,63 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
-static struct rules *rules_new(uint64_t hash, const void *bytes, size_t len) {
-    struct rules *r = malloc(sizeof *r + len);
+enum { BESIDE_BYTES = sizeof(struct rules) + 64 /* its place in the map, and malloc's own */ };
+
+static void list_take(struct rules_pool *p, struct rules *r) {
+    *(r->newer != NULL ? &r->newer->older : &p->newest) = r->older;
+    *(r->older != NULL ? &r->older->newer : &p->oldest) = r->newer;
+}
+
+static void list_first(struct rules_pool *p, struct rules *r) {
+    r->newer = NULL;
+    r->older = p->newest;
+    *(p->newest != NULL ? &p->newest->newer : &p->oldest) = r;
+    p->newest = r;
+}
+
+const struct rules *rules_find(struct rules_pool *p, uint64_t name) {
+    struct rules *r = map_get(&p->by_name, name);
 
     if (r == NULL)
         return NULL;
-    *r = (struct rules){.hash = hash, .users = 1, .len = (uint32_t)len};
-    if (len > 0)
-        memcpy(r->bytes, bytes, len);
+    list_take(p, r);
+    list_first(p, r);
     return r;
 }
 
-struct rules *rules_get(struct map *pool, const void *bytes, size_t len) {
-    uint64_t hash = XXH3_64bits(bytes, len);
-    struct rules *known = map_get(pool, hash), *r;
+const struct rules *rules_keep(struct rules_pool *p, uint64_t name, const void *bytes, size_t len) {
+    const struct rules *known = rules_find(p, name);
+    struct rules *r;
 
-    if (known != NULL && known->len == len && (len == 0 || memcmp(known->bytes, bytes, len) == 0)) {
-        known->users++;
+    if (known != NULL)
         return known;
-    }
-    r = rules_new(hash, bytes, len);
-    /* Another text with this hash: the later one is not shared. */
-    if (r != NULL && known == NULL && !map_put(pool, hash, r)) {
+    r = malloc(sizeof *r + len);
+    if (r == NULL)
+        return NULL;
+    *r = (struct rules){.name = name, .len = (uint32_t)len};
+    if (len > 0)
+        memcpy(r->bytes, bytes, len);
+    if (!map_put(&p->by_name, name, r)) {
         free(r);
         return NULL;
     }
+    list_first(p, r);
+    p->bytes += BESIDE_BYTES + len;
     return r;
 }
 
-void rules_drop(struct map *pool, struct rules *r) {
-    if (r == NULL || --r->users > 0)
-        return;
-    if (map_get(pool, r->hash) == r)
-        map_remove(pool, r->hash);
-    free(r);
+void rules_trim(struct rules_pool *p, size_t bytes_max) {
+    while (p->bytes > bytes_max && p->oldest != NULL) {
+        struct rules *r = p->oldest;
+        list_take(p, r);
+        map_remove(&p->by_name, r->name);
+        p->bytes -= BESIDE_BYTES + r->len;
+        free(r);
+    }
+}
+
+void rules_pool_release(struct rules_pool *p) {
+    rules_trim(p, 0);
+    map_release(&p->by_name);
 }

@@ -1,13 +1,17 @@
 /*
- * rules_pool: what robots.txt says (robots_encode()), kept once however many origins have the same: those that have
- * none, and those that came with the same software.
+ * rules_pool: what robots.txt files say (robots_encode()), as much of it as there is room for in memory. Equal texts have
+ * one name and are there once, however many origins have them; those that were not asked for longest go first. The
+ * crawldb has them all: origins.c reads back what is not here.
  *
- *     struct map pool;
- *     map_init(&pool);
- *     struct rules *r = rules_get(&pool, bytes, len);   // NULL: no memory
- *     use(r->bytes, r->len);
- *     rules_drop(&pool, r);
- *     map_release(&pool);                               // when all are dropped
+ * Invariant: after rules_trim() the texts take no more than its bytes, whatever the web says. An origin itself keeps a
+ * name, of 8 bytes.
+ *
+ *     struct rules_pool pool = {.bytes = 0};
+ *     const struct rules *r = rules_find(&pool, name);      // NULL: not here
+ *     r = rules_keep(&pool, name, bytes, len);              // NULL: no memory
+ *     use(r->bytes, r->len);                                // until the next rules_trim()
+ *     rules_trim(&pool, LIMIT_RULES_BYTES);
+ *     rules_pool_release(&pool);
  *
  * Part of the core: same owner.
  */
@@ -20,15 +24,23 @@
 #include "shared/map.h"
 
 struct rules {
-    uint64_t hash;
-    uint32_t users;
+    uint64_t name;
+    struct rules *newer, *older; /* by when they were asked for last */
     uint32_t len;
     unsigned char bytes[];
 };
 
-/* A copy of the bytes, or the one that there is. */
-struct rules *rules_get(struct map *pool, const void *bytes, size_t len);
-/* NULL is fine. */
-void rules_drop(struct map *pool, struct rules *r);
+/* All zero: empty. */
+struct rules_pool {
+    struct map by_name;
+    struct rules *newest, *oldest;
+    size_t bytes; /* of all, with what each takes beside its text */
+};
+
+const struct rules *rules_find(struct rules_pool *p, uint64_t name);
+/* A copy of the bytes under that name, or the one that is there. */
+const struct rules *rules_keep(struct rules_pool *p, uint64_t name, const void *bytes, size_t len);
+void rules_trim(struct rules_pool *p, size_t bytes_max);
+void rules_pool_release(struct rules_pool *p);
 
 #endif

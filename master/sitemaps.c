@@ -21,16 +21,18 @@ static void find_one(struct core *c, struct now now, const struct origin *o, con
     url_release(&u);
 }
 
-void sitemaps_find(struct core *c, struct now now, const struct origin *o) {
+void sitemaps_find(struct core *c, struct now now, struct origin *o) {
     struct robots rules;
     struct url base;
 
-    if (c->options->sitemaps_off || o->depth == UINT32_MAX ||
-        o->robots_state != HOST_ROBOTS_KNOWN || o->robots->len == 0)
+    if (c->options->sitemaps_off || o->depth == UINT32_MAX || o->robots_state != HOST_ROBOTS_KNOWN)
+        return;
+    const struct rules *kept = origin_rules(c, o);
+    if (kept == NULL || kept->len == 0)
         return;
     robots_init(&rules);
     url_init(&base);
-    bool decoded = robots_decode(&rules, o->robots->bytes, o->robots->len);
+    bool decoded = robots_decode(&rules, kept->bytes, kept->len);
     enum url_result result = url_parse(&base, o->name, o->name_len, NULL);
     if (rules.no_memory || result == URL_NO_MEMORY)
         core_fail(c, "out of memory for robots.txt");

@@ -29,6 +29,7 @@ void core_stats(const struct core *c, struct core_stats *s) {
         .workers_lost = c->workers_lost,
         .tasks_reassigned = c->tasks_reassigned,
         .seen_bytes = seen_memory_bytes(c->seen),
+        .rules_bytes = c->hosts.rules_pool.bytes,
         .segments_unsealed = segments_unsealed(c),
         .requeued = c->verdicts.queued,
         .excluded_now = c->verdicts.excluded,

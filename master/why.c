@@ -27,6 +27,7 @@ struct why {
     const Trawl__DoneUrl *done;     /* one of these at most */
     const Trawl__QueuedUrl *queued; /* pending */
     bool pending;                   /* known, and not done */
+    ProtobufCBinaryData rules;      /* of its robots.txt */
     struct arena arena;
     struct buf value;
 };
@@ -284,6 +285,20 @@ static void tell_rule(struct why *w, const struct robots *rules) {
     }
 }
 
+/* They lie in the origin's record, or under a key of their own. */
+static bool read_rules(struct why *w) {
+    struct record_key key = record_rules(w->origin_id);
+
+    w->rules = w->origin->robots;
+    if (w->origin->rules == 0)
+        return true;
+    buf_reset(&w->value);
+    if (store_get(w->source->store, key.bytes, key.len, &w->value) != STORE_FOUND)
+        return false;
+    w->rules = arena_bytes(&w->arena, w->value.data, w->value.len);
+    return w->rules.data != NULL;
+}
+
 static void tell_robots(struct why *w) {
     struct robots rules;
     bool known = w->origin != NULL && w->origin->robots_known;
@@ -292,7 +307,7 @@ static void tell_robots(struct why *w) {
     if (w->source->options->robots_ignore)
         flag(w, "ignored", true);
     robots_init(&rules);
-    if (known && robots_decode(&rules, w->origin->robots.data, w->origin->robots.len)) {
+    if (known && read_rules(w) && robots_decode(&rules, w->rules.data, w->rules.len)) {
         char *token = robots_product_token(w->source->options->user_agent);
         number(w, "status", w->origin->robots_status);
         string(w, "agent", token);

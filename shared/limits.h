@@ -78,6 +78,8 @@ enum {
     LIMIT_ROBOTS_ENCODED_BYTES = 1 << 20,
     /* So long a worker that is to end waits for a master that says nothing. */
     LIMIT_DRAIN_SILENCE_MS = 5000,
+    /* Rules that the master keeps in memory, of all origins together; the crawldb has the others. */
+    LIMIT_RULES_BYTES = 16 << 20,
     /* Grants in one answer; how soon and how late a loop with nothing to do asks again. */
     LIMIT_EXCHANGE_GRANTS = 256,
     LIMIT_POLL_MIN_MS = 10,

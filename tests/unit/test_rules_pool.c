@@ -1,77 +1,54 @@
-/* Rules of robots.txt that many origins share: one copy, gone with its last user. */
+/* rules_pool: one text for many, and no more of them in memory than there is room for. */
 #include "master/rules_pool.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+// cmocka needs the headers above.
+#include <cmocka.h>
 
-static void equal_ones_are_one(void **state) {
-    struct map pool;
+static void test_shared(void **state) {
+    struct rules_pool pool = {.bytes = 0};
 
     (void)state;
-    map_init(&pool);
-    struct rules *a = rules_get(&pool, "abc", 3), *b = rules_get(&pool, "abc", 3);
-    struct rules *c = rules_get(&pool, "abd", 3), *d = rules_get(&pool, "ab", 2);
-    struct rules *none = rules_get(&pool, NULL, 0);
-    assert_ptr_equal(a, b);
-    assert_ptr_not_equal(a, c);
-    assert_ptr_not_equal(a, d);
-    assert_ptr_equal(rules_get(&pool, "", 0), none);
-    assert_int_equal(pool.count, 4);
-    assert_int_equal(d->len, 2);
-    assert_memory_equal(c->bytes, "abd", 3);
-    rules_drop(&pool, a);
-    assert_memory_equal(b->bytes, "abc", 3);
-    assert_ptr_equal(rules_get(&pool, "abc", 3), b);
-    rules_drop(&pool, b);
-    rules_drop(&pool, b);
-    assert_int_equal(pool.count, 3);
-    rules_drop(&pool, c);
-    rules_drop(&pool, d);
-    rules_drop(&pool, none);
-    rules_drop(&pool, none);
-    rules_drop(&pool, NULL);
-    assert_int_equal(pool.count, 0);
-    map_release(&pool);
+    const struct rules *a = rules_keep(&pool, 7, "abc", 3);
+    size_t bytes = pool.bytes;
+    assert_ptr_equal(rules_keep(&pool, 7, "abc", 3), a);
+    assert_int_equal(pool.bytes, bytes);
+    assert_ptr_equal(rules_find(&pool, 7), a);
+    assert_null(rules_find(&pool, 8));
+    const struct rules *none = rules_keep(&pool, 8, NULL, 0);
+    assert_int_equal(none->len, 0);
+    rules_pool_release(&pool);
+    assert_int_equal(pool.bytes, 0);
 }
 
-/* One text takes another's number, as a collision would: it is kept apart, and nobody loses his. */
-static void collisions_are_not_shared(void **state) {
-    struct map pool;
+/* What was asked for last stays. */
+static void test_trim(void **state) {
+    struct rules_pool pool = {.bytes = 0};
+    static char text[1000];
 
     (void)state;
-    map_init(&pool);
-    struct rules *a = rules_get(&pool, "first", 5);
-    uint64_t hash = a->hash;
-    struct rules *b = rules_get(&pool, "other", 5);
-    assert_ptr_equal(map_remove(&pool, b->hash), b);
-    b->hash = hash; /* what rules_get() makes of a collision */
-    rules_drop(&pool, b);
-    assert_ptr_equal(rules_get(&pool, "first", 5), a);
-
-    assert_ptr_equal(map_remove(&pool, hash), a);
-    memcpy(a->bytes, "again", 5); /* now "first" meets another text under its hash */
-    assert_true(map_put(&pool, hash, a));
-    b = rules_get(&pool, "first", 5);
-    assert_ptr_not_equal(b, a);
-    assert_memory_equal(b->bytes, "first", 5);
-    rules_drop(&pool, b);
-    assert_ptr_equal(map_get(&pool, hash), a);
-    rules_drop(&pool, a);
-    rules_drop(&pool, a);
-    assert_int_equal(pool.count, 0);
-    map_release(&pool);
+    for (uint64_t name = 1; name <= 100; name++)
+        assert_non_null(rules_keep(&pool, name, text, sizeof text));
+    assert_non_null(rules_find(&pool, 3));
+    rules_trim(&pool, 5000);
+    assert_in_range(pool.bytes, 3000, 5000);
+    assert_non_null(rules_find(&pool, 3));
+    assert_non_null(rules_find(&pool, 100));
+    assert_null(rules_find(&pool, 4));
+    rules_trim(&pool, 0);
+    assert_null(rules_find(&pool, 3));
+    assert_int_equal(pool.bytes, 0);
+    rules_pool_release(&pool);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(equal_ones_are_one),
-        cmocka_unit_test(collisions_are_not_shared),
+        cmocka_unit_test(test_shared),
+        cmocka_unit_test(test_trim),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
