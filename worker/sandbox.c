@@ -181,8 +181,11 @@ static bool allow_path(int ruleset, const char *path, uint64_t access) {
 }
 
 static bool allow_all(int ruleset, const struct sandbox_config *config, uint64_t access) {
-    bool ok = allow_beneath(ruleset, config->dir_fd, ACCESS_OWN & access);
+    const int own[] = {config->dir_fd, config->archive_fd, config->home_fd};
+    bool ok = true;
 
+    for (size_t i = 0; i < sizeof own / sizeof own[0] && ok; i++)
+        ok = own[i] < 0 || allow_beneath(ruleset, own[i], ACCESS_OWN & access);
     for (size_t i = 0; i < sizeof readable / sizeof readable[0] && ok; i++)
         ok = allow_path(ruleset, readable[i], ACCESS_READ);
     return ok && allow_path(ruleset, getenv("SSL_CERT_FILE"), ACCESS_READ) &&

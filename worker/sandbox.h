@@ -3,7 +3,7 @@
  * program nor read or write beyond what fetching needs.
  *
  *   no_new_privs   no program gets more rights than its caller has
- *   landlock       files: its directory to read and write; the system's libraries, certificates and resolver settings to
+ *   landlock       files: its directories to read and write; the system's libraries, certificates and resolver settings to
  *                  read; nothing else
  *   seccomp        no exec, no listening, no tracing, no signals to others, no mounts, no namespaces, no modules, no bpf,
  *                  no io_uring, no keys ...: EPERM; no typing into the terminal. A list of what is refused, because
@@ -24,7 +24,9 @@
 #include <stdbool.h>
 
 struct sandbox_config {
-    int dir_fd;      /* read and written beneath; of no matter with `allow_exec` */
+    /* Read and written beneath: its directory, and those of its own in it, which may be links to others or other file systems.
+     * -1: none. Of no matter with `allow_exec`. */
+    int dir_fd, archive_fd, home_fd;
     bool allow_exec; /* programs are to be run: no_new_privs alone */
 };
 

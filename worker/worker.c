@@ -266,7 +266,8 @@ static bool run(struct worker *w) {
         return false;
     raise_limits();
     socket_owner_prepare();
-    sandbox_enter(&(struct sandbox_config){.dir_fd = w->home.dir_fd});
+    sandbox_enter(&(struct sandbox_config){
+        .dir_fd = w->home.dir_fd, .archive_fd = w->archive_fd, .home_fd = w->home.fd});
     if (!reach_master(w))
         return w->stopping;
     log_info("worker", "%s: working for %s", w->home.name, w->config->master);

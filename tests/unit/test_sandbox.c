@@ -25,6 +25,7 @@
 #include "worker/sandbox.h"
 
 static char base[64], inside[96], outside[96];
+static char linked[120]; /* from inside to a directory elsewhere */
 
 static int set_up(void **state) {
     (void)state;
@@ -36,7 +37,10 @@ static int set_up(void **state) {
     mkdir(inside, 0700);
     int fd = open(outside, O_WRONLY | O_CREAT, 0600);
     close(fd);
-    return 0;
+    snprintf(linked, sizeof linked, "%s/archive", inside);
+    char elsewhere[96];
+    snprintf(elsewhere, sizeof elsewhere, "%s/elsewhere", base);
+    return mkdir(elsewhere, 0700) != 0 || symlink(elsewhere, linked) != 0 ? -1 : 0;
 }
 
 static int tear_down(void **state) {
@@ -58,7 +62,9 @@ static int behind(bool allow_exec, int (*what)(void)) {
 
     if (pid == 0) {
         int dir_fd = open(inside, O_RDONLY | O_DIRECTORY);
-        sandbox_enter(&(struct sandbox_config){.dir_fd = dir_fd, .allow_exec = allow_exec});
+        int archive_fd = open(linked, O_RDONLY | O_DIRECTORY);
+        sandbox_enter(&(struct sandbox_config){
+            .dir_fd = dir_fd, .archive_fd = archive_fd, .home_fd = -1, .allow_exec = allow_exec});
         _exit(what());
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -83,6 +89,13 @@ static int write_inside(void) {
     if (rename(a, b) != 0 || unlink(b) != 0)
         return errno;
     return mkdir(a, 0700) != 0 || rmdir(a) != 0 ? errno : 0;
+}
+
+static int write_linked(void) {
+    char path[140];
+
+    snprintf(path, sizeof path, "%s/a", linked);
+    return opens(path, O_RDWR | O_CREAT) != 0 || unlink(path) != 0 ? errno : 0;
 }
 
 static int read_outside(void) {
@@ -190,6 +203,7 @@ static void test_files(void **state) {
         skip();
     }
     assert_int_equal(behind(false, write_inside), 0);
+    assert_int_equal(behind(false, write_linked), 0);
     assert_int_equal(behind(false, read_outside), EACCES);
     assert_int_equal(behind(false, write_outside), EACCES);
     assert_int_equal(behind(false, create_outside), EACCES);
