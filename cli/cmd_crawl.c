@@ -37,6 +37,7 @@ struct crawl {
     sigset_t signals;
     unsigned interrupts;
     int64_t trouble_since_ms; /* 0: none */
+    int64_t sick_since_ms;    /* no worker is well; 0: not so */
     int64_t progress_ms;      /* when the last commit was seen */
     uint64_t commits;
 };
@@ -248,12 +249,55 @@ static bool in_trouble(struct crawl *c, struct error *err) {
     return now - c->trouble_since_ms > TROUBLE_MS;
 }
 
+/* What the worker said last. */
+static void last_words(const struct crawl *c, const char *name, char out[256]) {
+    char path[4096], line[1024];
+
+    snprintf(out, 256, "it ends soon after its start");
+    snprintf(path, sizeof path, "%s/logs/worker-%s.log", c->a->dir, name);
+    FILE *f = fopen(path, "re");
+    while (f != NULL && fgets(line, sizeof line, f) != NULL)
+        if (strncmp(line, "trawl: ", 7) == 0)
+            snprintf(out, 256, "%.*s", (int)strcspn(line + 7, "\n"), line + 7);
+    if (f != NULL)
+        fclose(f);
+}
+
+/* None of our workers can work, for reasons of their own, and there is no other. */
+static bool nobody_can_work(struct crawl *c, struct error *err) {
+    int64_t now = clock_ms();
+    struct core_stats s;
+    char words[256];
+
+    if (c->spawn == NULL || !server_wants_worker(c->server, "") || !server_stats(c->server, &s) ||
+        s.workers > s.workers_troubled) {
+        c->sick_since_ms = 0;
+        return false;
+    }
+    const char *failing = spawn_failing(c->spawn);
+    if (failing != NULL) {
+        last_words(c, failing, words);
+        error_set(err, 0, "no worker can work: %s: %s", failing, words);
+        return true;
+    }
+    if (s.workers == 0)
+        return false;
+    if (c->sick_since_ms == 0)
+        c->sick_since_ms = now;
+    if (now - c->sick_since_ms <= TROUBLE_MS)
+        return false;
+    error_set(err, 0, "no worker can work: %s", s.trouble);
+    return true;
+}
+
 static void show(struct crawl *c) {
     struct core_stats s;
 
     cost_settle();
     if (!server_stats(c->server, &s))
         return;
+    if (s.commits != c->commits && c->spawn != NULL)
+        spawn_progress(c->spawn);
     if (s.commits != c->commits || s.pending == 0 || s.in_flight == 0) {
         c->commits = s.commits;
         c->progress_ms = clock_ms();
@@ -300,7 +344,7 @@ static int run(struct crawl *c, struct error *err) {
         if (c->spawn != NULL)
             watch_workers(c);
         show(c);
-        if (in_trouble(c, err))
+        if (in_trouble(c, err) || nobody_can_work(c, err))
             return 1;
     }
     return 0;

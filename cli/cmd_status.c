@@ -32,6 +32,17 @@ static void column(const json_t *object, const char *key, int width) {
     printf("%*s", len < width ? width - len : 0, "");
 }
 
+/* Of a worker that cannot work. */
+static void print_trouble(const json_t *w) {
+    const char *trouble = json_string_value(json_object_get(w, "trouble"));
+
+    if (trouble == NULL || trouble[0] == '\0')
+        return;
+    fputs("  cannot work: ", stdout);
+    screen_text(stdout, trouble);
+    putchar('\n');
+}
+
 static void print_workers(const json_t *workers) {
     size_t i;
     const json_t *w;
@@ -43,6 +54,7 @@ static void print_workers(const json_t *workers) {
         printf(" %6lld %7lld %10lld %9lld %10lld%s\n", number(w, "loops"), number(w, "leases"),
                number(w, "transfers"), number(w, "fetched"), number(w, "silent_ms"),
                json_is_true(json_object_get(w, "draining")) ? "  draining" : "");
+        print_trouble(w);
     }
 }
 

@@ -91,6 +91,7 @@ static void reset_signals(void) {
     signal(SIGCHLD, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like others */
 }
 
 int main(int argc, char **argv) {

@@ -11,14 +11,22 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PAUSE_FIRST_MS = 100, PAUSE_MAX_MS = 10000, STEADY_MS = 10000, PATH_BYTES = 4096 };
+enum {
+    PAUSE_FIRST_MS = 100,
+    PAUSE_MAX_MS = 10000,
+    STEADY_MS = 10000,
+    FAILURES_MAX = 3, /* who says itself that it cannot */
+    DEATHS_MAX = 16,  /* a page that kills its workers is found out sooner (master/trial.h) */
+    PATH_BYTES = 4096,
+};
 
 struct process {
     char name[48];
     pid_t pid; /* 0: none */
     int64_t started_ms, again_ms;
     int64_t pause_ms;
-    bool done; /* ended well: started again only if it is wanted */
+    unsigned failures, deaths; /* soon after the start, in a row: with exit code 1; in any way */
+    bool done;                 /* ended well: started again only if it is wanted */
 };
 
 struct spawn {
@@ -140,7 +148,10 @@ static void ended(struct spawn *s, struct process *p, int status, bool restart) 
     p->pid = 0;
     p->done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     s->deaths += !p->done;
-    if (now - p->started_ms > STEADY_MS)
+    bool steady = now - p->started_ms > STEADY_MS;
+    p->deaths = steady || p->done ? 0 : p->deaths + 1;
+    p->failures = steady || !WIFEXITED(status) || WEXITSTATUS(status) != 1 ? 0 : p->failures + 1;
+    if (steady)
         p->pause_ms = PAUSE_FIRST_MS;
     p->again_ms = now + p->pause_ms;
     if (restart && !p->done)
@@ -177,6 +188,18 @@ uint32_t spawn_alive(const struct spawn *s) {
     for (uint32_t i = 0; i < s->config.workers; i++)
         n += s->processes[i].pid != 0;
     return n;
+}
+
+const char *spawn_failing(const struct spawn *s) {
+    for (uint32_t i = 0; i < s->config.workers; i++)
+        if (s->processes[i].failures < FAILURES_MAX && s->processes[i].deaths < DEATHS_MAX)
+            return NULL;
+    return s->processes[0].name;
+}
+
+void spawn_progress(struct spawn *s) {
+    for (uint32_t i = 0; i < s->config.workers; i++)
+        s->processes[i].failures = s->processes[i].deaths = 0;
 }
 
 uint64_t spawn_deaths(const struct spawn *s) {

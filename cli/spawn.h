@@ -41,6 +41,11 @@ uint32_t spawn_alive(const struct spawn *s);
 /* Alive, or to be started again. */
 uint32_t spawn_wanted(const struct spawn *s);
 /* How often a worker died that had not been let go. */
+/* One that has failed, if all of them do, again and again, soon after their start and with nothing done in between; NULL:
+ * they do not. */
+const char *spawn_failing(const struct spawn *s);
+/* Something was done: whatever died before did not die in vain. */
+void spawn_progress(struct spawn *s);
 uint64_t spawn_deaths(const struct spawn *s);
 void spawn_signal(struct spawn *s, int signal);
 /* Starts one of those that are gone, to seal what was left open. */

@@ -353,6 +353,8 @@ static void handle_session(struct core *c, struct now now, struct session *s,
         break;
     case TRAWL__REQUEST__BODY_LEAVE:
         meter_told(c, s->worker, r->leave->cost_us, r->leave->n_cost_us);
+        if (r->leave->trouble[0] != '\0')
+            session_trouble(c, s, r->leave->trouble);
         session_end(c, now, s, SESSION_LEFT);
         core_check_end(c, now);
         break;

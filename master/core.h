@@ -39,6 +39,7 @@
 #include "proto/wire.h"
 #include "shared/cost.h"
 #include "shared/error.h"
+#include "shared/limits.h"
 #include "shared/options.h"
 
 /* mono_ms only grows and counts suspended time (CLOCK_BOOTTIME); unix_ms is for what outlives the process. */
@@ -93,6 +94,8 @@ enum core_event {
     CORE_WORKER_JOINED,
     CORE_WORKER_LOST,
     CORE_WORKER_LEFT,
+    CORE_WORKER_TROUBLED, /* `why`: what it says of a trouble of its own; it is given nothing */
+    CORE_WORKER_WELL,     /* again */
     CORE_ORIGIN_PARKED,
     CORE_SCOPE_GREW, /* URLs that were out of scope are queued: `why` says how many */
 };
@@ -118,6 +121,8 @@ struct core_stats {
     uint64_t commits, retries, refused;
     uint64_t origins, origins_ready, leases;
     uint32_t workers, sessions;              /* alive */
+    uint32_t workers_troubled;               /* of these: told of a trouble of their own */
+    char trouble[LIMIT_TROUBLE_BYTES + 128]; /* whose, and what; of one of them */
     uint32_t transfers;                      /* in flight, as heartbeats last said */
     uint64_t workers_lost, tasks_reassigned; /* since this master started */
     uint64_t bytes_in;    /* received by live sessions, as heartbeats last said */

@@ -277,6 +277,8 @@ void session_attach(struct core *c, struct now now, struct session *s, const Tra
                     Trawl__Reply *reply);
 void session_heartbeat(struct core *c, struct now now, struct session *s, const Trawl__Heartbeat *h,
                        Trawl__Reply *reply);
+/* What it says of a trouble of its own; empty: it is well. */
+void session_trouble(struct core *c, struct session *s, const char *text);
 enum session_gone {
     SESSION_LEFT,
     SESSION_LOST,

@@ -113,6 +113,8 @@ static bool take_outcome(struct core *c, struct now now, struct lease *l, const 
         origin_reached(c, l->origin);
         l->trouble[0] = '\0';
     }
+    if (o->status > 0 && o->state >= TRAWL__STATE__FETCHED && o->state <= TRAWL__STATE__FAILED)
+        l->session->worker->proven = true;
     if (payload_gone(c, it, o)) {
         frontier_give_back(c, it);
         return false;
@@ -304,8 +306,8 @@ static bool someone_else_hungry(const struct core *c, int64_t now_ms, const stru
 static bool should_yield(const struct core *c, struct now now, const struct lease *l) {
     const struct session *s = l->session;
 
-    if (c->state != CORE_RUNNING || s->worker->draining || l->cancelled || l->alone ||
-        trial_summoned(c, s->worker))
+    if (c->state != CORE_RUNNING || s->worker->draining || s->worker->troubled > 0 ||
+        l->cancelled || l->alone || trial_summoned(c, s->worker))
         return true;
     if (c->in_grace && splittable(c, l->origin))
         return true;
@@ -439,7 +441,7 @@ static void give_grants(struct core *c, struct now now, struct session *s, uint3
     const struct worker *w = s->worker;
     bool full = false;
 
-    if (s->tasks > 0 || c->state != CORE_RUNNING || w->draining || c->in_grace ||
+    if (s->tasks > 0 || w->troubled > 0 || c->state != CORE_RUNNING || w->draining || c->in_grace ||
         frontier_page_room(c) == 0 || trial_busy(c, w))
         return;
     const bool summoned = trial_summoned(c, w);

@@ -308,6 +308,7 @@ static struct lease_item *item_from(struct core *c, const Trawl__QueuedUrl *q,
     it->sitemap = q->sitemap;
     it->losses = q->losses;
     it->refusals = q->refusals;
+    it->lost_with = q->lost_with[0] == '\0' ? NULL : lease_worker(&c->leases, q->lost_with);
     it->seed = q->seed;
     return it;
 }
@@ -363,7 +364,7 @@ static size_t take_guests(struct core *c, struct lease *l, size_t max, struct bu
     while (taken < max && !c->failed && (g = guest_first(l->origin)) != NULL) {
         struct queue_place place = place_of(0, g->seq);
         const Trawl__QueuedUrl *q = read_queued(c, record_queued(l->origin->id, place));
-        if (q == NULL || !trial_admits(c, l, q->losses))
+        if (q == NULL || !trial_admits(c, l, q))
             break;
         *full = !budget_take(budget, item_cost(q));
         if (*full)
@@ -419,7 +420,7 @@ static size_t take_pages(struct core *c, struct lease *l, size_t max, struct bud
             break;
         }
         if (q->robots_for == 0 && lease_item(&c->leases, q->fp) == NULL) {
-            if (!trial_admits(c, l, q->losses))
+            if (!trial_admits(c, l, q))
                 break;
             if (!budget_take(budget, item_cost(q))) {
                 *full = true;
@@ -479,6 +480,8 @@ static Trawl__QueuedUrl entry_of(const struct lease_item *it, struct tries tries
     q.n_tries = tries.count;
     q.losses = it->losses;
     q.refusals = it->refusals;
+    if (it->lost_with != NULL)
+        q.lost_with = it->lost_with->name;
     q.capture = (ProtobufCBinaryData){it->capture_len, (uint8_t *)lease_item_capture(it)};
     return q;
 }
@@ -497,6 +500,7 @@ void frontier_requeue(struct core *c, struct lease_item *it, const Trawl__Outcom
     core_delete(c, record_queued(o->id, place_of(it->depth, it->seq)));
     q.attempts++;
     q.losses = 0; /* the worker has survived it */
+    q.lost_with = "";
     uint64_t seq = core_number(c, &c->seqs);
     put_queued(c, o, place_of(it->depth, seq), &q);
     if (it->robots_for != 0)

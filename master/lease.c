@@ -129,6 +129,7 @@ void lease_session_free(struct lease_table *t, struct session *s) {
     heap_remove(&t->session_deadlines, &s->deadline);
     map_remove(&t->sessions, s->id);
     s->worker->sessions--;
+    s->worker->troubled -= s->troubled;
     t->slots -= s->tasks;
     if (s->worker->tasker == s)
         s->worker->tasker = NULL;

@@ -33,6 +33,8 @@ struct lease_item {
     uint32_t depth, attempts, hops, robots_for;
     uint32_t sitemap;          /* as in QueuedUrl of proto/trawl.proto */
     uint32_t losses, refusals; /* likewise */
+    const struct worker
+        *lost_with; /* as in QueuedUrl; NULL: nobody, or who is not known any more */
     bool seed;
     struct lease *lease;
     size_t index; /* in lease->items */
@@ -69,6 +71,9 @@ struct worker {
     uint32_t sessions; /* alive */
     size_t leases;     /* visits of all of them */
     bool draining;
+    bool proven;       /* an outcome of it was taken in this crawl: it can work */
+    uint32_t troubled; /* sessions that have told of a trouble of their own, */
+    char trouble[LIMIT_TROUBLE_BYTES + 1]; /* and the last of these */
     uint64_t fetched;
     bool cost_based; /* what it cost before is in cost_told: meter.c */
     struct cost_sums cost_told;
@@ -92,6 +97,7 @@ struct session {
     struct buf last_reply;
     int64_t hungry_ms; /* when it last asked for visits and got none; 0: not so */
     uint32_t transfers;
+    bool troubled; /* has a trouble of its own, and gets no visits */
     uint64_t bytes_in;
     char peer[64];
 

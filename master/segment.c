@@ -47,6 +47,11 @@ bool segment_add_loaded(struct core *c, uint32_t id, const Trawl__StoredSegment 
 
     if (s == NULL)
         return false;
+    /* It can work: something of it was committed. */
+    struct worker *w = lease_worker_add(&c->leases, stored->worker);
+    if (w == NULL)
+        return false;
+    w->proven = true;
     core_number_used(&c->segment_numbers, id);
     s->closed = stored->closed || stored->sealed;
     s->sealed = stored->sealed;

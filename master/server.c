@@ -106,6 +106,12 @@ static void on_event(void *arg, enum core_event event, const char *name, const c
     case CORE_WORKER_LOST:
         log_warn("master", "worker %s is lost: its tasks go to others", name);
         break;
+    case CORE_WORKER_TROUBLED:
+        log_warn("master", "worker %s cannot work: %s", name, why);
+        break;
+    case CORE_WORKER_WELL:
+        log_info("master", "worker %s is well again", name);
+        break;
     case CORE_ORIGIN_PARKED:
         log_warn("master", "%s is given up: %s", name, why);
         break;

@@ -249,6 +249,35 @@ void session_register(struct core *c, struct now now, const Trawl__Register *r, 
 
 /* ---- heartbeat ------------------------------------------------------------------------------------------ */
 
+/* For a person: what is not plain text is left out. */
+static void copy_trouble(char out[LIMIT_TROUBLE_BYTES + 1], const char *text) {
+    size_t n = 0;
+
+    for (; *text != '\0' && n < LIMIT_TROUBLE_BYTES; text++)
+        if ((unsigned char)*text >= ' ' && *text != 127)
+            out[n++] = *text;
+    out[n] = '\0';
+}
+
+void session_trouble(struct core *c, struct session *s, const char *text) {
+    struct worker *w = s->worker;
+    bool troubled = text[0] != '\0', first = w->troubled == 0;
+
+    if (troubled)
+        copy_trouble(w->trouble, text);
+    if (troubled == s->troubled)
+        return;
+    s->troubled = troubled;
+    if (troubled)
+        w->troubled++;
+    else
+        w->troubled--;
+    if (troubled && first)
+        core_tell(c, CORE_WORKER_TROUBLED, w->name, w->trouble);
+    else if (w->troubled == 0)
+        core_tell(c, CORE_WORKER_WELL, w->name, NULL);
+}
+
 void session_heartbeat(struct core *c, struct now now, struct session *s, const Trawl__Heartbeat *h,
                        Trawl__Reply *reply) {
     Trawl__HeartbeatReply *m = arena_alloc(&c->arena, sizeof *m);
@@ -268,6 +297,7 @@ void session_heartbeat(struct core *c, struct now now, struct session *s, const 
             lease_renew(l, now.mono_ms);
     }
     lease_session_renew(s, now.mono_ms);
+    session_trouble(c, s, h->trouble);
     s->transfers = h->transfers;
     s->bytes_in = h->bytes_in;
     meter_told(c, s->worker, h->cost_us, h->n_cost_us);

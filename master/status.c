@@ -1,10 +1,19 @@
 /* status: the core's figures, for people and programs. */
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "master/core_state.h"
 #include "shared/charset.h"
+
+static void note_worker(struct core_stats *s, const struct worker *w) {
+    s->workers += w->sessions > 0;
+    if (w->sessions == 0 || w->troubled == 0)
+        return;
+    s->workers_troubled++;
+    snprintf(s->trouble, sizeof s->trouble, "%s: %s", w->name, w->trouble);
+}
 
 void core_stats(const struct core *c, struct core_stats *s) {
     size_t at = 0;
@@ -36,7 +45,7 @@ void core_stats(const struct core *c, struct core_stats *s) {
     };
     s->known = s->pending + s->fetched + s->redirected + s->excluded + s->failed;
     for (w = c->leases.workers; w != NULL; w = w->next)
-        s->workers += w->sessions > 0;
+        note_worker(s, w);
     while ((session = map_next(&c->leases.sessions, &at)) != NULL) {
         s->transfers += session->transfers;
         s->bytes_in += session->bytes_in;
@@ -142,11 +151,12 @@ static json_t *workers_json(const struct core *c, struct now now) {
         if (w->sessions == 0)
             continue;
         struct worker_sums sums = sum_worker(c, w, now);
-        json_t *one = json_pack("{s:s s:i s:o s:o s:o s:o s:I s:b}", "name", w->name, "loops",
-                                (int)w->sessions, "leases", number(sums.leases), "transfers",
-                                number(sums.transfers), "fetched", number(w->fetched), "bytes_in",
-                                number(sums.bytes_in), "silent_ms", (json_int_t)sums.silent_ms,
-                                "draining", (int)w->draining);
+        json_t *one =
+            json_pack("{s:s s:i s:o s:o s:o s:o s:I s:b s:s}", "name", w->name, "loops",
+                      (int)w->sessions, "leases", number(sums.leases), "transfers",
+                      number(sums.transfers), "fetched", number(w->fetched), "bytes_in",
+                      number(sums.bytes_in), "silent_ms", (json_int_t)sums.silent_ms, "draining",
+                      (int)w->draining, "trouble", w->troubled > 0 ? w->trouble : "");
         if (json_array_append_new(list, one) != 0) {
             json_decref(list);
             return NULL;

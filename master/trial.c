@@ -1,5 +1,7 @@
 #include "master/trial.h"
 
+#include <string.h>
+
 #include "shared/limits.h"
 
 static bool on_trial(const struct core *c, const struct lease *l) {
@@ -26,16 +28,34 @@ static bool takes_the_stand(struct core *c, const struct lease *l) {
     return true;
 }
 
-bool trial_admits(struct core *c, const struct lease *l, uint32_t losses) {
+static bool is_sound(const struct worker *w) {
+    return w->sessions > 0 && w->proven && w->troubled == 0 && !w->draining;
+}
+
+/* Another one should be asked, who is there. */
+static bool others_first(const struct core *c, const struct worker *w, const Trawl__QueuedUrl *q) {
+#ifdef MUTANT_SAME_WORKER
+    return false;
+#endif
+    if (w->proven && strcmp(q->lost_with, w->name) != 0)
+        return false;
+    for (const struct worker *other = c->leases.workers; other != NULL; other = other->next)
+        if (other != w && is_sound(other))
+            return true;
+    return false;
+}
+
+bool trial_admits(struct core *c, const struct lease *l, const Trawl__QueuedUrl *q) {
 #ifdef MUTANT_BLAME_ALL
     return true;
 #endif
-    if (losses < TRIAL_ALONE)
+    if (q->losses < TRIAL_ALONE)
         return !l->alone;
 #ifdef MUTANT_NO_STAND
     return l->count == 0;
 #endif
-    return l->count == 0 && (losses < TRIAL_STAND || takes_the_stand(c, l));
+    return l->count == 0 && !others_first(c, l->session->worker, q) &&
+           (q->losses < TRIAL_STAND || takes_the_stand(c, l));
 }
 
 bool trial_summoned(const struct core *c, const struct worker *w) {
@@ -99,6 +119,10 @@ void trial_lost(struct core *c, struct now now, struct lease *l) {
 #ifdef MUTANT_BLAME_NOBODY
     return;
 #endif
+#ifndef MUTANT_BLAME_UNPROVEN
+    if (!l->session->worker->proven)
+        return;
+#endif
     lease_sort_items(l);
     size_t window = l->count < TRIAL_WINDOW ? l->count : TRIAL_WINDOW;
 
@@ -108,6 +132,8 @@ void trial_lost(struct core *c, struct now now, struct lease *l) {
         if (!counts(c, l, it))
             continue;
         it->losses++;
+        if (l->alone)
+            it->lost_with = l->session->worker;
         if (it->losses >= TRIAL_GUILTY)
             convict(c, now, it);
         else

@@ -15,6 +15,13 @@
  * survives it, whatever the outcome, clears it. A kill from outside that happens to come each of those times, and
  * each time before, is mistaken for the URL's doing.
  *
+ * Nothing is any URL's doing that the worker explains, or that is its own:
+ *
+ *   - one that leaves with a trouble of its own (Leave.trouble: a disk that cannot be written) takes nothing along;
+ *   - one that has never had an outcome taken in this crawl may die at whatever it is given: its deaths do not count;
+ *   - a URL that one worker died with alone goes to another one next, while there is another that has proven itself and
+ *     is well: a worker that dies again and again convicts nothing that another survives.
+ *
  * One worker at a time is summoned for a trial: it gets nothing new until its leases have ended, then the one URL.
  * That is not stored: a restart of the master interrupts a trial, which begins anew.
  *
@@ -29,8 +36,8 @@ enum { TRIAL_ALONE = 2, TRIAL_STAND = 5, TRIAL_GUILTY = 8, TRIAL_WINDOW = 64 };
 
 #define TRIAL_REASON "lost-with-worker"
 
-/* May the next entry of the queue, lost so many times, join the lease? It may summon the lease's worker. */
-bool trial_admits(struct core *c, const struct lease *l, uint32_t losses);
+/* May the next entry of the queue join the lease? It may summon the lease's worker. */
+bool trial_admits(struct core *c, const struct lease *l, const Trawl__QueuedUrl *q);
 
 /* Is the worker summoned? Then nothing is added to its leases. */
 bool trial_summoned(const struct core *c, const struct worker *w);

@@ -78,6 +78,8 @@ enum {
     LIMIT_ROBOTS_ENCODED_BYTES = 1 << 20,
     /* So long a worker that is to end waits for a master that says nothing. */
     LIMIT_DRAIN_SILENCE_MS = 5000,
+    /* And one that has failed, with its last word. */
+    LIMIT_LAST_WORD_MS = 2000,
     /* Rules that the master keeps in memory, of all origins together; the crawldb has the others. */
     LIMIT_RULES_BYTES = 16 << 20,
     /* Grants in one answer; how soon and how late a loop with nothing to do asks again. */
@@ -85,6 +87,8 @@ enum {
     LIMIT_POLL_MIN_MS = 10,
     LIMIT_POLL_MAX_MS = 100,
     LIMIT_POLL_TASKS_MS = 20, /* of a worker with a free slot while a job runs */
+    /* What a worker says of a trouble of its own. */
+    LIMIT_TROUBLE_BYTES = 240,
     /* A worker's name, and its fetch loops. */
     LIMIT_WORKER_NAME_BYTES = 64,
     LIMIT_WORKER_LOOPS = 1024,

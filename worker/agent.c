@@ -100,8 +100,13 @@ bool agent_leaving(const struct agent *a) {
     return a->draining || a->phase == TRAWL__PHASE__DRAINING || a->phase == TRAWL__PHASE__FINISHED;
 }
 
+bool agent_troubled(const struct agent *a) {
+    return a->trouble[0] != '\0';
+}
+
 bool agent_working(const struct agent *a) {
-    return a->state == AGENT_STATE_JOINED && a->phase == TRAWL__PHASE__RUNNING && !a->draining;
+    return a->state == AGENT_STATE_JOINED && a->phase == TRAWL__PHASE__RUNNING && !a->draining &&
+           !agent_troubled(a);
 }
 
 void agent_stay(struct agent *a) {
@@ -125,6 +130,38 @@ void agent_drain(struct agent *a, int64_t now_ms) {
 
 void agent_hold(struct agent *a, bool hold) {
     a->hold = hold;
+}
+
+/* As at the end of its lease, but that the lease is given back. */
+static void recall(struct agent *a, struct visit *v) {
+    v->fenced = true;
+    visit_end(v, TRAWL__VERDICT__REACHED, NULL);
+    agent_schedule(a, v);
+    agent_attend(a, v);
+}
+
+void agent_trouble(struct agent *a, int64_t now_ms, const char *text) {
+    snprintf(a->trouble, sizeof a->trouble, "%s", text == NULL ? "" : text);
+    a->next_beat_ms = now_ms;
+    a->next_poll_ms = now_ms;
+    for (struct visit *v = a->visits; v != NULL; v = v->next)
+        if (agent_troubled(a))
+            recall(a, v);
+        else
+            agent_schedule(a, v);
+}
+
+void agent_fail(struct agent *a, int64_t now_ms, const char *text) {
+    if (a->failing)
+        return;
+    snprintf(a->trouble, sizeof a->trouble, "%s", text);
+    a->failing = true;
+    a->failed_ms = now_ms;
+    agent_report_void(a);
+    for (size_t i = 0; i < AGENT_LINES; i++)
+        agent_line_discard(&a->lines[i]);
+    for (struct visit *v = a->visits; v != NULL; v = v->next)
+        agent_lose(a, v);
 }
 
 void agent_note_traffic(struct agent *a, uint32_t transfers, uint64_t bytes_in) {
@@ -429,16 +466,22 @@ static bool given_up(const struct agent *a, int64_t now_ms) {
     return agent_leaving(a) && now_ms - since > patience;
 }
 
+/* The last word was heard, or nobody is there to hear it. */
+static bool last_word_said(const struct agent *a, int64_t now_ms) {
+    return a->failing && (now_ms - a->failed_ms > LIMIT_LAST_WORD_MS ||
+                          (a->state != AGENT_STATE_JOINED && a->visit_count == 0));
+}
+
 static bool poll_end(struct agent *a, int64_t now_ms, struct agent_effect *e) {
     if (a->state == AGENT_STATE_LEFT)
         return false;
-    if (a->state == AGENT_STATE_LEAVING || given_up(a, now_ms) ||
+    if (last_word_said(a, now_ms) || a->state == AGENT_STATE_LEAVING || given_up(a, now_ms) ||
         (a->draining && a->state == AGENT_STATE_OUTSIDE && a->visit_count == 0 &&
          a->lines[AGENT_CALL].state != LINE_UNDER_WAY)) {
         a->state = AGENT_STATE_LEFT;
         return emit(e, AGENT_LEFT, NULL);
     }
-    if (agent_leaving(a) && a->visit_count == 0 && !a->rotated) {
+    if (agent_leaving(a) && !a->failing && a->visit_count == 0 && !a->rotated) {
         a->rotated = true;
         return emit(e, AGENT_ROTATE, NULL);
     }
@@ -488,6 +531,8 @@ static bool poll_once(struct agent *a, struct agent_effect *e) {
 static bool poll_disk(struct agent *a, int64_t now_ms, struct agent_effect *e) {
     struct agent_segment *s = segment_to_seal(a);
 
+    if (a->failing)
+        return false;
     if (sync_due(a, now_ms)) {
         a->syncing = true;
         emit(e, AGENT_SYNC, NULL);

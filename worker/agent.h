@@ -23,6 +23,8 @@
  *  A9  What it was told last counts: a phase may go back from FINISHED or DRAINING to RUNNING (a URL was added, the
  *      master was started again), and then it works on as if it had never been told to leave, and leaves in full at the
  *      next end. Only agent_drain() is for good.
+ *  A10 While the worker is in trouble it holds no URL for longer than an exchange takes, and whatever ends it, the
+ *      master hears why, if it hears anything: what the worker can explain counts against no URL (master/trial.h).
  *  A8  An agent that was refused memory is void: it says so with the next agent_poll(), starts and sends nothing any
  *      more, and lets no request be written. What it had is recovered as after a kill: there is no half-done state
  *      to mend.
@@ -132,8 +134,15 @@ void agent_synced(struct agent *a, int64_t now_ms, uint64_t mark);
 void agent_sealed(struct agent *a, int64_t now_ms, const char *segment);
 /* SIGTERM or the end of the process: finish what is in flight, report, seal, leave. */
 void agent_drain(struct agent *a, int64_t now_ms);
-/* The disk refuses (full): start nothing until called with false again. */
+/* The disk refuses: start nothing until called with false again. */
 void agent_hold(struct agent *a, bool hold);
+/* The worker cannot work, for the reason `text`: the master is told, every visit is given back (its fetches are void,
+ * AGENT_ABORT), none is taken, until called with NULL. What has a record already is reported as ever. */
+void agent_trouble(struct agent *a, int64_t now_ms, const char *text);
+/* The worker has to end: records are lost that were written already, say. Every visit is given back with a last word
+ * to the master, that nothing in them is to blame; then AGENT_LEFT, after LIMIT_LAST_WORD_MS even if it does not answer.
+ * Segments stay as they are. */
+void agent_fail(struct agent *a, int64_t now_ms, const char *text);
 /* So much waits for the master that nothing is started; and a page that ends meanwhile should be kept back, or the
  * links of all that run would take what they like. */
 bool agent_backlogged(const struct agent *a);

@@ -58,6 +58,7 @@ static bool make_leave(struct agent *a, int64_t now_ms) {
     request_init(a, &r, TRAWL__REQUEST__BODY_LEAVE);
     m.cost_us = a->note_cost.us;
     m.n_cost_us = COST_STAGES;
+    m.trouble = a->trouble;
     r.leave = &m;
     return request_ready(a, AGENT_CALL, &r, now_ms);
 }
@@ -81,6 +82,8 @@ bool agent_may_leave(const struct agent *a) {
 }
 
 bool agent_make_call(struct agent *a, int64_t now_ms) {
+    if (a->failing)
+        return a->state == AGENT_STATE_JOINED && a->visit_count == 0 && make_leave(a, now_ms);
     switch (a->state) {
     case AGENT_STATE_OUTSIDE:
         return !a->draining && make_register(a, now_ms);
@@ -96,6 +99,8 @@ bool agent_make_call(struct agent *a, int64_t now_ms) {
 }
 
 int64_t agent_call_due_ms(const struct agent *a, int64_t now_ms) {
+    if (a->failing)
+        return now_ms + 1;
     switch (a->state) {
     case AGENT_STATE_OUTSIDE:
         return a->draining ? INT64_MAX : now_ms;
@@ -113,7 +118,7 @@ bool agent_make_beat(struct agent *a, int64_t now_ms) {
     Trawl__Request r;
     Trawl__Heartbeat m = TRAWL__HEARTBEAT__INIT;
 
-    if (a->state != AGENT_STATE_JOINED || now_ms < a->next_beat_ms)
+    if (a->state != AGENT_STATE_JOINED || a->failing || now_ms < a->next_beat_ms)
         return false;
     m.attempts = calloc(a->visit_count + 1, sizeof *m.attempts);
     if (m.attempts == NULL) {
@@ -129,6 +134,7 @@ bool agent_make_beat(struct agent *a, int64_t now_ms) {
     }
     m.transfers = a->note_transfers;
     m.bytes_in = a->note_bytes;
+    m.trouble = a->trouble;
     m.cost_us = a->note_cost.us;
     m.n_cost_us = COST_STAGES;
     request_init(a, &r, TRAWL__REQUEST__BODY_HEARTBEAT);

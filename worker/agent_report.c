@@ -395,7 +395,7 @@ static void take_grant(struct agent *a, int64_t now_ms, const Trawl__Grant *g) {
     }
     for (size_t i = 0; i < g->n_items; i++)
         agent_add_item(a, v, g->items[i], now_ms);
-    if (agent_leaving(a))
+    if (agent_leaving(a) || agent_troubled(a))
         visit_end(v, TRAWL__VERDICT__REACHED, NULL);
     agent_add_visit(a, v);
 }

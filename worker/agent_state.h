@@ -7,6 +7,7 @@
 #define TRAWL_WORKER_AGENT_STATE_H
 
 #include "shared/heap.h"
+#include "shared/limits.h"
 #include "shared/map.h"
 #include "worker/agent.h"
 #include "worker/told.h"
@@ -63,6 +64,9 @@ struct agent {
     enum agent_state state;
     Trawl__Phase phase;
     bool draining, hold;
+    char trouble[LIMIT_TROUBLE_BYTES + 1]; /* empty: well */
+    bool failing;                          /* only the last word is left to be said */
+    int64_t failed_ms;
     int64_t drained_ms, heard_ms; /* when told to drain; last answer */
     uint64_t session, term;
     uint64_t attach_term; /* to attach to */
@@ -113,7 +117,8 @@ struct agent {
 
 /* ---- agent.c ------------------------------------------------------------------------------------------------ */
 
-bool agent_working(const struct agent *a); /* may start fetches and take visits */
+bool agent_troubled(const struct agent *a); /* keeps nothing */
+bool agent_working(const struct agent *a);  /* may start fetches and take visits */
 /* Everything reported and sealed: nothing keeps the loop here. */
 bool agent_may_leave(const struct agent *a);
 bool agent_leaving(const struct agent *a); /* told to finish, by the master or the process */

@@ -181,18 +181,35 @@ static enum segment_result open_next(struct archive *a, uint64_t session, struct
     return SEGMENT_OK;
 }
 
+/* The current segment has room, and is of the session. */
+static bool ready(struct archive *a, uint64_t session) {
+    if (a->has_current &&
+        (a->held->session != session || segment_bytes(a->held->segment) >= a->segment_bytes))
+        archive_rotate(a);
+    return a->has_current;
+}
+
+enum segment_result archive_probe(struct archive *a, uint64_t session, struct error *err) {
+    return ready(a, session) ? segment_probe(a->held->segment, err) : open_next(a, session, err);
+}
+
 static enum segment_result append(struct archive *a, uint64_t session,
                                   const struct segment_response *r, struct segment_place *place,
                                   const char **name, struct error *err) {
     enum segment_result result = SEGMENT_OK;
+    bool is_new = !ready(a, session);
 
-    if (a->has_current &&
-        (a->held->session != session || segment_bytes(a->held->segment) >= a->segment_bytes))
-        archive_rotate(a);
-    if (!a->has_current)
+    if (is_new)
         result = open_next(a, session, err);
     if (result == SEGMENT_OK)
         result = segment_append(a->held->segment, r, place, err);
+    /* Files may be so large and no larger (RLIMIT_FSIZE, a quota): the next one is empty. */
+    if (result == SEGMENT_AGAIN && !is_new && err->errno_value == EFBIG) {
+        archive_rotate(a);
+        result = open_next(a, session, err);
+        if (result == SEGMENT_OK)
+            result = segment_append(a->held->segment, r, place, err);
+    }
     if (result != SEGMENT_OK)
         return result;
     a->held->dirty = true;

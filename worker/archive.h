@@ -54,6 +54,8 @@ bool archive_set_options(struct archive *a, const char *crawl, const char *user_
 enum segment_result archive_append(struct archive *a, uint64_t session,
                                    const struct segment_response *r, struct segment_place *place,
                                    const char **name, struct error *err);
+/* Whether something could be appended now. It may leave a new segment, in which there is nothing. */
+enum segment_result archive_probe(struct archive *a, uint64_t session, struct error *err);
 /* The master has acknowledged the record there. */
 void archive_committed(struct archive *a, const char *name, uint64_t offset,
                        const unsigned char digest[20]);

@@ -54,6 +54,13 @@ void loop_fail(struct loop *l, const char *text) {
     l->failed = l->over = true;
 }
 
+void loop_give_up(struct loop *l, const char *text) {
+    if (!l->failed)
+        error_set(&l->err, 0, "%s", text);
+    l->failed = true;
+    agent_fail(l->agent, fence_now_ms(), text);
+}
+
 /* After heartbeats: leases were renewed. */
 static void renew_leases(struct loop *l) {
     for (struct loop_visit *v = l->visits; v != NULL; v = v->next)
@@ -178,6 +185,8 @@ static void take_effect(struct loop *l, const struct agent_effect *e, int64_t no
         archive_seal(l->archive, e->segment);
         break;
     case AGENT_LEFT:
+        if (l->troubled)
+            loop_fail(l, l->stall_error.text);
         l->over = true;
         break;
     case AGENT_REFUSED:
@@ -255,7 +264,7 @@ static void on_sealed(void *arg, const char *name) {
 }
 
 static void on_archive_failed(void *arg, const char *text) {
-    loop_fail(arg, text);
+    loop_give_up(arg, text);
 }
 
 /* ---- events -------------------------------------------------------------------------------------- */

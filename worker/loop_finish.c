@@ -9,9 +9,9 @@
 #include "worker/loop_state.h"
 
 enum {
-    STALL_PAUSE_MS = 1000,   /* until a disk that refused is tried again */
-    RETRY_TURN_MS = 50,      /* heartbeats do not wait longer */
-    STALL_LEAVING_MS = 5000, /* how long that may last when the loop is to end */
+    STALL_PAUSE_MS = 1000, /* until a disk that refused is tried again; */
+    TROUBLE_MS = 3000,     /* so long what was fetched waits for it. Then it is given back */
+    RETRY_TURN_MS = 50,    /* heartbeats do not wait longer */
 };
 
 static void stalled_add(struct loop *l, struct transfer *t) {
@@ -81,7 +81,7 @@ static enum segment_result store(struct loop *l, struct transfer *t, struct agen
         l->stall_error = err;
         break;
     case SEGMENT_FAILED:
-        loop_fail(l, err.text);
+        loop_give_up(l, err.text);
         break;
     }
     return result;
@@ -145,7 +145,46 @@ static void look_elsewhere(struct loop *l, struct transfer *t) {
         loop_visit_doubt(l, t->visit);
 }
 
+/* The disk refuses for longer than a moment: others may have what this worker has. */
+static void be_troubled(struct loop *l, int64_t now_ms) {
+    l->troubled = true;
+    log_warn("loop", "%s; everything is given back until it can be written", l->stall_error.text);
+    agent_trouble(l->agent, now_ms, l->stall_error.text);
+}
+
+static void be_well(struct loop *l, int64_t now_ms) {
+    if (l->troubled)
+        agent_trouble(l->agent, now_ms, NULL);
+    l->troubled = l->holding = false;
+    agent_hold(l->agent, false);
+    log_info("loop", "the archive can be written again");
+}
+
+/* Nothing is there to be written: the disk is tried by itself. */
+static void probe(struct loop *l, int64_t now_ms) {
+    struct error err = {0};
+
+    switch (archive_probe(l->archive, agent_session(l->agent), &err)) {
+    case SEGMENT_OK:
+        be_well(l, now_ms);
+        return;
+    case SEGMENT_AGAIN:
+        break;
+    default:
+        loop_give_up(l, err.text);
+        return;
+    }
+    l->stall_error = err;
+    l->stall_again_ms = now_ms + STALL_PAUSE_MS;
+    if (!l->troubled && now_ms - l->stalled_since_ms >= TROUBLE_MS)
+        be_troubled(l, now_ms);
+}
+
 void loop_finish(struct loop *l, struct transfer *t) {
+    if (l->failed) {
+        transfer_release(t);
+        return;
+    }
     if (t->failure != AGENT_NO_FAILURE && log_enabled(LOG_DEBUG))
         log_event(LOG_DEBUG, "loop", "no response", log_bytes("url", t->url, t->url_len),
                   log_str("reason", t->reason));
@@ -165,6 +204,10 @@ void loop_finish(struct loop *l, struct transfer *t) {
 }
 
 int64_t loop_finish_next_ms(const struct loop *l) {
+    if (l->failed)
+        return INT64_MAX;
+    if (l->troubled)
+        return l->stall_again_ms;
     if (agent_backlogged(l->agent))
         return INT64_MAX; /* an answer of the master changes that */
     if (l->holding)
@@ -173,6 +216,8 @@ int64_t loop_finish_next_ms(const struct loop *l) {
 }
 
 void loop_finish_retry(struct loop *l, int64_t now_ms) {
+    bool wrote = false;
+
     if (now_ms < loop_finish_next_ms(l))
         return;
     while (l->stalled != NULL) {
@@ -183,15 +228,15 @@ void loop_finish_retry(struct loop *l, int64_t now_ms) {
             if (!l->holding)
                 hold(l);
             l->stall_again_ms = now_ms + STALL_PAUSE_MS;
-            if (l->draining && now_ms - l->stalled_since_ms > STALL_LEAVING_MS)
-                loop_fail(l, l->stall_error.text);
+            if (!l->troubled && now_ms - l->stalled_since_ms >= TROUBLE_MS)
+                be_troubled(l, now_ms);
             return;
         }
         l->stalled = next;
+        wrote = true;
     }
-    if (!l->holding)
-        return;
-    l->holding = false;
-    agent_hold(l->agent, false);
-    log_info("loop", "the archive can be written again");
+    if (l->holding && wrote)
+        be_well(l, now_ms);
+    else if (l->holding)
+        probe(l, now_ms);
 }

@@ -61,7 +61,8 @@ struct loop {
     struct error err;
 
     /* Finished, but the disk refuses the record, or too much waits for the master; oldest first. */
-    bool holding; /* the disk refuses: the agent was told to start nothing */
+    bool holding;  /* the disk refuses: the agent was told to start nothing; */
+    bool troubled; /* and for so long that it has given everything back */
     struct transfer *stalled, *stalled_last;
     struct error stall_error;
     int64_t stalled_since_ms, stall_again_ms;
@@ -69,8 +70,10 @@ struct loop {
 
 /* ---- loop.c -------------------------------------------------------------------------------------- */
 
-/* The loop ends, with the first such text as its error. */
+/* The loop ends, with the first such text as its error: at once, */
 void loop_fail(struct loop *l, const char *text);
+/* or with a last word to the master, so that no URL is taken to be the cause. */
+void loop_give_up(struct loop *l, const char *text);
 
 /* ---- loop_visit.c -------------------------------------------------------------------------------- */
 

@@ -16,7 +16,7 @@
 #include "shared/warc_write.h"
 #include "worker/seal.h"
 
-enum { INFO_BYTES = 16 * 1024 };
+enum { INFO_BYTES = 16 * 1024, PROBE_BYTES = 64 * 1024 };
 
 struct segment {
     int fd;
@@ -52,21 +52,16 @@ static bool sink_write(void *arg, const void *bytes, size_t len) {
     return true;
 }
 
-/* What may get better by waiting. */
-static bool passing(int error) {
-    return error == ENOSPC || error == EDQUOT || error == EIO || error == ENOMEM ||
-           error == EMFILE || error == ENFILE || error == EWOULDBLOCK;
-}
-
+/* Whatever it is, somebody may mend it, and it is tried again: but for a name that is taken. */
 static enum segment_result refuse(const struct segment *s, int error, const char *what,
                                   struct error *err) {
     error_set(err, error, "cannot %s %s%s", what, s->name, SEAL_SUFFIX_OPEN);
-    return passing(error) ? SEGMENT_AGAIN : SEGMENT_FAILED;
+    return error == EEXIST ? SEGMENT_FAILED : SEGMENT_AGAIN;
 }
 
 /* Nothing torn stays behind the last whole record. */
 static enum segment_result undo(struct segment *s, int error, struct error *err) {
-    if (ftruncate(s->fd, (off_t)s->end) != 0) {
+    if (s->pending > 0 && ftruncate(s->fd, (off_t)s->end) != 0) {
         (void)refuse(s, errno, "cut off a torn record of", err);
         return SEGMENT_FAILED;
     }
@@ -153,8 +148,7 @@ static enum segment_result create(struct segment *s, const struct segment_config
         return result;
     if (io_rename_new(config->dir_fd, f->fresh, f->open))
         return SEGMENT_OK;
-    result = refuse(s, errno, "create", err);
-    return err->errno_value == ENOENT ? SEGMENT_AGAIN : result; /* taken for a dead one's */
+    return refuse(s, errno, "create", err);
 }
 
 enum segment_result segment_open(struct segment **out, const struct segment_config *config,
@@ -235,6 +229,17 @@ enum segment_result segment_append(struct segment *s, const struct segment_respo
     place->revisit = r->revisit != NULL;
     memcpy(place->digest, at.payload_digest, sizeof place->digest);
     memcpy(place->record_id, at.record_id, sizeof place->record_id);
+    return SEGMENT_OK;
+}
+
+enum segment_result segment_probe(struct segment *s, struct error *err) {
+    static const char nothing[PROBE_BYTES];
+
+    if (!sink_write(s, nothing, sizeof nothing))
+        return undo(s, s->write_errno, err);
+    if (ftruncate(s->fd, (off_t)s->end) != 0)
+        return undo(s, errno, err);
+    s->pending = 0;
     return SEGMENT_OK;
 }
 

@@ -68,15 +68,17 @@ struct segment_place {
 
 enum segment_result {
     SEGMENT_OK,
-    SEGMENT_AGAIN,   /* the disk is full or failing: nothing was changed, try again later; `err` */
+    SEGMENT_AGAIN, /* the disk or its directory refuses: nothing was changed, try again later; `err` */
     SEGMENT_INVALID, /* a response that no record can hold; nothing was changed */
-    SEGMENT_FAILED,  /* for good; `err` */
+    SEGMENT_FAILED,  /* for good: its end is torn and cannot be cut off, its name is taken; `err` */
 };
 
 enum segment_result segment_open(struct segment **s, const struct segment_config *config,
                                  struct error *err);
 enum segment_result segment_append(struct segment *s, const struct segment_response *r,
                                    struct segment_place *place, struct error *err);
+/* Whether it could be written to again: nothing is changed. */
+enum segment_result segment_probe(struct segment *s, struct error *err);
 const char *segment_name(const struct segment *s);
 uint64_t segment_bytes(const struct segment *s);
 /* Its descriptor and the lock on it stay the segment's. */

@@ -101,6 +101,7 @@ static _Noreturn void become_task(const struct child_fds *fds, int scratch_fd, p
     sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     (void)sigaction(SIGPIPE, &usual, NULL);
+    (void)sigaction(SIGXFSZ, &usual, NULL);
     (void)setpgid(0, 0);
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent || fchdir(scratch_fd) != 0 ||
         dup2(fds->spec, TASK_RUN_SPEC_FD) < 0 || dup2(fds->stderr_write, STDERR_FILENO) < 0 ||

@@ -75,6 +75,17 @@ static void wake_paused(struct world *w) {
 
 /* ---- the whole -------------------------------------------------------------------------------------------- */
 
+/* In some worlds one worker, beside others that are well, has a disk that takes nothing: from the start, or some time. */
+static void choose_sick(struct world *w) {
+    struct rng r = {w->options->seed + 9};
+
+    if (w->options->calm || w->worker_count < 2 || !rng_chance(&r, 40))
+        return;
+    struct sim_worker *s = &w->workers[rng_below(&r, w->worker_count)];
+    s->sick = (enum sick)(SICK_TELLS + rng_below(&r, 3));
+    s->sick_from_ms = rng_chance(&r, 50) ? 0 : rng_below(&r, 40000);
+}
+
 static void world_init(struct world *w) {
     struct rng *r = &w->rng;
     static const uint32_t delays[] = {0, 50, 300, 1000};
@@ -113,6 +124,7 @@ static void world_init(struct world *w) {
         s->instance[0] = (unsigned char)(i + 1);
         world_restart_later(w, s, rng_below(r, 100));
     }
+    choose_sick(w);
     world_master_start(w);
     if (!w->options->calm)
         world_schedule(w, rng_below(r, 3000), EVENT_FAULT);
@@ -161,6 +173,7 @@ void world_run(const struct world_options *options, struct world_result *result)
         wake_paused(w);
         if (!world_put_off(w, e))
             happen(w, e);
+        world_reap_failed(w);
         if (w->web.violation[0] != '\0')
             world_fail(w, "%s", w->web.violation);
         if (++result->events > EVENTS_MAX || w->now_ms > END_MS)

@@ -40,6 +40,7 @@ enum world_fault {
     FAULT_TOLD_TO_WAIT,  /* a server asked to be left alone; not a request came too early */
     FAULT_FLAPPED,       /* a request to a server that was down for a moment */
     FAULT_POISONED,      /* a page killed the worker that fetched it */
+    FAULT_SICK,          /* a worker's disk refused */
     FAULT_OTHER_OPTIONS, /* the master was started with others than before */
     FAULT_STALE,         /* a connection that was kept turned out to have ended */
     FAULT_MOVED,         /* nobody answered at an address, and the host has another one */

@@ -4,14 +4,11 @@
 enum { FAULTS_END_MS = 60 * 1000 };
 
 static const char *const fault_names[FAULTS] = {
-    "request lost",   "reply lost",       "late",
-    "doubled",        "reordered",        "partition up",
-    "partition down", "worker killed",    "worker paused",
-    "zombie",         "restarted",        "tail lost",
-    "master killed",  "writes lost",      "store full",
-    "server broke",   "clock jump",       "killed sealing",
-    "told to wait",   "flapped",          "poisoned",
-    "other options",  "stale connection", "dead address",
+    "request lost", "reply lost",     "late",           "doubled",          "reordered",
+    "partition up", "partition down", "worker killed",  "worker paused",    "zombie",
+    "restarted",    "tail lost",      "master killed",  "writes lost",      "store full",
+    "server broke", "clock jump",     "killed sealing", "told to wait",     "flapped",
+    "poisoned",     "sick disk",      "other options",  "stale connection", "dead address",
 };
 
 const char *world_fault_name(enum world_fault f) {

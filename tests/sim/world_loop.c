@@ -129,6 +129,8 @@ static void fetched_page(struct world *w, struct sim_loop *l, struct sim_transfe
         world_fail(w, "page %u of origin %u: a sitemap fetched as a page, or a page as a sitemap",
                    t->page, t->origin);
     if (agent_disposition(l->agent, t->fetch, o->status, o->failure) == AGENT_ARCHIVE) {
+        if (world_worker_sickens(w, l))
+            return;
         struct sim_record *r = world_segment_append(w, l, t->origin, t->page);
         o->segment = l->segment->name;
         o->offset = r->offset;
@@ -345,6 +347,8 @@ void world_loop_event(struct world *w, struct event *e) {
             return;
         }
         finish_fetch(w, l, e->transfer);
+        if (l->agent == NULL || l->incarnation != e->incarnation)
+            return; /* the process died of it */
         remove_transfer(l, e->transfer);
         break;
     case EVENT_RESOLVED:

@@ -85,7 +85,7 @@ struct sim_loop {
     uint64_t call[AGENT_LINES];           /* number of the request under way; 0: none */
     const struct buf *asked[AGENT_LINES]; /* its bytes */
     int64_t wake_ms;
-    bool left;
+    bool left, failed;
 };
 
 struct sim_worker {
@@ -98,6 +98,8 @@ struct sim_worker {
     struct skew skew;      /* of its clock */
     struct sim_loop loops[LOOPS];
     struct sim_segment *disk;
+    enum sick { SICK_NOT, SICK_TELLS, SICK_ENDS, SICK_DIES } sick; /* for ever */
+    int64_t sick_from_ms;
     struct cost_sums cost; /* of this process */
 };
 
@@ -250,6 +252,10 @@ void world_loop_event(struct world *w, struct event *e);
 
 void world_worker_start(struct world *w, struct sim_worker *s);
 void world_worker_kill(struct world *w, struct sim_worker *s);
+/* Is its disk one that takes nothing any more? Then what its kind of sickness does is done. */
+bool world_worker_sickens(struct world *w, struct sim_loop *l);
+/* Processes of which a loop has failed end, as soon as the other loops have left, and are started again: for ever. */
+void world_reap_failed(struct world *w);
 void world_restart_later(struct world *w, struct sim_worker *s, int64_t delay_ms);
 /* Time stops for it; its connections stay, but nobody speaks on them. */
 void world_worker_pause(struct world *w, struct sim_worker *s, int64_t ms);

@@ -100,12 +100,21 @@ static unsigned work(struct master *m, struct peer *p, kills *deadly) {
     return deaths;
 }
 
+/* As one of which a segment is known. */
+static void prove(struct master *m, const char *name) {
+    struct worker *w = lease_worker_add(&m->core->leases, name);
+
+    assert_non_null(w);
+    w->proven = true;
+}
+
 static void begin(struct master *m, struct peer *p, const char *const *urls) {
     master_begin(m);
     master_load(m);
     for (; *urls != NULL; urls++)
         master_seed(m, *urls);
     peer_join(p, m, "w", 1);
+    prove(m, "w");
 }
 
 static void end(struct master *m, struct peer *p) {
@@ -166,6 +175,7 @@ static void test_restarts(void **state) {
         }
         peer_die(&p);
         master_restart(&m);
+        prove(&m, "w");
         master_wait(&m, m.options.lease_ms + 1000);
         peer_come(&p);
     }
@@ -296,6 +306,7 @@ static void test_summons(void **state) {
         peer_die(&p);
         master_wait(&m, 10);
     }
+    prove(&m, "other");
     /* Two visits are under way and one origin is ready: a second visit is the other's share. */
     master_seed(&m, "http://d.example/1");
     assert_int_equal(items_granted(&p, &attempt, &d_fp), 1);
@@ -331,13 +342,95 @@ static void test_origin(void **state) {
     end(&m, &p);
 }
 
+/* Whoever has never got anything done may die at whatever it is given: that says nothing of it. */
+static void test_unproven(void **state) {
+    struct master m;
+    struct peer p;
+    uint64_t attempt, fp;
+
+    (void)state;
+    begin(&m, &p, three);
+    lease_worker_add(&m.core->leases, "w")->proven = false;
+    for (int i = 0; i < 5 * TRIAL_GUILTY; i++) {
+        assert_int_equal(items_granted(&p, &attempt, &fp), 3);
+        peer_die(&p);
+        master_wait(&m, 10);
+    }
+    assert_int_equal(master_stats(&m).pending, 3);
+    /* An answer is proof. */
+    assert_int_equal(items_granted(&p, &attempt, &fp), 3);
+    (void)peer_report(&p, attempt, fp, TRAWL__STATE__FETCHED, true);
+    assert_true(lease_worker(&m.core->leases, "w")->proven);
+    end(&m, &p);
+}
+
+/* A worker that dies at everything, and one that is well: the one gets what it died with alone no more, the other
+ * shows that it is harmless. */
+static void test_another_first(void **state) {
+    struct master m;
+    struct peer p, other;
+    uint64_t attempt, fp;
+
+    (void)state;
+    begin(&m, &p, (const char *const[]){"http://a.example/1", NULL});
+    for (int i = 0; i < TRIAL_ALONE + 1; i++) {
+        assert_int_equal(items_granted(&p, &attempt, &fp), 1);
+        peer_die(&p);
+        master_wait(&m, 10);
+    }
+    peer_join(&other, &m, "other", 1);
+    prove(&m, "other");
+    assert_int_equal(peer_exchange(&p, NULL, NULL, 1)->n_grants, 0);
+    assert_int_equal(items_granted(&other, &attempt, &fp), 1);
+    (void)peer_report(&other, attempt, fp, TRAWL__STATE__FETCHED, true);
+    assert_int_equal(master_stats(&m).fetched, 1);
+    peer_release(&other);
+    end(&m, &p);
+}
+
+static void leave(struct peer *p, const char *trouble) {
+    Trawl__Leave l = TRAWL__LEAVE__INIT;
+
+    l.trouble = (char *)trouble;
+    assert_int_equal(peer_ask(p, TRAWL__REQUEST__BODY_LEAVE, &l)->code, TRAWL__CODE__OK);
+}
+
+/* What the worker explains counts for nothing; while it is in trouble it gets nothing. */
+static void test_explained(void **state) {
+    struct master m;
+    struct peer p;
+    uint64_t attempt, fp;
+    struct core_stats s;
+    Trawl__Heartbeat h = TRAWL__HEARTBEAT__INIT;
+
+    (void)state;
+    begin(&m, &p, three);
+    for (int i = 0; i < 2 * TRIAL_GUILTY; i++) {
+        assert_int_equal(items_granted(&p, &attempt, &fp), 3);
+        leave(&p, "no room");
+        peer_die(&p);
+        master_wait(&m, 10);
+    }
+    h.trouble = "cannot write x:\nno room";
+    (void)peer_ask(&p, TRAWL__REQUEST__BODY_HEARTBEAT, &h);
+    assert_int_equal(peer_exchange(&p, NULL, NULL, 1)->n_grants, 0);
+    s = master_stats(&m);
+    assert_int_equal(s.workers_troubled, 1);
+    assert_string_equal(s.trouble, "w: cannot write x:no room");
+    (void)peer_beat(&p, 0);
+    assert_int_equal(master_stats(&m).workers_troubled, 0);
+    assert_int_equal(items_granted(&p, &attempt, &fp), 3);
+    end(&m, &p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_poison), cmocka_unit_test(test_several),
-        cmocka_unit_test(test_restarts),   cmocka_unit_test(test_kills_from_outside),
-        cmocka_unit_test(test_survived),   cmocka_unit_test(test_whose_lease_ends),
-        cmocka_unit_test(test_by_itself),  cmocka_unit_test(test_summons),
-        cmocka_unit_test(test_origin),
+        cmocka_unit_test(test_one_poison),    cmocka_unit_test(test_several),
+        cmocka_unit_test(test_restarts),      cmocka_unit_test(test_kills_from_outside),
+        cmocka_unit_test(test_survived),      cmocka_unit_test(test_whose_lease_ends),
+        cmocka_unit_test(test_by_itself),     cmocka_unit_test(test_summons),
+        cmocka_unit_test(test_origin),        cmocka_unit_test(test_unproven),
+        cmocka_unit_test(test_another_first), cmocka_unit_test(test_explained),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
