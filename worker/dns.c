@@ -286,6 +286,11 @@ static bool literal(const char *host, size_t len, struct dns_address *a) {
     return inet_pton(v6 ? AF_INET6 : AF_INET, text, a->bytes) == 1;
 }
 
+/* A dot at the end says that a name is absolute (RFC 1034 §3.1). All are, here; a hosts file has none. */
+static size_t without_dot(const char *host, size_t len) {
+    return len > 1 && host[len - 1] == '.' ? len - 1 : len;
+}
+
 void dns_lookup(struct dns *d, struct dns_query *q, const char *host, size_t host_len,
                 int64_t now_ms) {
     struct dns_address a;
@@ -295,6 +300,7 @@ void dns_lookup(struct dns *d, struct dns_query *q, const char *host, size_t hos
         q->done(q, &answer);
         return;
     }
+    host_len = without_dot(host, host_len);
     bool bad = host_len == 0 || host_len > HOST_BYTES_MAX;
     struct dns_entry *e = bad ? NULL : entry_get(d, host, host_len);
     if (e == NULL) {
@@ -316,7 +322,8 @@ void dns_lookup(struct dns *d, struct dns_query *q, const char *host, size_t hos
 }
 
 /* NULL: nothing is known of the name, or it is being asked for. */
-static struct dns_entry *find_answered(const struct dns *d, const char *host, size_t len) {
+static struct dns_entry *find_answered(const struct dns *d, const char *host, size_t host_len) {
+    size_t len = without_dot(host, host_len);
     struct dns_entry *e = len > HOST_BYTES_MAX
                               ? NULL
                               : map_get(&d->entries, XXH3_64bits_withSeed(host, len, d->seed));

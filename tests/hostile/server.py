@@ -266,6 +266,15 @@ async def reset(x):
     x.writer.transport.abort()
 
 
+@behaviour("kept-reset")
+async def kept_reset(x):
+    """Each connection has one page; who asks for another there is cut off. That is about the connection, not the page."""
+    if getattr(x.writer, "had_one", False):
+        return await reset(x)
+    x.writer.had_one = True
+    await x.answer(b'<a href="/inside">in</a>')
+
+
 @behaviour("refused")
 async def refused(x):
     raise AssertionError("nobody listens there")
@@ -721,7 +730,7 @@ async def any_page(x):
     await x.answer()
 
 
-for _name in ("good", "self-signed", "expired", "not-yet", "wrong-host", "untrusted"):
+for _name in ("good", "self-signed", "expired", "not-yet", "wrong-host", "untrusted", "chain-less"):
     behaviour("tls-" + _name, tls=True)(any_page)
 
 

@@ -78,10 +78,35 @@ static void test_hosts(void **state) {
         assert_null(s.reason);
         if (i == 1)
             dns_forget(d, "localhost", 9);
+        assert_true(look(d, "localhost.").count >= 1); /* an absolute name, as all are */
     }
     dns_forget(d, "unknown.example", 15);
     assert_true(dns_timeout_ms(d, 1234) <= 1234);
     dns_tick(d);
+    dns_free(d);
+    close(epoll_fd);
+}
+
+/* An address where nobody answers stays marked when its name is asked for again, and no other. */
+static void test_blame(void **state) {
+    int epoll_fd = epoll_create1(0);
+    struct dns *d = dns_new(epoll_fd, 7, NULL);
+    struct dns_answer answer;
+
+    (void)state;
+    assert_false(dns_recall(d, "localhost", 9, &answer));
+    struct seen s = look(d, "localhost");
+    dns_blame(d, "localhost", 9, s.first.bytes, s.first.len, 77);
+    dns_blame(d, "localhost", 9, "\1\2\3\4", 4, 78);
+    dns_blame(d, "unknown.example", 15, "\1\2\3\4", 4, 78);
+    dns_forget(d, "localhost", 9);
+    (void)look(d, "localhost");
+    assert_true(dns_recall(d, "localhost.", 10, &answer));
+    for (size_t i = 0; i < answer.count; i++) {
+        const struct dns_address *a = &answer.addresses[i];
+        bool blamed = a->len == s.first.len && memcmp(a->bytes, s.first.bytes, a->len) == 0;
+        assert_int_equal(a->blamed_ms, blamed ? 77 : 0);
+    }
     dns_free(d);
     close(epoll_fd);
 }
@@ -112,6 +137,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_literals),
         cmocka_unit_test(test_hosts),
+        cmocka_unit_test(test_blame),
         cmocka_unit_test(test_cancel),
     };
 
