@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "master/core_state.h"
+#include "master/depths.h"
 #include "master/verdicts.h"
 #include "master/why.h"
 #include "shared/limits.h"
@@ -128,7 +129,7 @@ static bool idle(const struct core *c) {
 }
 
 static bool nothing_left(const struct core *c) {
-    return idle(c) && !verdicts_pending(c);
+    return idle(c) && !verdicts_pending(c) && !depths_pending(c);
 }
 
 /* What keeps what is left from being granted. */
@@ -223,7 +224,9 @@ void core_tick(struct core *c, struct now now) {
     if (!core_flush(c))
         return;
     rules_trim(&c->hosts.rules_pool, c->rules_bytes);
-    verdicts_tick(c, now, idle(c));
+    depths_tick(c, now);
+    if (!c->failed)
+        verdicts_tick(c, now, idle(c));
     if (c->failed)
         return;
     core_check_end(c, now);
@@ -235,7 +238,7 @@ int64_t core_next_ms(const struct core *c, struct now now) {
     int64_t next = lease_next_ms(&c->leases);
     int64_t cool = host_next_ms(&c->hosts);
 
-    if (c->purge_count > 0)
+    if (c->purge_count > 0 || depths_pending(c))
         return now.mono_ms;
     if (cool < next)
         next = cool;
@@ -648,6 +651,7 @@ void core_free(struct core *c) {
     buf_release(&c->value);
     buf_release(&c->stripped);
     traps_release(c);
+    depths_release(c);
     url_release(&c->url);
     seen_free(c->seen);
     scope_free(c->scope);

@@ -82,6 +82,7 @@ struct core {
     } hungry[2];
 
     uint64_t loaded[CORE_LOADED_BATCH]; /* fingerprints read at the start, not yet in `seen` */
+    uint8_t loaded_notes[CORE_LOADED_BATCH];
     size_t loaded_count;
 
     uint64_t by_state[5]; /* index: Trawl__State, PENDING..FAILED */
@@ -113,6 +114,11 @@ struct core {
         uint64_t queued, excluded; /* verdicts that were changed */
         uint64_t queued_before;    /* the pass under way */
     } verdicts;                    /* verdicts.h */
+
+    struct {
+        uint64_t *todo; /* fingerprints that are to be settled */
+        size_t count, size;
+    } depths; /* depths.h */
 
     core_listener *listener; /* may be NULL */
     void *listener_arg;
@@ -155,6 +161,7 @@ struct discovery {
     uint64_t via;
     uint32_t depth, hops;
     bool seed;
+    bool redirected;  /* by a redirect: it may be behind fewer of them than before */
     uint32_t sitemap; /* as in QueuedUrl of proto/trawl.proto; 0: a page */
     bool named;       /* of a sitemap: fetched wherever it lies, unless --exclude forbids it */
 };
@@ -168,6 +175,19 @@ void frontier_name(struct core *c, struct now now, const char *url, size_t len, 
 const char *frontier_excluded_by(struct core *c, struct discovery d);
 /* The URL of a record into c->url; `o` NULL: `path` is all of it. False: it is none. */
 bool frontier_parse(struct core *c, const struct origin *o, ProtobufCBinaryData path);
+/* The record of a URL that is done, in the record arena. NULL: there is none, or the core has failed. */
+Trawl__DoneUrl *frontier_read_done(struct core *c, uint64_t fp);
+/* The number of a URL's origin; 0: none is known. */
+uint32_t frontier_origin_of(const struct core *c, const void *url, size_t len);
+/* Deeper than --max-depth: pending, and not granted. */
+bool frontier_kept_back(const struct core *c, uint32_t depth);
+/* Where a URL of that depth is to stand; one deeper than --max-depth, always there. */
+struct queue_place frontier_place(struct core *c, uint32_t depth, uint64_t fp);
+/* Puts an entry that is counted already at its place. */
+void frontier_put_queued(struct core *c, struct now now, struct origin *o,
+                         const Trawl__QueuedUrl *q);
+/* The origin has a page of that depth. */
+void frontier_page_at(struct core *c, struct now now, struct origin *o, uint32_t depth);
 /* How a URL that is done was found. */
 struct discovery frontier_found_as(const Trawl__DoneUrl *d);
 /* The URL in c->url is excluded for another reason, or, NULL, queued again as `found`. */
@@ -203,8 +223,7 @@ void frontier_note(struct core *c, const struct lease_item *it);
 void frontier_finish(struct core *c, struct now now, struct lease_item *it, const Trawl__Outcome *o,
                      const struct segment *segment);
 /* Some of its links, ahead of its outcome: it stays leased. Known ones again change nothing. */
-void frontier_links(struct core *c, struct now now, const struct lease_item *it,
-                    const Trawl__Outcome *o);
+void frontier_links(struct core *c, struct now now, struct lease_item *it, const Trawl__Outcome *o);
 /* Puts a done URL back into the queue if its record, or the payload that this refers to, is in the segment, which is
  * gone. */
 bool frontier_refetch(struct core *c, struct now now, uint64_t fp, uint32_t segment);

@@ -243,7 +243,7 @@ static Trawl__Item *item_message(struct core *c, const struct lease_item *it) {
     trawl__item__init(m);
     m->fp = it->fp;
     m->seq = it->seq;
-    m->depth = it->depth;
+    m->depth = it->place_depth;
     m->attempts = it->attempts;
     m->robots = it->robots_for != 0;
     m->sitemap = it->sitemap != 0;

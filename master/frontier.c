@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "master/core_state.h"
+#include "master/depths.h"
 #include "master/recrawl.h"
 #include "master/trial.h"
 #include "master/tries.h"
@@ -23,17 +24,35 @@ static struct queue_place place_of(uint32_t depth, uint64_t seq) {
     return (struct queue_place){.depth = depth > 255 ? 255 : (uint8_t)depth, .seq = seq};
 }
 
+bool frontier_kept_back(const struct core *c, uint32_t depth) {
+    return c->options->max_depth_set && depth > c->options->max_depth;
+}
+
+struct queue_place frontier_place(struct core *c, uint32_t depth, uint64_t fp) {
+    return place_of(depth, frontier_kept_back(c, depth) ? fp : core_number(c, &c->seqs));
+}
+
 /* What lies before the cursor would not be found again. */
-static void rewind_to(struct origin *o, struct queue_place place) {
+static void rewind_to(const struct core *c, struct origin *o, struct queue_place place) {
     if (queue_place_compare(place, host_cursor(o)) < 0)
         host_set_cursor(o, place);
-    o->exhausted = false;
+    /* What is kept back is nothing to be granted, or the crawl would wait for somebody to see that. */
+    if (!frontier_kept_back(c, place.depth))
+        o->exhausted = false;
+    else if (host_pages_queued(o) <= host_pages_leased(o) + 1)
+        o->exhausted = true;
 }
 
 static void put_queued(struct core *c, struct origin *o, struct queue_place place,
                        const Trawl__QueuedUrl *q) {
     core_put(c, record_queued(o->id, place), &q->base);
-    rewind_to(o, place);
+    rewind_to(c, o, place);
+}
+
+void frontier_put_queued(struct core *c, struct now now, struct origin *o,
+                         const Trawl__QueuedUrl *q) {
+    put_queued(c, o, frontier_place(c, q->depth, q->fp), q);
+    origin_changed(c, now, o);
 }
 
 void frontier_put_done(struct core *c, uint64_t fp, const Trawl__DoneUrl *d) {
@@ -81,14 +100,16 @@ const char *frontier_excluded_by(struct core *c, struct discovery d) {
     return d.seed || d.sitemap == 1 ? NULL : trap_verdict_name(traps_check(c, &c->url, d.hops > 0));
 }
 
-/* Its first page, or one that is nearer. The robots.txt of an origin without pages may be known already: it has
+/* Its first page, or one that is nearer: with --max-depth its sitemaps come nearer, too. The robots.txt of an origin without pages may be known already: it has
  * been asked for a sitemap, or another origin's robots.txt. */
-static void has_page(struct core *c, struct now now, struct origin *o, uint32_t depth) {
+void frontier_page_at(struct core *c, struct now now, struct origin *o, uint32_t depth) {
     bool first = o->depth == UINT32_MAX;
 
+    if (depth >= o->depth)
+        return;
     o->depth = depth;
     origin_put(c, o);
-    if (first)
+    if (first || c->options->max_depth_set)
         sitemaps_find(c, now, o);
 }
 
@@ -112,12 +133,11 @@ static void take_in(struct core *c, struct now now, uint64_t fp, struct discover
     q.sitemap = d.sitemap;
     q.path = (ProtobufCBinaryData){.data = (uint8_t *)c->url.href + name.len,
                                    .len = c->url.href_len - name.len};
-    put_queued(c, o, place_of(d.depth, core_number(c, &c->seqs)), &q);
     o->queued++;
     c->by_state[TRAWL__STATE__PENDING]++;
-    origin_changed(c, now, o);
-    if (d.sitemap == 0 && d.depth < o->depth)
-        has_page(c, now, o, d.depth);
+    frontier_put_queued(c, now, o, &q);
+    if (d.sitemap == 0)
+        frontier_page_at(c, now, o, d.depth);
 }
 
 /* A URL of the outside; false: it is none. Without memory that is not known. */
@@ -147,6 +167,7 @@ static bool discover(struct core *c, struct now now, uint64_t fp, const char *ur
         return true;
     }
     const char *reason = frontier_excluded_by(c, d);
+    depths_note(c, fp, d.depth, d.hops, reason);
     if (reason != NULL) {
         traps_count(c, reason);
         finish_unqueued(c, fp, url, len, d, TRAWL__STATE__EXCLUDED, reason, NULL);
@@ -160,7 +181,20 @@ bool frontier_discover(struct core *c, struct now now, const char *url, size_t l
                        struct discovery d) {
     uint64_t fp = frontier_fingerprint(c, url, len);
 
-    return seen_has(c->seen, fp) || discover(c, now, fp, url, len, d);
+    if (!seen_has(c->seen, fp))
+        return discover(c, now, fp, url, len, d);
+    depths_found(c, fp, frontier_origin_of(c, url, len), d);
+    return true;
+}
+
+uint32_t frontier_origin_of(const struct core *c, const void *url, size_t len) {
+    const char *scheme = memmem(url, len, "://", 3);
+    size_t from = scheme == NULL ? len : (size_t)(scheme + 3 - (const char *)url);
+    const char *path = memchr((const char *)url + from, '/', len - from);
+    const struct origin *o =
+        path == NULL ? NULL : host_find(&c->hosts, url, (size_t)(path - (const char *)url));
+
+    return o == NULL ? 0 : o->id;
 }
 
 bool frontier_parse(struct core *c, const struct origin *o, ProtobufCBinaryData path) {
@@ -182,8 +216,7 @@ struct discovery frontier_found_as(const Trawl__DoneUrl *d) {
                               .named = d->sitemap == 1 || (d->sitemap > 0 && d->hops > 0)};
 }
 
-/* The record of a URL that is done, in the record arena. NULL: there is none, or the core has failed. */
-static Trawl__DoneUrl *read_done(struct core *c, uint64_t fp) {
+Trawl__DoneUrl *frontier_read_done(struct core *c, uint64_t fp) {
     struct record_key key = record_done(fp);
 
     if (!core_flush(c))
@@ -203,12 +236,15 @@ static Trawl__DoneUrl *read_done(struct core *c, uint64_t fp) {
 }
 
 /* What the user names is decided again, whatever it was excluded for; what failed is tried anew. */
-static void name_again(struct core *c, struct now now, uint64_t fp, struct discovery d) {
-    Trawl__DoneUrl *done = read_done(c, fp);
+static void name_again(struct core *c, struct now now, uint64_t fp, uint32_t origin,
+                       struct discovery d) {
+    Trawl__DoneUrl *done = frontier_read_done(c, fp);
 
     if (done == NULL ||
-        (done->state != TRAWL__STATE__EXCLUDED && done->state != TRAWL__STATE__FAILED))
+        (done->state != TRAWL__STATE__EXCLUDED && done->state != TRAWL__STATE__FAILED)) {
+        depths_found(c, fp, origin, d);
         return;
+    }
     struct origin *o = host_by_id(&c->hosts, done->origin);
     if (!frontier_parse(c, o, done->path))
         return;
@@ -225,7 +261,7 @@ void frontier_name(struct core *c, struct now now, const char *url, size_t len,
     uint64_t fp = frontier_fingerprint(c, url, len);
 
     if (seen_has(c->seen, fp))
-        name_again(c, now, fp, d);
+        name_again(c, now, fp, frontier_origin_of(c, url, len), d);
     else
         (void)discover(c, now, fp, url, len, d);
 }
@@ -302,6 +338,7 @@ static struct lease_item *item_from(struct core *c, const Trawl__QueuedUrl *q,
     it->seq = place.seq;
     it->via = q->via;
     it->depth = q->depth;
+    it->place_depth = place.depth;
     it->attempts = q->attempts;
     it->hops = q->hops;
     it->robots_for = q->robots_for;
@@ -336,7 +373,7 @@ bool frontier_adopt(struct core *c, struct lease *l, const Trawl__QueuedUrl *q,
 }
 
 static bool too_deep(const struct core *c, const Trawl__QueuedUrl *q) {
-    return c->options->max_depth_set && q->robots_for == 0 && q->depth > c->options->max_depth;
+    return q->robots_for == 0 && frontier_kept_back(c, q->depth);
 }
 
 /* A queue entry, in the record arena. NULL: it cannot be read, and the core has failed. */
@@ -457,7 +494,7 @@ static struct origin *unlease(struct core *c, struct lease_item *it) {
 void frontier_give_back(struct core *c, struct lease_item *it) {
     struct origin *o = unlease(c, it);
 
-    rewind_to(o, place_of(it->depth, it->seq));
+    rewind_to(c, o, place_of(it->place_depth, it->seq));
     free(it);
 }
 
@@ -490,22 +527,25 @@ void frontier_note(struct core *c, const struct lease_item *it) {
     struct origin *o = it->lease->origin;
     Trawl__QueuedUrl q = entry_of(it, tries_of(c, it, NULL));
 
-    core_put(c, record_queued(o->id, place_of(it->depth, it->seq)), &q.base);
+    core_put(c, record_queued(o->id, place_of(it->place_depth, it->seq)), &q.base);
 }
 
 void frontier_requeue(struct core *c, struct lease_item *it, const Trawl__Outcome *out) {
+    bool nearer = depths_refresh(c, it);
     Trawl__QueuedUrl q = entry_of(it, tries_of(c, it, out));
     struct origin *o = unlease(c, it);
 
-    core_delete(c, record_queued(o->id, place_of(it->depth, it->seq)));
+    core_delete(c, record_queued(o->id, place_of(it->place_depth, it->seq)));
     q.attempts++;
     q.losses = 0; /* the worker has survived it */
     q.lost_with = "";
-    uint64_t seq = core_number(c, &c->seqs);
-    put_queued(c, o, place_of(it->depth, seq), &q);
+    struct queue_place place = frontier_place(c, it->depth, it->fp);
+    put_queued(c, o, place, &q);
     if (it->robots_for != 0)
-        guest_move(o, it->fp, seq);
+        guest_move(o, it->fp, place.seq);
     c->retries++;
+    if (nearer)
+        depths_taken(c, it->fp);
     free(it);
 }
 
@@ -612,6 +652,7 @@ static void follow_redirect(struct core *c, struct now now, const struct lease_i
     struct discovery d = {.via = it->fp,
                           .depth = it->depth,
                           .hops = it->hops + 1,
+                          .redirected = true,
                           .sitemap = it->sitemap,
                           .named = it->sitemap > 0};
 
@@ -646,12 +687,40 @@ static const struct buf *link_url(struct core *c, const struct origin *o, Protob
 static void follow_link(struct core *c, struct now now, const struct lease_item *it,
                         const struct origin *o, const Trawl__Outcome *out, size_t i, uint64_t fp) {
     const struct discovery d = sitemaps_link(it, out, out->links[i]);
+    uint8_t note;
 
-    if (seen_has(c->seen, fp))
+    bool known = seen_note(c->seen, fp, &note);
+    if (known && !depths_shorter(note, &d))
         return;
     const struct buf *url = link_url(c, o, out->links[i], d);
-    if (url != NULL)
+    if (url == NULL)
+        return;
+    if (known)
+        depths_found(c, fp, frontier_origin_of(c, url->data, url->len), d);
+    else
         c->refused += !discover(c, now, fp, url->data, url->len, d);
+}
+
+/* What is to come nearer if the page does. */
+static void keep_links(struct core *c, const struct lease_item *it, const struct origin *o,
+                       const Trawl__Outcome *out) {
+    size_t count = 0;
+    uint64_t *fps = arena_alloc(&c->arena, (out->n_links + 1) * sizeof *fps);
+    uint32_t *origins = arena_alloc(&c->arena, (out->n_links + 1) * sizeof *origins);
+
+    if (fps == NULL || origins == NULL) {
+        core_fail(c, "out of memory for links");
+        return;
+    }
+    for (size_t i = 0; i < out->n_links && !c->failed; i++) {
+        const struct buf *url =
+            link_url(c, o, out->links[i], sitemaps_link(it, out, out->links[i]));
+        if (url == NULL)
+            continue;
+        fps[count] = frontier_fingerprint(c, url->data, url->len);
+        origins[count++] = frontier_origin_of(c, url->data, url->len);
+    }
+    depths_keep_links(c, it, out->sitemaps ? 0 : 1, fps, origins, count);
 }
 
 /* Most links are known, and what finding that out takes is to wait for the seen-set's memory: so that of some
@@ -678,23 +747,27 @@ static void follow_links(struct core *c, struct now now, const struct lease_item
         for (size_t k = 0; k < count && !c->failed; k++)
             follow_link(c, now, it, o, out, which[k], fps[k]);
     }
+    if (c->options->max_depth_set && out->n_links > 0)
+        keep_links(c, it, o, out);
 }
 
-void frontier_links(struct core *c, struct now now, const struct lease_item *it,
+void frontier_links(struct core *c, struct now now, struct lease_item *it,
                     const Trawl__Outcome *o) {
-    if (it->robots_for == 0)
-        follow_links(c, now, it, it->lease->origin, o);
+    if (it->robots_for != 0)
+        return;
+    (void)depths_refresh(c, it);
+    follow_links(c, now, it, it->lease->origin, o);
 }
 
 void frontier_finish(struct core *c, struct now now, struct lease_item *it, const Trawl__Outcome *o,
                      const struct segment *segment) {
-    bool failed = o->state == TRAWL__STATE__FAILED;
+    bool failed = o->state == TRAWL__STATE__FAILED, nearer = depths_refresh(c, it);
     struct tries tries = {NULL, 0};
 
     if (failed || it->attempts > 0)
         tries = tries_of(c, it, failed ? o : NULL);
     struct origin *host = unlease(c, it);
-    core_delete(c, record_queued(host->id, place_of(it->depth, it->seq)));
+    core_delete(c, record_queued(host->id, place_of(it->place_depth, it->seq)));
     host->queued--;
     if (it->robots_for != 0) {
         guest_remove(host, it->fp);
@@ -707,6 +780,14 @@ void frontier_finish(struct core *c, struct now now, struct lease_item *it, cons
     if (o->state == TRAWL__STATE__REDIRECTED && o->redirect_to.len > 0)
         follow_redirect(c, now, it, host, o);
     follow_links(c, now, it, host, o);
+    if (nearer && it->sitemap == 0)
+        frontier_page_at(c, now, host, it->depth);
+    if (nearer) {
+        /* Those that were told ahead of the outcome, when it was not so near yet. */
+        if (core_flush(c))
+            depths_bring_links(c, it->fp, it->depth);
+        depths_taken(c, it->fp);
+    }
     free(it);
 }
 
@@ -737,6 +818,7 @@ void frontier_decide(struct core *c, struct now now, uint64_t fp, const Trawl__D
     if (reason != NULL && strcmp(reason, d->reason) == 0)
         return;
     traps_uncount(c, d->reason);
+    depths_note_again(c, fp, found.depth, found.hops, reason);
     if (reason == NULL) {
         undo_done(c, fp, d, true);
         take_in(c, now, fp, found);
@@ -791,8 +873,7 @@ bool frontier_refetch(struct core *c, struct now now, uint64_t fp, uint32_t segm
     q.seed = d->seed;
     q.sitemap = d->sitemap;
     q.path = d->path;
-    put_queued(c, o, place_of(d->depth, core_number(c, &c->seqs)), &q);
     o->queued++;
-    origin_changed(c, now, o);
+    frontier_put_queued(c, now, o, &q);
     return true;
 }

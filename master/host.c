@@ -302,7 +302,7 @@ uint32_t host_pages_leased(const struct origin *o) {
     return o->leased - guest_leased(o);
 }
 
-static uint32_t pages_queued(const struct origin *o) {
+uint32_t host_pages_queued(const struct origin *o) {
     return o->queued - guest_count(o);
 }
 
@@ -311,11 +311,11 @@ static bool no_page_room(const struct host_table *t, const struct origin *o) {
 }
 
 bool host_is_full(const struct host_table *t, const struct origin *o) {
-    return pages_queued(o) > 0 && o->parked == TRAWL__STATE__PENDING && no_page_room(t, o);
+    return host_pages_queued(o) > 0 && o->parked == TRAWL__STATE__PENDING && no_page_room(t, o);
 }
 
 static bool page_grantable(const struct host_table *t, const struct origin *o) {
-    return pages_queued(o) > host_pages_leased(o) && !o->exhausted &&
+    return host_pages_queued(o) > host_pages_leased(o) && !o->exhausted &&
            o->robots_state != HOST_ROBOTS_ELSEWHERE && !no_page_room(t, o);
 }
 

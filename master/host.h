@@ -147,6 +147,8 @@ void host_unpark(struct origin *o);
 
 /* Pages of it in leases: what counts under a limit. */
 uint32_t host_pages_leased(const struct origin *o);
+/* The same of its queue, leased or not. */
+uint32_t host_pages_queued(const struct origin *o);
 /* It has pages left, and --max-pages-per-host keeps them. */
 bool host_is_full(const struct host_table *t, const struct origin *o);
 /* Puts the origin where it belongs now; call after any change to it. False: no memory. */

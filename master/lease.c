@@ -317,8 +317,8 @@ static int compare_places(const void *a, const void *b) {
     const struct lease_item *i = *(struct lease_item *const *)a,
                             *k = *(struct lease_item *const *)b;
 
-    if (i->depth != k->depth)
-        return i->depth < k->depth ? -1 : 1;
+    if (i->place_depth != k->place_depth)
+        return i->place_depth < k->place_depth ? -1 : 1;
     return (i->seq > k->seq) - (i->seq < k->seq);
 }
 

@@ -31,6 +31,8 @@
 struct lease_item {
     uint64_t fp, seq, via;
     uint32_t depth, attempts, hops, robots_for;
+    bool nearer;               /* it came nearer while it was leased */
+    uint32_t place_depth;      /* in its place in the queue; `depth` may be less meanwhile */
     uint32_t sitemap;          /* as in QueuedUrl of proto/trawl.proto */
     uint32_t losses, refusals; /* likewise */
     const struct worker

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "master/core_state.h"
+#include "master/depths.h"
 #include "master/recrawl.h"
 #include "master/verdicts.h"
 #include "shared/fingerprint.h"
@@ -15,10 +16,15 @@ static bool add_known(struct core *c) {
     size_t count = c->loaded_count;
 
     c->loaded_count = 0;
-    return seen_add_batch(c->seen, c->loaded, count, was_new) == count;
+    if (seen_add_batch(c->seen, c->loaded, count, was_new) != count)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        seen_set_note(c->seen, c->loaded[i], c->loaded_notes[i]);
+    return true;
 }
 
-static bool note_known(struct core *c, uint64_t fp) {
+static bool note_known(struct core *c, uint64_t fp, uint8_t note) {
+    c->loaded_notes[c->loaded_count] = note;
     c->loaded[c->loaded_count++] = fp;
     return c->loaded_count < CORE_LOADED_BATCH || add_known(c);
 }
@@ -115,6 +121,17 @@ static bool load_origin(struct core *c, struct now now, const void *key, size_t 
     return v->parked == TRAWL__STATE__PENDING || host_park(o, v->parked, v->reason);
 }
 
+/* What --max-depth keeps back stands where it is found again (depths.h); it may be another limit than before. */
+static void replace_deep(struct core *c, struct queue_place place, const struct origin *o,
+                         const Trawl__QueuedUrl *q) {
+    if (!frontier_kept_back(c, q->depth) || place.seq == q->fp)
+        return;
+    core_delete(c, record_queued(o->id, place));
+    core_put(c, record_queued(o->id, frontier_place(c, q->depth, q->fp)), &q->base);
+    if (batch_count(&c->batch) >= CORE_LOADED_BATCH)
+        (void)core_flush(c);
+}
+
 static bool load_queued(struct core *c, struct now now, const void *key, size_t key_len,
                         const void *value, size_t value_len) {
     uint32_t id;
@@ -127,8 +144,12 @@ static bool load_queued(struct core *c, struct now now, const void *key, size_t 
     struct origin *o = host_by_id(&c->hosts, id);
     if (o == NULL)
         return false;
+    const uint8_t note = depths_note_of(v->depth, v->hops, NULL);
     if (v->robots_for == 0 && verdicts_queued(c, o, place, v))
-        return note_known(c, v->fp);
+        return note_known(c, v->fp, note);
+    /* They come by depth: behind the first page that is kept back there is none to grant. */
+    if (v->robots_for == 0 && host_pages_queued(o) == 0)
+        o->exhausted = frontier_kept_back(c, v->depth);
     o->queued++;
     if (v->robots_for != 0) {
         struct origin *host = host_by_id(&c->hosts, v->robots_for);
@@ -140,7 +161,8 @@ static bool load_queued(struct core *c, struct now now, const void *key, size_t 
     }
     c->by_state[TRAWL__STATE__PENDING]++;
     traps_note_loaded(c, o, v->path);
-    return note_known(c, v->fp);
+    replace_deep(c, place, o, v);
+    return note_known(c, v->fp, note);
 }
 
 static bool load_done(struct core *c, struct now now, const void *key, size_t key_len,
@@ -166,7 +188,7 @@ static bool load_done(struct core *c, struct now now, const void *key, size_t ke
     c->bytes += v->length;
     core_number_used(&c->segment_numbers,
                      v->segment > v->payload_segment ? v->segment : v->payload_segment);
-    return note_known(c, fp);
+    return note_known(c, fp, depths_note_of(v->depth, v->hops, v->reason));
 }
 
 static bool load_segment(struct core *c, struct now now, const void *key, size_t key_len,
@@ -309,7 +331,7 @@ static bool load_pages(struct core *c, struct now now) {
         return false;
     verdicts_origins(c, now);
     place_origins(c, now);
-    return !c->failed && verdicts_done(c, now);
+    return !c->failed && verdicts_done(c, now) && depths_load(c);
 }
 
 static bool load_jobs(struct core *c, struct now now) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "master/core_state.h"
+#include "master/depths.h"
 #include "shared/fingerprint.h"
 #include "shared/limits.h"
 #include "shared/robots.h"
@@ -288,6 +289,7 @@ static void purge_entry(struct core *c, struct now now, struct origin *o, const 
     d.state = o->parked;
     d.reason = o->reason;
     frontier_put_done(c, q->fp, &d);
+    depths_ended(c, q->fp, q->depth, q->hops);
     c->by_state[TRAWL__STATE__PENDING]--;
     o->done++;
     o->errors += o->parked == TRAWL__STATE__FAILED;

@@ -72,6 +72,29 @@ struct record_key record_done(uint64_t fp) {
     return number8('u', fp);
 }
 
+static struct record_key numbered(char group, uint64_t fp, uint64_t number) {
+    struct record_key k = number8(group, fp);
+
+    put_number(&k, number, 8);
+    return k;
+}
+
+struct record_key record_way(uint64_t fp, uint64_t number) {
+    return numbered('d', fp, number);
+}
+
+struct record_key record_ways_of(uint64_t fp) {
+    return number8('d', fp);
+}
+
+struct record_key record_links(uint64_t fp, uint64_t number) {
+    return numbered('l', fp, number);
+}
+
+struct record_key record_links_of(uint64_t fp) {
+    return number8('l', fp);
+}
+
 struct record_key record_earlier_of(uint64_t fp) {
     return number8('h', fp);
 }
@@ -143,6 +166,15 @@ bool record_parse_queued(const void *key, size_t len, uint32_t *origin, struct q
         return false;
     *origin = (uint32_t)get_number(p + 1, 4);
     *place = (struct queue_place){.depth = p[5], .seq = get_number(p + 6, 8)};
+    return true;
+}
+
+bool record_parse_way(const void *key, size_t len, uint64_t *fp) {
+    const unsigned char *p = key;
+
+    if (len != 17 || p[0] != 'd')
+        return false;
+    *fp = get_number(p + 1, 8);
     return true;
 }
 

@@ -8,6 +8,8 @@
  *   'r' origin:4                   what its robots.txt says (robots_encode()), unless StoredOrigin has it
  *   'q' origin:4 depth:1 seq:8     QueuedUrl: known, not done; sorted by depth, then by discovery
  *   'u' fingerprint:8              DoneUrl: in its terminal state
+ *   'd' fingerprint:8 number:8     Way, to a known URL that is to be brought nearer (depths.h)
+ *   'l' fingerprint:8 number:8     Links of a page
  *   'h' fingerprint:8 time:8       DoneUrl: of an earlier round, with a record; by its fetched_at_ms
  *   's' segment:4                  StoredSegment
  *   'g' segment:4 offset:8         committed records of a segment, the first one at that offset
@@ -45,6 +47,10 @@ struct record_key record_rules(uint32_t origin);
 struct record_key record_queued(uint32_t origin, struct queue_place place);
 struct record_key record_queue_of(uint32_t origin); /* prefix of all of an origin's queue */
 struct record_key record_done(uint64_t fp);
+struct record_key record_way(uint64_t fp, uint64_t number);
+struct record_key record_ways_of(uint64_t fp); /* prefix */
+struct record_key record_links(uint64_t fp, uint64_t number);
+struct record_key record_links_of(uint64_t fp); /* prefix */
 struct record_key record_earlier(uint64_t fp, uint64_t fetched_at_ms);
 struct record_key record_earlier_of(uint64_t fp); /* prefix */
 struct record_key record_segment(uint32_t segment);
@@ -60,6 +66,8 @@ struct record_key record_group(char group);      /* prefix of a whole group */
 bool record_parse_number4(const void *key, size_t len, char group, uint32_t *number);
 bool record_parse_number8(const void *key, size_t len, char group, uint64_t *number);
 bool record_parse_queued(const void *key, size_t len, uint32_t *origin, struct queue_place *place);
+/* Of a Way. */
+bool record_parse_way(const void *key, size_t len, uint64_t *fp);
 bool record_parse_earlier(const void *key, size_t len, uint64_t *fp);
 bool record_parse_task(const void *key, size_t len, uint64_t *job, Trawl__TaskKind *kind,
                        uint32_t *number);

@@ -19,6 +19,8 @@
  * what it looks for, the difference of the 48 bits alone tells the order, and equal bits are equal values. A shard
  * that is too small for that, or whose values crowd, is wide.
  *
+ * Behind its bits a slot has one byte more, the note, which moves along with them and takes no part in any comparison.
+ *
  * 0 marks an empty slot; the fingerprints whose slots would be 0 are flags of their own.
  */
 
@@ -55,9 +57,14 @@ static uint64_t mask_of(unsigned bits) {
     return (UINT64_C(1) << bits) - 1;
 }
 
+/* Bytes of a slot: its bits and the note. */
+static inline size_t width_of(unsigned bits) {
+    return bits / 8 + 1;
+}
+
 /* Eight bytes are read and written at each slot. */
 static size_t table_bytes(uint64_t size, unsigned bits) {
-    return size * (bits / 8) + sizeof(uint64_t);
+    return size * width_of(bits) + sizeof(uint64_t);
 }
 
 static unsigned char *slots_alloc(uint64_t size, unsigned bits) {
@@ -86,18 +93,22 @@ static void slots_free(const struct shard *h) {
 static uint64_t slot_get(const struct shard *h, uint64_t at) {
     uint64_t word;
 
-    memcpy(&word, h->slots + at * (h->bits / 8), sizeof word);
+    memcpy(&word, h->slots + at * width_of(h->bits), sizeof word);
     return le64toh(word) & mask_of(h->bits);
 }
 
 /* Leaves the slots behind it as they are. */
 static void slot_put(struct shard *h, uint64_t at, uint64_t value) {
-    unsigned char *slot = h->slots + at * (h->bits / 8);
+    unsigned char *slot = h->slots + at * width_of(h->bits);
     uint64_t word, mask = mask_of(h->bits);
 
     memcpy(&word, slot, sizeof word);
     word = htole64((le64toh(word) & ~mask) | (value & mask));
     memcpy(slot, &word, sizeof word);
+}
+
+static unsigned char *note_of(const struct shard *h, uint64_t at) {
+    return h->slots + at * width_of(h->bits) + h->bits / 8;
 }
 
 /* ---- a shard --------------------------------------------------------------------------------------------- */
@@ -132,7 +143,7 @@ static uint64_t value_at(const struct shard *h, uint64_t at) {
  * by the sign of the difference. */
 static inline uint64_t walk(const unsigned char *slots, uint64_t at, uint64_t value,
                             unsigned bits) {
-    const unsigned width = bits / 8, unused = 64 - bits;
+    const unsigned width = (unsigned)width_of(bits), unused = 64 - bits;
     const unsigned char *slot = slots + at * width;
     uint64_t wanted = value << unused, word;
 
@@ -172,7 +183,8 @@ static enum fit spread(const struct shard *from, struct shard *to) {
             return OUT_OF_REACH;
         if (next + 1 >= to->size)
             return TAIL_SHORT;
-        slot_put(to, next++, value);
+        slot_put(to, next, value);
+        *note_of(to, next++) = *note_of(from, i);
     }
     return FITS;
 }
@@ -257,7 +269,7 @@ static bool in_reach(const struct shard *h, uint64_t value, uint64_t at, uint64_
 
 /* Puts `value` at its place, pushing the rest of its run on; or changes nothing. */
 static enum fit insert(struct shard *h, uint64_t at, uint64_t value) {
-    size_t width = h->bits / 8;
+    size_t width = width_of(h->bits);
     uint64_t end = at;
 
     while (slot_get(h, end) != 0)
@@ -269,6 +281,7 @@ static enum fit insert(struct shard *h, uint64_t at, uint64_t value) {
     unsigned char *place = h->slots + at * width;
     memmove(place + width, place, (end - at) * width);
     slot_put(h, at, value);
+    *note_of(h, at) = 0;
     h->count++;
     return FITS;
 }
@@ -351,13 +364,34 @@ bool seen_has(const struct seen *s, uint64_t fp) {
     return h->homes > 0 && holds(h, find(h, value), value);
 }
 
+bool seen_note(const struct seen *s, uint64_t fp, uint8_t *note) {
+    const struct shard *h = &s->shards[fp >> VALUE_BITS];
+    uint64_t value = value_of(fp), at;
+
+    *note = 0;
+    if (has_no_slot(fp))
+        return zeros_has(s, fp);
+    if (h->homes == 0 || !holds(h, at = find(h, value), value))
+        return false;
+    *note = *note_of(h, at);
+    return true;
+}
+
+void seen_set_note(struct seen *s, uint64_t fp, uint8_t note) {
+    struct shard *h = &s->shards[fp >> VALUE_BITS];
+    uint64_t value = value_of(fp), at;
+
+    if (!has_no_slot(fp) && h->homes > 0 && holds(h, at = find(h, value), value))
+        *note_of(h, at) = note;
+}
+
 /* Probing from home on stays within two cache lines most of the time. */
 void seen_prefetch(const struct seen *s, uint64_t fp) {
     const struct shard *h = &s->shards[fp >> VALUE_BITS];
 
     if (h->homes == 0)
         return;
-    const unsigned char *home = h->slots + home_of(value_of(fp), h->homes) * (h->bits / 8);
+    const unsigned char *home = h->slots + home_of(value_of(fp), h->homes) * width_of(h->bits);
     __builtin_prefetch(home);
     __builtin_prefetch(home + 64);
 }

@@ -5,8 +5,8 @@
  * shard is an open-addressed table which grows on its own, by an eighth, and the shards' sizes are
  * staggered, so they grow one after the other: there is no moment at which much of the set is there twice
  * (a growing shard is: 1/256), and the average load stays at about 0.87. What an entry's place tells is not stored with it:
- * a slot has 7 bytes, in shards of 40,000 entries or more (10 million in all) 6. So an entry takes 8.2 bytes, and 7.0 then.
- * Measured: bench/seen.c.
+ * a slot has 7 bytes, in shards of 40,000 entries or more (10 million in all) 6, and one more for a note. So an entry takes
+ * 9.3 bytes, and 8.2 then. Measured: bench/seen.c.
  *
  *     struct seen *s = seen_new();
  *     if (seen_add(s, fp) == SEEN_ADDED) ...
@@ -34,6 +34,10 @@ bool seen_reserve(struct seen *s, uint64_t count);
 /* Any value, 0 too. */
 enum seen_result seen_add(struct seen *s, uint64_t fp);
 bool seen_has(const struct seen *s, uint64_t fp);
+/* Whether it is there, and the byte that was noted with it; 0: none was. */
+bool seen_note(const struct seen *s, uint64_t fp, uint8_t *note);
+/* Of a fingerprint that is there. One of 2^48 cannot have a note. */
+void seen_set_note(struct seen *s, uint64_t fp, uint8_t note);
 /* Fetches the memory that seen_has() or seen_add() will look at: for some fingerprints ahead, and they need not wait. */
 void seen_prefetch(const struct seen *s, uint64_t fp);
 /* Adds `n` at once, faster than one by one: the memory is fetched ahead. was_new[i]: 1 if fps[i] was not there

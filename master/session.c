@@ -28,6 +28,7 @@ static Trawl__Options *options_message(struct core *c) {
     m->follow = (uint32_t)o->follow;
     m->warc_level = o->warc_level;
     m->sitemaps = !o->sitemaps_off;
+    m->tell_all = o->max_depth_set;
     m->crawl = c->crawl;
     return m;
 }

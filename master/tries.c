@@ -4,7 +4,7 @@
 
 /* Its queue entry as the crawldb has it. NULL: it cannot be read, and the core has failed. */
 static Trawl__QueuedUrl *read_entry(struct core *c, const struct lease_item *it) {
-    struct queue_place place = {.depth = it->depth > 255 ? 255 : (uint8_t)it->depth,
+    struct queue_place place = {.depth = it->place_depth > 255 ? 255 : (uint8_t)it->place_depth,
                                 .seq = it->seq};
     struct record_key key = record_queued(it->lease->origin->id, place);
     Trawl__QueuedUrl *q = NULL;

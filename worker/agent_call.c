@@ -206,6 +206,7 @@ static bool take_options(struct agent *a, const Trawl__Options *o) {
     a->lease_ms = o->lease_ms > 0 ? o->lease_ms : 10000;
     a->retries = o->retries > 0 ? o->retries : 1;
     a->cookies = o->cookies;
+    a->tell_all = o->tell_all;
     if (a->token == NULL)
         a->token = robots_product_token(o->user_agent);
     return a->token != NULL;

@@ -170,7 +170,7 @@ static void add_outcomes(struct builder *b, struct visit *v, Trawl__VisitReport 
             r->outcome.robots = wire_unpack(&b->a->message, &trawl__robots_report__descriptor,
                                             r->robots.data, r->robots.len);
 #ifdef MUTANT_TOLD_UNHEARD
-        told_add(&b->a->told, r->link_fps, r->outcome.n_links);
+        told_add(&b->a->told, r->link_fps, r->outcome.n_links, r->depth);
 #endif
         r->place = m->n_outcomes;
         m->outcomes[m->n_outcomes++] = &r->outcome;
@@ -328,7 +328,7 @@ static void drop_sent(struct agent *a, struct visit *v, const Trawl__VisitReply 
         drop_part(a, *at);
         if ((*at)->sent && !is_refused(reply, *at)) {
             tell_committed(a, *at);
-            told_add(&a->told, (*at)->link_fps, (*at)->outcome.n_links);
+            told_add(&a->told, (*at)->link_fps, (*at)->outcome.n_links, (*at)->depth);
         }
         if ((*at)->sent)
             agent_drop_result(a, v, at);

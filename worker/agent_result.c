@@ -72,7 +72,8 @@ static bool make_room(struct agent_links *l, size_t count) {
 }
 
 /* The links that the master may not know, as they travel. False: no memory. */
-static bool choose_links(struct agent *a, const struct visit *v, const struct agent_outcome *o) {
+static bool choose_links(struct agent *a, const struct visit *v, const struct agent_outcome *o,
+                         uint32_t depth) {
     struct agent_links *l = &a->links;
 
     if (!make_room(l, o->link_count))
@@ -84,7 +85,7 @@ static bool choose_links(struct agent *a, const struct visit *v, const struct ag
     }
     for (size_t i = 0; i < o->link_count; i++) {
         uint64_t fp = l->items[i].fp;
-        if (told_has(&a->told, fp))
+        if (!a->tell_all && told_has(&a->told, fp, depth))
             continue;
         struct agent_link *link = &l->items[l->count++];
         *link = (struct agent_link){.text = shorten(v, o->links[i]), .fp = fp};
@@ -120,7 +121,7 @@ struct visit_result *agent_result_new(struct agent *a, const struct visit *v,
     bool linked = has_links(verdict);
 
     l->count = l->bytes = 0;
-    if (linked && !choose_links(a, v, o))
+    if (linked && !choose_links(a, v, o, u->depth))
         return NULL;
     const struct sizes n = sizes_of(o, verdict, linked);
     size_t links = l->count * (sizeof(ProtobufCBinaryData) + sizeof(uint64_t)) + l->bytes;

@@ -77,7 +77,8 @@ struct agent {
     char refusal[256];
 
     uint32_t heartbeat_ms, lease_ms, retries;
-    bool cookies; /* kept during a visit */
+    bool cookies;  /* kept during a visit */
+    bool tell_all; /* links that were told before, too */
     struct arena options_arena;
     const Trawl__Options *options; /* to be handed to the shell once */
 

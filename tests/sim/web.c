@@ -406,18 +406,16 @@ void web_connection(struct web *w, uint32_t origin, int change, const char *who)
 
 /* ---- what must come out ---------------------------------------------------------------------------------------- */
 
-struct walk {
-    const struct web *w;
-    int (*expected)[WEB_PAGES_MAX];
-    uint32_t stack[WEB_ORIGINS_MAX * WEB_PAGES_MAX][2];
-    size_t depth;
-};
+bool web_unreachable(const struct web *w, uint32_t origin) {
+    uint32_t whose;
+
+    return find_robots(w, origin, &whose) == FOUND_NO_ANSWER;
+}
 
 static int final_state(const struct web *w, uint32_t origin, uint32_t page) {
     const struct web_origin *o = &w->origins[origin];
-    uint32_t whose;
 
-    if (find_robots(w, origin, &whose) == FOUND_NO_ANSWER)
+    if (web_unreachable(w, origin))
         return TRAWL__STATE__FAILED;
     if (forbidden(w, origin, page))
         return TRAWL__STATE__EXCLUDED;
@@ -431,53 +429,78 @@ static bool is_sitemap(const struct web_origin *o, uint32_t page) {
     return o->kind[page] == WEB_SITEMAP || o->kind[page] == WEB_SITEMAP_INDEX;
 }
 
-static void visit(struct walk *k, uint32_t origin, uint32_t page);
-
-/* What the robots.txt of an origin with pages names. */
-static void visit_sitemaps(struct walk *k, uint32_t origin) {
-    uint32_t whose;
-
-    if (find_robots(k->w, origin, &whose) != FOUND_RULES)
-        return;
-    uint32_t next = (whose + 1) % k->w->origin_count;
-    if (has_sitemaps(&k->w->origins[whose]))
-        visit(k, whose, k->w->origins[whose].linked);
-    if (names_next(k->w, whose))
-        visit(k, next, k->w->origins[next].linked + 2);
+static bool nearer(uint32_t *depth, uint32_t than) {
+    if (*depth <= than)
+        return false;
+    *depth = than;
+    return true;
 }
 
-static void visit(struct walk *k, uint32_t origin, uint32_t page) {
-    if (k->expected[origin][page] != TRAWL__STATE__PENDING)
-        return;
-    k->expected[origin][page] = final_state(k->w, origin, page);
-    k->stack[k->depth][0] = origin;
-    k->stack[k->depth++][1] = page;
-    if (!is_sitemap(&k->w->origins[origin], page))
-        visit_sitemaps(k, origin);
+/* What the robots.txt of an origin with pages names: as deep as the nearest of them. */
+static bool relax_sitemaps(const struct web *w, uint32_t origin, uint32_t max,
+                           uint32_t depths[WEB_ORIGINS_MAX][WEB_PAGES_MAX]) {
+    const struct web_origin *o = &w->origins[origin];
+    uint32_t whose, depth = WEB_NOWHERE;
+    bool changed = false;
+
+    for (uint32_t p = 0; p < o->pages; p++)
+        if (!is_sitemap(o, p) && depths[origin][p] < depth)
+            depth = depths[origin][p];
+    if (depth > max || find_robots(w, origin, &whose) != FOUND_RULES)
+        return false;
+    uint32_t next = (whose + 1) % w->origin_count;
+    if (has_sitemaps(&w->origins[whose]))
+        changed = nearer(&depths[whose][w->origins[whose].linked], depth);
+    if (names_next(w, whose))
+        changed |= nearer(&depths[next][w->origins[next].linked + 2], depth);
+    return changed;
 }
 
-void web_expected(const struct web *w, int expected[WEB_ORIGINS_MAX][WEB_PAGES_MAX]) {
-    struct walk *k = calloc(1, sizeof *k);
+/* What the page leads to is no further than this. */
+static bool relax_page(const struct web *w, uint32_t origin, uint32_t page,
+                       uint32_t depths[WEB_ORIGINS_MAX][WEB_PAGES_MAX]) {
+    const struct web_origin *o = &w->origins[origin];
+    uint32_t depth = depths[origin][page], to_origin, to_page;
     char links[WEB_LINKS_MAX][96];
+    bool changed = false;
 
-    if (k == NULL)
-        abort();
-    k->w = w;
-    k->expected = expected;
+    if (final_state(w, origin, page) == TRAWL__STATE__REDIRECTED)
+        return nearer(&depths[origin][web_redirect_target(w, origin, page)], depth);
+    if (final_state(w, origin, page) != TRAWL__STATE__FETCHED)
+        return false;
+    size_t n = web_links(w, origin, page, links);
+    for (size_t i = 0; i < n; i++)
+        if (web_find(w, links[i], strlen(links[i]), &to_origin, &to_page))
+            changed |=
+                nearer(&depths[to_origin][to_page], depth + (o->kind[page] != WEB_SITEMAP_INDEX));
+    return changed;
+}
+
+static void find_depths(const struct web *w, uint32_t max,
+                        uint32_t depths[WEB_ORIGINS_MAX][WEB_PAGES_MAX]) {
+    bool changed = true;
+
     for (uint32_t o = 0; o < WEB_ORIGINS_MAX; o++)
         for (uint32_t p = 0; p < WEB_PAGES_MAX; p++)
-            expected[o][p] = TRAWL__STATE__PENDING;
-    visit(k, 0, 0);
-    while (k->depth > 0) {
-        uint32_t origin = k->stack[--k->depth][0], page = k->stack[k->depth][1], o, p;
-        if (expected[origin][page] == TRAWL__STATE__REDIRECTED)
-            visit(k, origin, web_redirect_target(w, origin, page));
-        if (expected[origin][page] != TRAWL__STATE__FETCHED)
-            continue;
-        size_t n = web_links(w, origin, page, links);
-        for (size_t i = 0; i < n; i++)
-            if (web_find(w, links[i], strlen(links[i]), &o, &p))
-                visit(k, o, p);
+            depths[o][p] = WEB_NOWHERE;
+    depths[0][0] = 0;
+    while (changed) {
+        changed = false;
+        for (uint32_t o = 0; o < w->origin_count; o++) {
+            for (uint32_t p = 0; p < w->origins[o].pages; p++)
+                if (depths[o][p] <= max)
+                    changed |= relax_page(w, o, p, depths);
+            changed |= relax_sitemaps(w, o, max, depths);
+        }
     }
-    free(k);
+}
+
+void web_expected(const struct web *w, uint32_t max_depth,
+                  int expected[WEB_ORIGINS_MAX][WEB_PAGES_MAX],
+                  uint32_t depths[WEB_ORIGINS_MAX][WEB_PAGES_MAX]) {
+    find_depths(w, max_depth, depths);
+    for (uint32_t o = 0; o < WEB_ORIGINS_MAX; o++)
+        for (uint32_t p = 0; p < WEB_PAGES_MAX; p++)
+            expected[o][p] =
+                depths[o][p] <= max_depth ? final_state(w, o, p) : TRAWL__STATE__PENDING;
 }

@@ -19,6 +19,7 @@
 uint64_t web_mix(uint64_t a, uint64_t b);
 
 enum { WEB_ORIGINS_MAX = 8, WEB_PAGES_MAX = 64, WEB_LINKS_MAX = 32, WEB_ROBOTS_BYTES = 1400 };
+#define WEB_NOWHERE UINT32_MAX /* a depth */
 
 enum web_kind {
     WEB_PAGE,
@@ -107,7 +108,12 @@ void web_heard(struct web *w, uint32_t origin);
 /* A connection is opened (+1) or closed (-1). */
 void web_connection(struct web *w, uint32_t origin, int change, const char *who);
 
-/* The state each URL must end in, as Trawl__State; PENDING: not reachable, must not be known. */
-void web_expected(const struct web *w, int expected[WEB_ORIGINS_MAX][WEB_PAGES_MAX]);
+/* It cannot be visited: it does not answer, or who has its robots.txt does not. */
+bool web_unreachable(const struct web *w, uint32_t origin);
+/* The state each URL must end in, as Trawl__State, and how many links away from the seed it is, the shortest way. PENDING:
+ * not reachable, or further than `max_depth` (less than WEB_NOWHERE). */
+void web_expected(const struct web *w, uint32_t max_depth,
+                  int expected[WEB_ORIGINS_MAX][WEB_PAGES_MAX],
+                  uint32_t depths[WEB_ORIGINS_MAX][WEB_PAGES_MAX]);
 
 #endif

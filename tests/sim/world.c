@@ -112,6 +112,10 @@ static void world_init(struct world *w) {
         w->exchange_link_bytes = 60 + rng_below(&(struct rng){w->options->seed + 1}, 200);
     if (rng_chance(&(struct rng){w->options->seed + 2}, 30))
         w->exchange_links = 1 + rng_below(&(struct rng){w->options->seed + 3}, 8);
+    if (rng_chance(&(struct rng){w->options->seed + 7}, 35)) {
+        w->crawl.max_depth_set = true;
+        w->crawl.max_depth = 1 + rng_below(&(struct rng){w->options->seed + 8}, 6);
+    }
     world_options_init(w);
     world_sizes_init(w);
     w->store = store_mem_new();

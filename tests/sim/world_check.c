@@ -128,6 +128,7 @@ static void walk_done(struct world *w, each_done *each) {
 }
 
 static int found[WEB_ORIGINS_MAX][WEB_PAGES_MAX];
+static uint32_t found_depth[WEB_ORIGINS_MAX][WEB_PAGES_MAX];
 static bool recorded[WEB_ORIGINS_MAX][WEB_PAGES_MAX];
 
 /* Each attempt that failed is told with the URL, up to a bound. The last one of a URL that has an answer did not
@@ -159,22 +160,32 @@ static void collect(struct world *w, const Trawl__DoneUrl *d, const char *url, s
     if (found[o][p] != TRAWL__STATE__PENDING)
         world_fail(w, "twice in the crawldb: %.*s", (int)len, url);
     found[o][p] = (int)d->state;
+    found_depth[o][p] = d->depth;
     recorded[o][p] = d->segment != 0;
     w->result->fetched += d->state == TRAWL__STATE__FETCHED;
 }
 
-/* Promise 1: each reachable URL in its one right state. */
+/* Promise 1: each reachable URL in its one right state. With --max-depth, each that is within it by the shortest way, and
+ * no other; what is queued of an origin that is given up fails, how deep it may be. */
 static void check_complete(struct world *w) {
-    int expected[WEB_ORIGINS_MAX][WEB_PAGES_MAX];
+    static int expected[WEB_ORIGINS_MAX][WEB_PAGES_MAX];
+    static uint32_t depths[WEB_ORIGINS_MAX][WEB_PAGES_MAX];
+    bool limited = w->crawl.max_depth_set;
     char url[96];
 
-    web_expected(&w->web, expected);
+    web_expected(&w->web, limited ? w->crawl.max_depth : WEB_NOWHERE - 1, expected, depths);
     for (uint32_t o = 0; o < w->web.origin_count; o++)
         for (uint32_t p = 0; p < w->web.origins[o].pages; p++) {
-            if (expected[o][p] == found[o][p])
+            bool deep = depths[o][p] != WEB_NOWHERE && expected[o][p] == TRAWL__STATE__PENDING;
+            if (deep && web_unreachable(&w->web, o) && found[o][p] == TRAWL__STATE__FAILED)
                 continue;
             web_url(&w->web, o, p, url);
-            world_fail(w, "%s ended in state %d, not %d", url, found[o][p], expected[o][p]);
+            if (expected[o][p] != found[o][p])
+                world_fail(w, "%s ended in state %d, not %d", url, found[o][p], expected[o][p]);
+            else if (limited && !deep && found[o][p] != TRAWL__STATE__PENDING &&
+                     found_depth[o][p] != depths[o][p])
+                world_fail(w, "%s is said to be %u links away, not %u", url, found_depth[o][p],
+                           depths[o][p]);
         }
 }
 
@@ -216,7 +227,8 @@ static void check_figures(struct world *w) {
         for (uint32_t p = 0; p < w->web.origins[o].pages; p++)
             counted[found[o][p]]++;
     core_stats(w->core, &s);
-    if (s.pending != 0 || s.fetched != counted[TRAWL__STATE__FETCHED] ||
+    if ((s.pending != 0 && !w->crawl.max_depth_set) ||
+        s.fetched != counted[TRAWL__STATE__FETCHED] ||
         s.redirected != counted[TRAWL__STATE__REDIRECTED] ||
         s.failed != counted[TRAWL__STATE__FAILED])
         world_fail(w, "the figures of the master are not those of the store");

@@ -14,6 +14,7 @@ enum { LEASES_OVER_MS = 12 * 1000 };
 void world_options_init(struct world *w) {
     w->odd.wanted = !w->options->calm && rng_chance(&(struct rng){w->options->seed + 5}, 40);
     w->odd.rng.state = w->options->seed + 6;
+    w->odd.max_depth = w->crawl.max_depth;
 }
 
 static void drop_exclude(struct options *o) {
@@ -25,6 +26,7 @@ void world_options_choose(struct world *w) {
     bool odd = w->odd.wanted && rng_chance(&w->odd.rng, 50);
 
     drop_exclude(&w->crawl);
+    w->crawl.max_depth = odd ? rng_below(&w->odd.rng, w->odd.max_depth + 1) : w->odd.max_depth;
     if (odd && !string_list_add(&w->crawl.exclude, exclude_some))
         abort();
     if (odd && !w->odd.now) {

@@ -166,7 +166,8 @@ struct world {
         struct rng rng;
         bool wanted, now; /* at the next starts; since the last one */
         int64_t since_ms;
-    } odd; /* options */
+        uint32_t max_depth; /* of the first ones */
+    } odd;                  /* options */
     /* What all workers used; and before this master was. */
     struct cost_sums cost, cost_before;
 };

@@ -129,17 +129,20 @@ static void test_places(void **state) {
     uint64_t fp = told_fingerprint(&t, "http://a.example/", 17);
     uint64_t fps[2] = {fp, fp ^ UINT64_C(1) << 63}; /* for the same place */
     assert_int_not_equal(fp, 0);
-    assert_false(told_has(&t, fp));
-    told_add(&t, fps, 1);
-    assert_true(told_has(&t, fp));
-    assert_false(told_has(&t, fps[1]));
-    told_add(&t, fps + 1, 1);
-    assert_false(told_has(&t, fp));
-    assert_true(told_has(&t, fps[1]));
+    assert_false(told_has(&t, fp, 3));
+    told_add(&t, fps, 1, 3);
+    assert_true(told_has(&t, fp, 3));
+    assert_false(told_has(&t, fps[1], 3));
+    told_add(&t, fps + 1, 1, 3);
+    assert_false(told_has(&t, fp, 3));
+    assert_true(told_has(&t, fps[1], 3));
+    /* A page that is nearer tells it again, one that is deeper does not. */
+    assert_false(told_has(&t, fps[1], 2));
+    assert_true(told_has(&t, fps[1], 300));
     told_clear(&t);
-    assert_false(told_has(&t, fps[1]));
-    told_add(&t, fps, 0);
-    assert_false(told_has(&t, 0));
+    assert_false(told_has(&t, fps[1], 3));
+    told_add(&t, fps, 0, 3);
+    assert_false(told_has(&t, 0, 3));
     told_release(&t);
 }
 
