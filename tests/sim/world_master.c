@@ -237,6 +237,10 @@ void world_master_tick(struct world *w) {
         master_ended(w);
         return;
     }
+    /* Who left because there was nothing to do under other options is started again by the user. */
+    if (w->result->faults[FAULT_OTHER_OPTIONS] > 0 && !world_options_odd(w) &&
+        core_state(w->core) == CORE_RUNNING)
+        world_master_recall(w);
     int64_t next = core_next_ms(w->core, master_now(w)) - w->now_ms;
     e = world_schedule(w, next < 1 ? 1 : next, EVENT_MASTER_TICK);
     e->incarnation = w->master_incarnation;
