@@ -230,13 +230,14 @@ static void improve_done(struct core *c, struct now now, uint64_t fp, const Traw
         frontier_decide(c, now, fp, d, frontier_found_as(d), reason);
         return;
     }
-    if (o != NULL && d->sitemap == 0)
-        frontier_page_at(c, now, o, d->depth);
-    uint32_t depth = d->depth;
+    /* What follows may take the record's memory. */
+    const uint32_t depth = d->depth, sitemap = d->sitemap;
     if (d->redirect_to.len > 0 && (nearer || straight))
         bring_redirect(c, fp, d);
     if (nearer)
         depths_bring_links(c, fp, depth);
+    if (o != NULL && sitemap == 0 && !c->failed)
+        frontier_page_at(c, now, o, depth);
 }
 
 static bool is_at(struct core *c, const struct origin *o, uint64_t fp, uint32_t depth,
