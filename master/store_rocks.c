@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -219,7 +220,7 @@ static rocksdb_options_t *make_options(bool may_create) {
 
     rocksdb_options_set_stats_dump_period_sec(o, 0);
     rocksdb_options_set_stats_persist_period_sec(o, 0);
-    rocksdb_options_set_info_log_level(o, 2 /* warnings */);
+    rocksdb_options_set_info_log_level(o, 4 /* what is fatal: see has_room() */);
     rocksdb_options_set_max_log_file_size(o, 1 << 20);
     rocksdb_options_set_keep_log_file_num(o, 3);
     set_tables(o);
@@ -247,9 +248,27 @@ static void unpark(struct rocks *r) {
 
 /* ---- operations ------------------------------------------------------------------------------------------ */
 
+/* RocksDB writes a log of its own, state/LOG, and aborts at the second line that does not fit on the disk: an assertion of its
+ * WritableFileWriter. Its head, at each opening, is all that it has at its level here; so it is not opened where there is
+ * no room for that, and for what an opening writes beside it. */
+static bool has_room(const struct rocks *r, struct error *err) {
+    struct statvfs fs;
+
+    if (statvfs(r->path, &fs) != 0 || fs.f_blocks == 0)
+        return true;
+    uint64_t bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+    if (bytes >= STORE_ROCKS_ROOM_BYTES)
+        return true;
+    error_set(err, ENOSPC, "cannot open the crawldb %s with %llu KiB free, %d are needed", r->path,
+              (unsigned long long)(bytes / 1024), STORE_ROCKS_ROOM_BYTES / 1024);
+    return false;
+}
+
 static bool open_db(struct rocks *r, struct error *err) {
     char *why = NULL;
 
+    if (!r->read_only && !has_room(r, err))
+        return false;
     if (r->read_only)
         r->db = rocksdb_open_for_read_only(r->options, r->path, 0, &why);
     else

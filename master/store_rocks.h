@@ -30,6 +30,7 @@ enum {
     STORE_ROCKS_CACHE_BYTES = 64 << 20,
     STORE_ROCKS_BUFFER_BYTES = 16 << 20,
     STORE_ROCKS_BUFFERS = 6,
+    STORE_ROCKS_ROOM_BYTES = 4 << 20, /* free on the disk, or it is not opened for writing */
 };
 
 enum store_rocks_mode {
