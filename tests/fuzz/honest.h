@@ -390,10 +390,12 @@ static inline void honest_take_task(struct honest *h, const Trawl__TaskGrant *g)
     h->kind = spec->kind;
     h->partitions = spec->kind == TRAWL__TASK_KIND__MAP ? spec->job->reduces : 0;
     h->gone_count = 0;
-    for (size_t i = 0; i < spec->n_outputs; i++)
-        if (strcmp(spec->outputs[i]->worker, h->name) != 0 &&
-            h->gone_count < sizeof h->gone / sizeof *h->gone)
+    for (size_t i = 0; i < spec->n_outputs; i++) {
+        CORE_CHECK(spec->outputs[i]->server < spec->n_servers);
+        const char *worker = spec->servers[spec->outputs[i]->server]->worker;
+        if (strcmp(worker, h->name) != 0 && h->gone_count < sizeof h->gone / sizeof *h->gone)
             h->gone[h->gone_count++] = spec->outputs[i]->map;
+    }
 }
 
 static inline void honest_run_tasks(struct honest *h, int64_t now_ms) {
