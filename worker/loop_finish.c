@@ -136,7 +136,7 @@ static void hold(struct loop *l) {
 /* There was no answer. If not even a connection, and the host has another address, that one is tried at once; else that
  * is what the next visit does. */
 static void look_elsewhere(struct loop *l, struct transfer *t) {
-    bool other = loop_visit_blame(l, t->visit);
+    bool other = t->unanswered && loop_visit_blame(l, t->visit);
 
     t->elsewhere = other && t->unreached;
     if (t->elsewhere)

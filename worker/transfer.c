@@ -699,7 +699,7 @@ struct transfer *transfer_start(struct transfers *ts, const struct agent_fetch *
     t->field_bytes = t->field_lines = 0;
     t->spoke_first = t->readied = t->standing = t->kept = t->h2 = t->no_answer = t->torn =
         t->unproven = false;
-    t->elsewhere = false;
+    t->elsewhere = t->unreached = t->unanswered = false;
     t->fd = -1;
     t->cut_before = target->sockets.cut;
     t->refusal = SOCKETS_OPENED;

@@ -100,8 +100,9 @@ struct transfer {
 
     /* When FINISHED. */
     enum agent_failure failure;
-    bool unreached; /* with it: no connection came about to the address, TLS included */
-    bool elsewhere; /* with AGENT_AGAIN: the loop's, for the outcome */
+    bool unanswered; /* with it: not a byte came, and that is the server's doing */
+    bool unreached;  /* with it: no connection came about to the address, TLS included */
+    bool elsewhere;  /* with AGENT_AGAIN: the loop's, for the outcome */
     bool
         unproven; /* nothing says that the body's end is the end: the connection ended, without a word */
     char reason[96];    /* of a failure: a word of docs/architecture.md, "Reasons" */

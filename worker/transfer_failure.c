@@ -164,8 +164,10 @@ static void judge(struct transfer *t, CURLcode code);
 
 void transfer_judge(struct transfer *t, CURLcode code) {
     judge(t, code);
-    t->unreached = t->failure == AGENT_NETWORK && !t->standing && t->refusal == SOCKETS_OPENED &&
-                   t->target->sockets.cut == t->cut_before;
+    t->unanswered = t->failure == AGENT_NETWORK && t->head.len == 0 &&
+                    code != CURLE_ABORTED_BY_CALLBACK && t->refusal == SOCKETS_OPENED &&
+                    t->target->sockets.cut == t->cut_before;
+    t->unreached = t->unanswered && !t->standing;
     if (t->failure != AGENT_NO_FAILURE && is_to_repeat(t, code))
         t->failure = AGENT_AGAIN;
 }
