@@ -153,11 +153,9 @@ void core_check_end(struct core *c, struct now now) {
     bool empty = limit == NULL && nothing_left(c) && !c->options->keep;
     if (running && (limit != NULL || empty)) {
         set_stopping(c, now, limit != NULL ? limit : why_empty(c));
-#ifndef MUTANT_END_ONCE
     } else if (stopping && limit == NULL && !empty) {
         c->state = CORE_RUNNING;
         c->why = NULL;
-#endif
     }
 }
 

@@ -321,6 +321,10 @@ static bool page_grantable(const struct host_table *t, const struct origin *o) {
 
 /* May one more lease be granted on it, time and address aside? Guests need no rules and no room (guest.h). */
 static bool grantable(const struct host_table *t, const struct origin *o) {
+#ifdef MUTANT_GUESTS_WAIT
+    if (o->robots_state == HOST_ROBOTS_ELSEWHERE)
+        return false;
+#endif
     if (o->parked != TRAWL__STATE__PENDING || (guest_first(o) == NULL && !page_grantable(t, o)))
         return false;
     if (o->leases == 0)

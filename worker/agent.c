@@ -110,10 +110,8 @@ bool agent_working(const struct agent *a) {
 }
 
 void agent_stay(struct agent *a) {
-#ifndef MUTANT_ROTATE_ONCE
     if (!agent_leaving(a))
         a->rotated = false;
-#endif
 }
 
 void agent_drain(struct agent *a, int64_t now_ms) {

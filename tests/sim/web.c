@@ -362,7 +362,7 @@ void web_request(struct web *w, int64_t now_ms, uint32_t origin, uint32_t page, 
         w->flapped++;
         a->broken = true;
         a->duration_ms = 1;
-    } else if (o->dead) {
+    } else if (o->dead || (w->silent_from_ms > 0 && now_ms >= w->silent_from_ms)) {
         a->broken = true;
         a->duration_ms = 1;
     } else if (page == WEB_ROBOTS_TXT) {

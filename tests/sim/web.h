@@ -68,6 +68,7 @@ struct web {
     uint32_t origin_count;
     struct web_origin origins[WEB_ORIGINS_MAX];
     uint32_t delay_ms, host_connections, ip_connections;
+    int64_t silent_from_ms; /* from then on nobody answers any more; 0: never */
     uint32_t requests, flapped;
     char violation[256]; /* the first promise broken; empty: none */
 };

@@ -86,6 +86,14 @@ static void choose_sick(struct world *w) {
     s->sick_from_ms = rng_chance(&r, 50) ? 0 : rng_below(&r, 40000);
 }
 
+/* In some worlds the web falls silent: the crawl has to end all the same, with nothing pending. */
+static void choose_silence(struct world *w) {
+    struct rng r = {w->options->seed + 11};
+
+    if (!w->options->calm && rng_chance(&r, 15))
+        w->web.silent_from_ms = 1 + rng_below(&r, 60000);
+}
+
 static void world_init(struct world *w) {
     struct rng *r = &w->rng;
     static const uint32_t delays[] = {0, 50, 300, 1000};
@@ -129,6 +137,7 @@ static void world_init(struct world *w) {
         world_restart_later(w, s, rng_below(r, 100));
     }
     choose_sick(w);
+    choose_silence(w);
     world_master_start(w);
     if (!w->options->calm)
         world_schedule(w, rng_below(r, 3000), EVENT_FAULT);

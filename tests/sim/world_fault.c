@@ -1,7 +1,7 @@
 /* world_fault: what goes wrong, and when. */
 #include "tests/sim/world_state.h"
 
-enum { FAULTS_END_MS = 60 * 1000 };
+enum { FAULTS_END_MS = 60 * 1000, STOPS_END_MS = 40 * 1000 };
 
 static const char *const fault_names[FAULTS] = {
     "request lost", "reply lost",     "late",           "doubled",          "reordered",
@@ -54,8 +54,27 @@ static void jump(struct world *w) {
         w->web.origins[k].quiet_heard = false;
 }
 
+/* Phases go back: what is paused is resumed, what was stopped is started again, by a kill even before it has ended. Whoever
+ * has left is called back meanwhile. */
+static void operate(struct world *w) {
+    struct rng r = {w->options->seed + (uint64_t)w->now_ms};
+
+    if (!rng_chance(&(struct rng){w->options->seed + 13}, 30))
+        return;
+    if (rng_chance(&r, 50))
+        world_master_control(w, TRAWL__VERB__RESUME);
+    if (w->now_ms < STOPS_END_MS && rng_chance(&r, 8))
+        world_master_control(w, rng_chance(&r, 50) ? TRAWL__VERB__PAUSE : TRAWL__VERB__STOP);
+    if (w->stopped && w->core != NULL && rng_chance(&r, 30))
+        world_master_kill(w);
+    if (w->core != NULL && core_state(w->core) == CORE_RUNNING)
+        world_master_recall(w);
+}
+
 void world_fault_event(struct world *w) {
+    operate(w);
     if (w->now_ms >= FAULTS_END_MS) {
+        world_master_control(w, TRAWL__VERB__RESUME);
         for (uint32_t i = 0; i < w->worker_count; i++)
             w->workers[i].cut_up = w->workers[i].cut_down = false;
         world_note(w, "the faults heal");

@@ -184,6 +184,28 @@ void world_master_synced(struct world *w) {
     }
 }
 
+/* ---- operators -------------------------------------------------------------------------------------------- */
+
+void world_master_control(struct world *w, Trawl__Verb verb) {
+    static const char *const names[] = {"pauses", "resumes", "stops"};
+    Trawl__Request r = TRAWL__REQUEST__INIT;
+    Trawl__Control v = TRAWL__CONTROL__INIT;
+    struct buf reply;
+
+    if (w->core == NULL || core_state(w->core) == CORE_ENDED)
+        return;
+    world_note(w, "an operator %s the crawl", names[verb]);
+    w->stopped = w->stopped || verb == TRAWL__VERB__STOP;
+    v.verb = verb;
+    r.version = WIRE_VERSION;
+    r.body_case = TRAWL__REQUEST__BODY_CONTROL;
+    r.control = &v;
+    buf_init(&reply, LIMIT_WIRE_BYTES);
+    (void)core_request(w->core, master_now(w), &r, "sim", &reply);
+    buf_release(&reply);
+    request_sync(w);
+}
+
 /* ---- ticks ------------------------------------------------------------------------------------------------ */
 
 static bool all_loops_left(const struct sim_worker *s) {
@@ -212,13 +234,14 @@ static bool all_sealed(const struct world *w) {
 /* A worker that was away for longer than a lease has segments to seal: the user starts the master once more
  * for it, as for any stopped crawl. */
 static void master_ended(struct world *w) {
-    if (all_sealed(w) && !world_options_odd(w)) {
+    if (all_sealed(w) && !world_options_odd(w) && !w->stopped) {
         w->ended = true;
         return;
     }
     world_options_restore(w);
-    world_note(w,
-               "ended with open segments, or other options: master and workers are started again");
+    w->stopped = false;
+    world_note(w, "ended with open segments, other options, or stopped: master and workers are "
+                  "started again");
     world_master_recall(w);
     world_master_stop(w);
     struct event *e = world_schedule(w, 5000, EVENT_MASTER_START);

@@ -159,7 +159,7 @@ struct world {
     struct core *core; /* NULL: the master is down */
     uint64_t master_incarnation;
     struct held_reply *held;
-    bool syncing, ended, jumped;
+    bool syncing, ended, jumped, stopped; /* stopped: by an operator, who will start it again */
     /* What was acknowledged to a worker, by fingerprint: must be in the store for ever after. */
     struct map acknowledged;
     struct {
@@ -206,7 +206,9 @@ void world_deliver_reply(struct world *w, struct event *e);
 
 void world_master_start(struct world *w);
 void world_master_stop(struct world *w);
-void world_master_kill(struct world *w);                     /* starts again by itself */
+void world_master_kill(struct world *w); /* starts again by itself */
+/* An operator pauses, resumes or stops the crawl. */
+void world_master_control(struct world *w, Trawl__Verb verb);
 void world_master_request(struct world *w, struct event *e); /* takes `e` over */
 void world_master_synced(struct world *w);
 void world_master_tick(struct world *w);
