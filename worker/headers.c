@@ -72,6 +72,19 @@ bool headers_unfold(char *head, size_t head_len) {
     return any;
 }
 
+const struct buf *headers_unfolded(struct headers_unfolded *u, const void *of,
+                                   const struct buf *head) {
+    if (u->of == of)
+        return &u->text;
+    buf_reset(&u->text);
+    u->of = NULL;
+    if (!buf_append(&u->text, head->data, head->len))
+        return head;
+    u->of = of;
+    headers_unfold(u->text.data, u->text.len);
+    return &u->text;
+}
+
 bool headers_combine(const char *head, size_t head_len, const char *name, struct buf *to) {
     const char *value;
     size_t len;

@@ -17,6 +17,14 @@ bool headers_find(const char *head, size_t head_len, const char *name, unsigned 
 /* Puts spaces where a field is folded over lines, in place (obs-fold, RFC 9112 §5.2: a user agent MUST do so before it
  * interprets the value). False: none is. */
 bool headers_unfold(char *head, size_t head_len);
+/* One head without folds, kept until another is asked for. */
+struct headers_unfolded {
+    struct buf text;
+    const void *of; /* whose; NULL: nobody's */
+};
+/* `head`, which is of `of`, without folds; without memory, as it is. */
+const struct buf *headers_unfolded(struct headers_unfolded *u, const void *of,
+                                   const struct buf *head);
 /* Appends the values of all fields of that name, joined with ", " (RFC 9110 §5.3). False: `to` failed. */
 bool headers_combine(const char *head, size_t head_len, const char *name, struct buf *to);
 

@@ -49,9 +49,8 @@ struct transfers {
     uint32_t made, running, connections_max;
     uint64_t bytes_in;
     bool cookies;
-    struct buf unfolded; /* the head of a transfer that has folded lines, without them */
-    const struct transfer *unfolded_of;
-    bool more_ended;              /* and is not collected yet */
+    struct headers_unfolded unfolded; /* of a transfer: the archive has the head as it came */
+    bool more_ended;                  /* and is not collected yet */
     uint64_t http1[HTTP1_PLACES]; /* hashes of origins; a later one takes an earlier one's place */
 };
 
@@ -383,7 +382,7 @@ static void finish(struct transfer *t, CURLcode code) {
     curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(t->easy, CURLINFO_TOTAL_TIME_T, &total_us);
     curl_easy_getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &ready_us);
-    ts->unfolded_of = NULL;
+    ts->unfolded.of = NULL;
     t->status = t->head.len == 0 || status < 0 ? 0 : (uint32_t)status;
     t->duration_ms = (uint32_t)(total_us / 1000);
     /* From now backwards: curl does not begin at once, and connecting took its time. */
@@ -812,7 +811,7 @@ struct transfers *transfers_new(const struct transfers_config *config, struct er
     ts->config = *config;
     ts->timer_ms = INT64_MAX;
     watches_init(&ts->watches, config->epoll_fd, config->tag);
-    buf_init(&ts->unfolded, LIMIT_HEADER_BYTES);
+    buf_init(&ts->unfolded.text, LIMIT_HEADER_BYTES);
     ts->transfers = calloc(config->max, sizeof *ts->transfers);
     ts->multi = curl_multi_init();
     ts->headers = curl_slist_append(NULL, TRANSFER_ACCEPT_ENCODING);
@@ -847,7 +846,7 @@ void transfers_free(struct transfers *ts) {
     if (ts->multi != NULL)
         curl_multi_cleanup(ts->multi);
     watches_release(&ts->watches);
-    buf_release(&ts->unfolded);
+    buf_release(&ts->unfolded.text);
     curl_slist_free_all(ts->headers);
     free(ts->transfers);
     free(ts->user_agent);
@@ -881,25 +880,10 @@ uint64_t transfers_bytes_in(const struct transfers *ts) {
     return ts->bytes_in;
 }
 
-/* What is folded over lines is read from a copy: the archive has the head as it came. There is one, of the transfer that was
- * asked for last. Without memory it is the head as it is. */
-static const struct buf *unfolded(const struct transfer *t) {
-    struct transfers *ts = t->all;
-
-    if (ts->unfolded_of == t)
-        return &ts->unfolded;
-    buf_reset(&ts->unfolded);
-    ts->unfolded_of = NULL;
-    if (!buf_append(&ts->unfolded, t->head.data, t->head.len))
-        return &t->head;
-    ts->unfolded_of = t;
-    headers_unfold(ts->unfolded.data, ts->unfolded.len);
-    return &ts->unfolded;
-}
-
 bool transfer_header(const struct transfer *t, const char *name, unsigned nth, const char **value,
                      size_t *value_len) {
-    const struct buf *head = t->folded ? unfolded(t) : &t->head;
+    const struct buf *head =
+        t->folded ? headers_unfolded(&t->all->unfolded, t, &t->head) : &t->head;
 
     return headers_find(head->data, head->len, name, nth, value, value_len);
 }
