@@ -113,7 +113,8 @@ static bool take_outcome(struct core *c, struct now now, struct lease *l, const 
         origin_reached(c, l->origin);
         l->trouble[0] = '\0';
     }
-    if (o->status > 0 && o->state >= TRAWL__STATE__FETCHED && o->state <= TRAWL__STATE__FAILED)
+    if (it->robots_for == 0 && o->status > 0 && o->state >= TRAWL__STATE__FETCHED &&
+        o->state <= TRAWL__STATE__FAILED)
         l->session->worker->proven = true;
     if (payload_gone(c, it, o)) {
         frontier_give_back(c, it);

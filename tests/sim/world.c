@@ -84,6 +84,9 @@ static void choose_sick(struct world *w) {
     struct sim_worker *s = &w->workers[rng_below(&r, w->worker_count)];
     s->sick = (enum sick)(SICK_TELLS + rng_below(&r, 3));
     s->sick_from_ms = rng_chance(&r, 50) ? 0 : rng_below(&r, 40000);
+    /* One that has worked, and now dies without a word, is found out by another that is there: not while it is cut off. */
+    if (s->sick == SICK_DIES && s->sick_from_ms > 0)
+        s->sick_from_ms += 60000;
 }
 
 /* In some worlds the web falls silent: the crawl has to end all the same, with nothing pending. */

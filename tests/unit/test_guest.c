@@ -126,11 +126,18 @@ static size_t rules_of(struct world *w, const char *name) {
         if (o->name.len != strlen(name) || memcmp(o->name.data, name, o->name.len) != 0)
             continue;
         struct robots r;
-        robots_init(&r);
-        assert_true(o->robots_known);
-        assert_true(robots_decode(&r, o->robots.data, o->robots.len));
         struct robots_match why;
+        struct buf kept;
+        uint32_t id;
+        const void *at = store_iter_key(i, &n);
+        buf_init(&kept, LIMIT_ROBOTS_ENCODED_BYTES);
+        robots_init(&r);
+        assert_true(record_parse_number4(at, n, 'o', &id));
+        struct record_key key = record_rules(id);
+        assert_int_equal(store_get(w->m.store, key.bytes, key.len, &kept), STORE_FOUND);
+        assert_true(robots_decode(&r, kept.data, kept.len));
         rules = robots_allowed(&r, "/x", 2, &why) ? 0 : 1;
+        buf_release(&kept);
         robots_release(&r);
     }
     assert_true(store_iter_close(i));
