@@ -318,6 +318,12 @@ static struct session *find_session(struct core *c, const Trawl__Request *r, Tra
         reply->code = TRAWL__CODE__UNKNOWN_SESSION;
         return NULL;
     }
+    /* Other options than it was told: it drops what it holds, and takes them with its registration. Until then, or the end
+     * of its leases by the terms that it knows, nothing is granted (C6). */
+    if (s->other_terms && r->body_case != TRAWL__REQUEST__BODY_LEAVE) {
+        reply->code = TRAWL__CODE__UNKNOWN_SESSION;
+        return NULL;
+    }
     /* An attachment names the term it means: one that was meant for an earlier restart and comes late tells
      * of leases that may be over. */
     bool attach = r->body_case == TRAWL__REQUEST__BODY_ATTACH;

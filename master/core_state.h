@@ -290,6 +290,8 @@ void traps_uncount(struct core *c, const char *reason);
 
 /* ---- session.c ---------------------------------------------------------------------------------------- */
 
+/* A digest of what workers are told when they register: a session knows other terms until it registers anew. */
+uint64_t session_terms(struct core *c);
 void session_register(struct core *c, struct now now, const Trawl__Register *r, const char *peer,
                       Trawl__Reply *reply);
 void session_attach(struct core *c, struct now now, struct session *s, const Trawl__Attach *a,

@@ -93,7 +93,8 @@ struct session *lease_session_add(struct lease_table *t, uint64_t id, struct wor
                           .loop = loop,
                           .tasks = tasks,
                           .attached = attached,
-                          .renewed_ms = now_ms};
+                          .renewed_ms = now_ms,
+                          .lease_ms = t->lease_ms};
     buf_init(&s->last_reply, LIMIT_WIRE_BYTES);
     if (!heap_set(&t->session_deadlines, &s->deadline, now_ms + t->lease_ms)) {
         session_destroy(s);
@@ -143,9 +144,9 @@ struct session *lease_session_due(struct lease_table *t, int64_t now_ms) {
 
     while ((it = heap_min(&t->session_deadlines)) != NULL && it->key <= now_ms) {
         struct session *s = ITEM_OF(it, struct session, deadline);
-        if (s->renewed_ms + t->lease_ms <= now_ms)
+        if (s->renewed_ms + s->lease_ms <= now_ms)
             return s;
-        (void)heap_set(&t->session_deadlines, it, s->renewed_ms + t->lease_ms);
+        (void)heap_set(&t->session_deadlines, it, s->renewed_ms + s->lease_ms);
     }
     return NULL;
 }

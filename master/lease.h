@@ -90,8 +90,10 @@ struct session {
     uint64_t id;
     struct worker *worker;
     uint32_t loop, serial;
-    bool attached; /* false: known from before a restart, not heard of yet */
+    bool attached;    /* false: known from before a restart, not heard of yet */
+    bool other_terms; /* it was told other options than these: it is to register anew */
     int64_t renewed_ms;
+    int64_t lease_ms; /* the longer one of the table's and of what it was told */
     struct heap_item deadline;
     struct lease *leases;
     size_t lease_count;

@@ -221,6 +221,11 @@ static bool load_session(struct core *c, struct now now, const void *key, size_t
     if (s == NULL)
         return false;
     s->serial = v->serial;
+    s->other_terms = v->tasks == 0 && v->terms != session_terms(c);
+    if (v->lease_ms > s->lease_ms)
+        s->lease_ms = v->lease_ms;
+    if (s->lease_ms > c->grace_until_ms)
+        c->grace_until_ms = s->lease_ms;
     snprintf(s->serve, sizeof s->serve, "%s", v->serve);
     return true;
 }
@@ -382,6 +387,6 @@ bool load_crawl(struct core *c, struct now now, const unsigned char random16[16]
         !load_jobs(c, now))
         return false;
     c->in_grace = c->leases.unattached > 0;
-    c->grace_until_ms = now.mono_ms + c->leases.lease_ms;
+    c->grace_until_ms += now.mono_ms; /* the longest lease that anybody may believe in */
     return core_flush(c);
 }

@@ -4,6 +4,7 @@
 
 #include "master/core_state.h"
 #include "master/trial.h"
+#include "shared/fingerprint.h"
 #include "shared/limits.h"
 #include "shared/parse.h"
 
@@ -31,6 +32,20 @@ static Trawl__Options *options_message(struct core *c) {
     m->tell_all = o->max_depth_set;
     m->crawl = c->crawl;
     return m;
+}
+
+uint64_t session_terms(struct core *c) {
+    struct buf packed;
+    const Trawl__Options *m = options_message(c);
+    uint64_t terms = 0;
+
+    buf_init(&packed, LIMIT_WIRE_BYTES);
+    if (m == NULL || !wire_pack(&packed, &m->base))
+        core_fail(c, "out of memory for the options");
+    else
+        terms = fingerprint(c->key, packed.data, packed.len);
+    buf_release(&packed);
+    return terms;
 }
 
 /* ---- back from a session ----------------------------------------------------------------------------- */
@@ -142,6 +157,8 @@ static struct session *session_new(struct core *c, struct now now, struct worker
     stored.serial = r->serial;
     stored.tasks = r->tasks;
     stored.serve = r->serve;
+    stored.terms = session_terms(c);
+    stored.lease_ms = c->options->lease_ms;
     core_put(c, record_session(id), &stored.base);
     return s;
 }

@@ -53,6 +53,7 @@ struct agent *agent_new(const struct agent_config *config) {
     heap_init(&a->starts);
     map_init(&a->fetches);
     a->worker = strdup(config->worker);
+    a->token_given = config->product_token != NULL;
     a->token = config->product_token == NULL ? NULL : strdup(config->product_token);
     if (a->worker == NULL || (config->product_token != NULL && a->token == NULL)) {
         agent_free(a);

@@ -207,8 +207,10 @@ static bool take_options(struct agent *a, const Trawl__Options *o) {
     a->retries = o->retries > 0 ? o->retries : 1;
     a->cookies = o->cookies;
     a->tell_all = o->tell_all;
-    if (a->token == NULL)
+    if (!a->token_given) {
+        free(a->token);
         a->token = robots_product_token(o->user_agent);
+    }
     return a->token != NULL;
 }
 

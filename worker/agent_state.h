@@ -77,8 +77,9 @@ struct agent {
     char refusal[256];
 
     uint32_t heartbeat_ms, lease_ms, retries;
-    bool cookies;  /* kept during a visit */
-    bool tell_all; /* links that were told before, too */
+    bool cookies;     /* kept during a visit */
+    bool token_given; /* else it follows from the user agent */
+    bool tell_all;    /* links that were told before, too */
     struct arena options_arena;
     const Trawl__Options *options; /* to be handed to the shell once */
 

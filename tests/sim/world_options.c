@@ -29,6 +29,7 @@ void world_options_choose(struct world *w) {
     w->crawl.max_depth = odd ? rng_below(&w->odd.rng, w->odd.max_depth + 1) : w->odd.max_depth;
     if (odd && !string_list_add(&w->crawl.exclude, exclude_some))
         abort();
+    w->crawl.lease_ms = odd ? 2000 + rng_below(&w->odd.rng, 6000) : 5000;
     if (odd && !w->odd.now) {
         w->odd.since_ms = w->now_ms;
         w->result->faults[FAULT_OTHER_OPTIONS]++;
