@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "master/core_state.h"
-#include "master/recrawl.h"
+#include "master/forget.h"
 
 static void refuse(struct core *c, Trawl__Reply *reply, const char *what, const char *name) {
     reply->code = TRAWL__CODE__REFUSED;
@@ -60,58 +60,10 @@ static const char *drain_worker(struct core *c, const Trawl__Control *v, Trawl__
     return arena_printf(&c->arena, "%s finishes what it has and leaves", w->name);
 }
 
-/* Everything committed in one segment goes back into the queue. */
-static size_t forget_segment(struct core *c, struct now now, struct segment *s) {
-    struct committed_list list = {NULL, 0, 0};
-    size_t count = 0;
-
-    if (committed_read(c, s, 0, &list)) {
-        for (size_t i = 0; i < list.count && !c->failed; i++) {
-            count += frontier_refetch(c, now, list.items[i].fp, s->id);
-            recrawl_forget(c, list.items[i].fp, s->id);
-        }
-        if (!c->failed)
-            segment_forget(c, s);
-    }
-    committed_list_release(&list);
-    return count;
-}
-
-static const char *forget_worker(struct core *c, struct now now, const Trawl__Control *v,
-                                 Trawl__Reply *reply) {
-    struct worker *w = lease_worker(&c->leases, v->worker);
-    size_t at = 0, count = 0, segments = 0;
-    struct segment *s;
-
-    if (c->state == CORE_ENDED) {
-        refuse(c, reply, "%s", "the crawl has ended: start the master again first");
-        return NULL;
-    }
-    if (w != NULL && w->sessions > 0) {
-        refuse(c, reply, "worker %s is alive: drain it first", v->worker);
-        return NULL;
-    }
-    while (!c->failed && (s = map_next(&c->segments_by_id, &at)) != NULL) {
-        if (strcmp(s->worker, v->worker) != 0)
-            continue;
-        count += forget_segment(c, now, s);
-        segments++;
-        at = 0;
-        if (!core_flush(c))
-            return NULL;
-    }
-    if (segments == 0) {
-        refuse(c, reply, "no segment of a worker %s is known", v->worker);
-        return NULL;
-    }
-    core_check_end(c, now);
-    return arena_printf(&c->arena, "%zu URLs in %zu segments of %s will be fetched again", count,
-                        segments, v->worker);
-}
-
 void control_handle(struct core *c, struct now now, const Trawl__Control *v, Trawl__Reply *reply) {
     Trawl__ControlReply *m = arena_alloc(&c->arena, sizeof *m);
     const char *message = NULL;
+    bool more = false;
 
     switch (v->verb) {
     case TRAWL__VERB__PAUSE:
@@ -131,7 +83,7 @@ void control_handle(struct core *c, struct now now, const Trawl__Control *v, Tra
         message = drain_worker(c, v, reply);
         break;
     case TRAWL__VERB__FORGET:
-        message = forget_worker(c, now, v, reply);
+        message = forget_worker(c, v->worker, reply, &more);
         break;
     default:
         refuse(c, reply, "%s", "an unknown verb");
@@ -145,6 +97,7 @@ void control_handle(struct core *c, struct now now, const Trawl__Control *v, Tra
     }
     trawl__control_reply__init(m);
     m->message = (char *)message;
+    m->more = more;
     reply->body_case = TRAWL__REPLY__BODY_CONTROL;
     reply->control = m;
 }

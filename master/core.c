@@ -5,12 +5,12 @@
 
 #include "master/core_state.h"
 #include "master/depths.h"
+#include "master/forget.h"
 #include "master/verdicts.h"
 #include "master/why.h"
 #include "shared/limits.h"
 
 enum {
-    PURGE_PER_TICK = 2000,
     STALL_FACTOR = 2,
     JOB_HEARD_MS = 1000, /* for whoever runs a job, to hear of its end */
 };
@@ -129,7 +129,7 @@ static bool idle(const struct core *c) {
 }
 
 static bool nothing_left(const struct core *c) {
-    return idle(c) && !verdicts_pending(c) && !depths_pending(c);
+    return idle(c) && !verdicts_pending(c) && !depths_pending(c) && c->forgetting == 0;
 }
 
 /* What keeps what is left from being granted. */
@@ -218,7 +218,8 @@ void core_tick(struct core *c, struct now now) {
     if (!core_flush(c))
         return;
     host_thaw(&c->hosts, now.mono_ms);
-    (void)origins_purge(c, now, PURGE_PER_TICK);
+    (void)origins_purge(c, now, LIMIT_SLICE_URLS);
+    forget_tick(c, now);
     if (!core_flush(c))
         return;
     rules_trim(&c->hosts.rules_pool, c->rules_bytes);
@@ -236,7 +237,7 @@ int64_t core_next_ms(const struct core *c, struct now now) {
     int64_t next = lease_next_ms(&c->leases);
     int64_t cool = host_next_ms(&c->hosts);
 
-    if (c->purge_count > 0 || depths_pending(c))
+    if (c->purge_count > 0 || depths_pending(c) || c->forgetting > 0)
         return now.mono_ms;
     if (cool < next)
         next = cool;
@@ -608,6 +609,7 @@ struct core *core_new(const struct options *options, struct store *store, struct
     c->options = options;
     c->store = store;
     c->message_bytes = options->message_bytes > 0 ? options->message_bytes : LIMIT_MESSAGE_BYTES;
+    c->slice_urls = options->slice_urls > 0 ? options->slice_urls : LIMIT_SLICE_URLS;
     c->rules_bytes = options->rules_bytes > 0 ? options->rules_bytes : LIMIT_RULES_BYTES;
     c->state = CORE_RUNNING;
     c->started_ms = now.mono_ms;

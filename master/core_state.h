@@ -30,6 +30,7 @@ struct segment {
     char *worker;
     bool closed; /* no commit may name it any more */
     bool sealed;
+    bool forgotten; /* forget.h */
     struct segment *same_hash;
 };
 
@@ -67,6 +68,14 @@ struct core {
     uint32_t seed_count;
     uint32_t *purge; /* parked origins whose queue is still to be emptied */
     size_t purge_count, purge_size;
+
+    size_t slice_urls; /* what is done of a long walk at once */
+    size_t forgetting; /* segments that are marked: forget.h */
+    struct {
+        char worker[LIMIT_WORKER_NAME_BYTES + 1];
+        uint64_t urls, segments; /* of it, so far; or lately */
+        size_t records;          /* of the first entry, that are done with */
+    } forget;
 
     enum core_state state;
     const char *why;
@@ -374,6 +383,8 @@ bool segment_add_loaded(struct core *c, uint32_t id, const Trawl__StoredSegment 
 void segment_query(struct core *c, struct now now, const Trawl__SegmentQuery *q,
                    Trawl__Reply *reply);
 void segment_seal(struct core *c, struct now now, const Trawl__SegmentSeal *s, Trawl__Reply *reply);
+/* It is to be forgotten: closed, and written down. */
+void segment_mark(struct core *c, struct segment *s);
 /* Its worker's disk is gone: the segment never was. */
 void segment_forget(struct core *c, struct segment *s);
 size_t segments_unsealed(const struct core *c);

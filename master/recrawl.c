@@ -144,7 +144,10 @@ static const Trawl__Capture *capture_of(struct arena *arena, const void *bytes, 
 bool recrawl_stands(struct core *c, const void *bytes, size_t len) {
     const Trawl__Capture *capture = capture_of(&c->record, bytes, len);
 
-    return capture != NULL && map_get(&c->segments_by_id, capture->segment) != NULL;
+    const struct segment *s =
+        capture == NULL ? NULL : map_get(&c->segments_by_id, capture->segment);
+
+    return s != NULL && !s->forgotten;
 }
 
 ProtobufCBinaryData recrawl_capture(struct core *c, const Trawl__QueuedUrl *q) {

@@ -55,6 +55,8 @@ bool segment_add_loaded(struct core *c, uint32_t id, const Trawl__StoredSegment 
     core_number_used(&c->segment_numbers, id);
     s->closed = stored->closed || stored->sealed;
     s->sealed = stored->sealed;
+    s->forgotten = stored->forgotten;
+    c->forgetting += s->forgotten;
     return true;
 }
 
@@ -65,6 +67,7 @@ static void put(struct core *c, const struct segment *s, const Trawl__SegmentSea
     v.worker = s->worker;
     v.closed = s->closed;
     v.sealed = s->sealed;
+    v.forgotten = s->forgotten;
     if (seal != NULL) {
         v.hole_offsets = seal->hole_offsets;
         v.n_hole_offsets = seal->n_hole_offsets;
@@ -122,6 +125,12 @@ struct segment *segment_for_commit(struct core *c, const char *name, const struc
     return find_or_add(c, name, owner);
 }
 
+void segment_mark(struct core *c, struct segment *s) {
+    s->forgotten = s->closed = true;
+    c->forgetting++;
+    put(c, s, NULL);
+}
+
 void segment_forget(struct core *c, struct segment *s) {
     struct segment *first = map_get(&c->segments_by_name, name_hash(s->name));
 
@@ -138,6 +147,7 @@ void segment_forget(struct core *c, struct segment *s) {
             first = first->same_hash;
         first->same_hash = s->same_hash;
     }
+    c->forgetting -= s->forgotten;
     segment_free(s);
 }
 
@@ -211,6 +221,11 @@ static struct segment *for_request(struct core *c, const char *name, ProtobufCBi
         return NULL;
     }
     struct segment *s = find_or_add(c, name, owner);
+    if (s != NULL && s->forgotten) {
+        reply->code = TRAWL__CODE__BUSY;
+        reply->error = "what it had is on its way back into the queue";
+        return NULL;
+    }
     *m = arena_alloc(&c->arena, sizeof **m);
     if (s == NULL || *m == NULL) {
         core_fail(c, "out of memory for a reply");

@@ -49,13 +49,12 @@ enum {
     LIMIT_HELD_VISITS =
         2 * LIMIT_LOOP_VISITS, /* those among them that are over and not yet buried */
     LIMIT_VISIT_ITEMS = 512,
-    /* Records in one answer to a segment query, and one exchange's more; holes of a sealed segment. */
+    /* Records in one answer to a segment query; holes of a sealed segment. */
     LIMIT_SEGMENT_PAGE = 20000,
     LIMIT_SEGMENT_HOLES = 400000,
     /* What is done of a long walk over the crawldb before others have their turn: URLs, about 20 us each with their
-       writes; origins that are only looked at, about 0.2 us. */
+       writes. */
     LIMIT_SLICE_URLS = 1000,
-    LIMIT_SLICE_ORIGINS = 20000,
     /* Redirects in a row before the next target is excluded. */
     LIMIT_REDIRECT_HOPS = 20,
     /* Sitemap indexes inside each other. sitemaps.org allows one; some sites have two. */
