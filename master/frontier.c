@@ -308,13 +308,26 @@ out:
 
 /* ---- out of the queue ---------------------------------------------------------------------------------- */
 
-uint64_t frontier_page_room(const struct core *c) {
-    uint64_t max = c->options->max_pages;
-    uint64_t used = c->by_state[TRAWL__STATE__FETCHED] + c->leased_pages;
+/* Under --max-bytes each page that is leased has reserved what a page had so far on the average; of none it is known at
+ * first. So the limit is passed by what the pages in flight have beyond that, and one more. */
+static uint64_t byte_room(const struct core *c) {
+    enum { FIRST_PAGE_BYTES = 64 * 1024 };
+    uint64_t max = c->options->max_bytes, pages = c->by_state[TRAWL__STATE__FETCHED];
+    uint64_t mean = pages == 0 ? FIRST_PAGE_BYTES : c->bytes / pages + 1;
 
     if (max == 0)
         return UINT64_MAX;
-    return used >= max ? 0 : max - used;
+    uint64_t fit = max > c->bytes ? (max - c->bytes - 1) / mean + 1 : 0;
+    return fit > c->leased_pages ? fit - c->leased_pages : 0;
+}
+
+uint64_t frontier_page_room(const struct core *c) {
+    uint64_t max = c->options->max_pages, room = byte_room(c);
+    uint64_t used = c->by_state[TRAWL__STATE__FETCHED] + c->leased_pages;
+
+    if (max > 0 && (used >= max || max - used < room))
+        room = used >= max ? 0 : max - used;
+    return room;
 }
 
 static uint64_t host_page_room(const struct core *c, const struct origin *o) {

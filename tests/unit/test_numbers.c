@@ -134,10 +134,49 @@ static void test_sessions_after_restore(void **state) {
     master_end(&m);
 }
 
+/* Under --max-bytes no more is leased than fits, by what a page had so far. */
+static void test_bytes_are_reserved(void **state) {
+    enum { LINKS = 100, PAGE_BYTES = 1000 };
+    static char text[LINKS][32];
+    ProtobufCBinaryData links[LINKS];
+    Trawl__VisitReport report = TRAWL__VISIT_REPORT__INIT;
+    Trawl__Outcome outcome = TRAWL__OUTCOME__INIT, *outcomes[] = {&outcome};
+    struct master m;
+    struct peer p;
+
+    (void)state;
+    master_begin(&m);
+    m.options.max_bytes = 10 * PAGE_BYTES;
+    master_load(&m);
+    master_seed(&m, "http://a.example/");
+    peer_join(&p, &m, "w1", 1);
+    const Trawl__Grant *g = peer_exchange(&p, NULL, NULL, 1)->grants[0];
+    report.attempt = g->attempt;
+    outcome.fp = g->items[0]->fp;
+    outcome.state = TRAWL__STATE__FETCHED;
+    outcome.status = 200;
+    outcome.length = PAGE_BYTES;
+    for (int i = 0; i < LINKS; i++)
+        links[i] =
+            (ProtobufCBinaryData){(size_t)snprintf(text[i], 32, "/%d", i), (uint8_t *)text[i]};
+    outcome.links = links;
+    outcome.n_links = LINKS;
+    report.outcomes = outcomes;
+    report.n_outcomes = 1;
+    report.done = true;
+    (void)peer_exchange(&p, &report, NULL, 0);
+    const Trawl__ExchangeReply *x = peer_exchange(&p, NULL, NULL, 8);
+    assert_int_equal(x->n_grants, 1);
+    assert_in_range(x->grants[0]->n_items, 8, 9);
+    peer_release(&p);
+    master_end(&m);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_segments_after_forget),
         cmocka_unit_test(test_sessions_after_restore),
+        cmocka_unit_test(test_bytes_are_reserved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
