@@ -90,6 +90,7 @@ static void test_segments_after_forget(void **state) {
     fetch_all(&p, name);
     uint32_t first = segment_number(&m);
     forget(&p, "w1");
+    master_wait(&m, 1000);
     peer_release(&p);
     master_restart(&m);
     peer_join(&p, &m, "w2", 1);
