@@ -15,7 +15,7 @@ const FETCH_ALL = `async (urls, atOnce) => {
         while (next < urls.length) {
             const i = next++;
             try {
-                const r = await fetch(urls[i], { cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(5000) });
+                const r = await fetch(urls[i], { cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(20000) });
                 const bytes = new Uint8Array(await r.arrayBuffer());
                 let text = "";
                 for (const b of bytes)

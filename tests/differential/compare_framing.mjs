@@ -85,7 +85,7 @@ function answer(i, request) {
     return bytes.match(new RegExp(`[^]{1,${size}}`, "g")) ?? [];
 }
 
-const asked = new undici.Agent({ headersTimeout: 5000, bodyTimeout: 5000, keepAliveTimeout: 1, keepAliveMaxTimeout: 1 });
+const asked = new undici.Agent({ headersTimeout: 20000, bodyTimeout: 20000, keepAliveTimeout: 1, keepAliveMaxTimeout: 1 });
 
 async function askUndici(url) {
     try {

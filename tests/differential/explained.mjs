@@ -55,6 +55,13 @@ export const EXPLAINED = [
         source: "RFC 9112 2.2, 4, 5.1, 6.3, 7.1, 8",
     },
     {
+        id: "undici-alone",
+        of: ["framing"],
+        when: (c, ours, { curl, chromium }) => /^(protocol-|header-incomplete|body-incomplete|empty-reply)/.test(ours.failed) && curl === null && !chromium,
+        why: "undici alone reads it: NUL or a bare CR in a head, say",
+        source: "RFC 9110 5.5, RFC 9112 2.2",
+    },
+    {
         id: "as-curl",
         of: ["framing"],
         when: (c, ours, { undici, curl }) => ours.failed === undefined && undici === null && curl !== null && agrees(ours, curl),

@@ -80,7 +80,7 @@ export async function crawl(trawl, urls, more = []) {
     try {
         writeFileSync(join(dir, "seeds"), urls.join("\n") + "\n");
         const crawled = await run(trawl, ["crawl", "--dir", join(dir, "crawl"), "--seeds", join(dir, "seeds"), "--workers", "1", "--threads", "1",
-            "--delay", "0s", "--retries", "1", "--timeout", "5s", "--allow-net", "127.0.0.0/8", "--http", "off", "--listen", "tcp://127.0.0.1:0",
+            "--delay", "0s", "--retries", "1", "--timeout", "20s", "--allow-net", "127.0.0.0/8", "--http", "off", "--listen", "tcp://127.0.0.1:0",
             "--robots", "ignore", "--sitemaps", "off", "--scope", "host", "--quiet", ...more]);
         if (crawled.code > 1)
             throw new Error(`trawl crawl: exit ${crawled.code}: ${crawled.err.slice(-600)}`);
@@ -109,7 +109,7 @@ async function curlSome(urls, answers) {
     try {
         const lines = urls.map((u, i) => `url = "${u}"\noutput = "${join(dir, String(i))}"`);
         writeFileSync(join(dir, "conf"), lines.join("\n") + "\n");
-        const { out } = await run("curl", ["-q", "-s", "--max-time", "5", "--noproxy", "*", "--path-as-is",
+        const { out } = await run("curl", ["-q", "-s", "--max-time", "20", "--noproxy", "*", "--path-as-is",
             "-H", "Accept-Encoding: gzip, br, zstd, deflate", "-w", "%{urlnum} %{exitcode} %{http_code}\\n", "-K", join(dir, "conf")]);
         let told = 0;
         for (const line of out.split("\n")) {
