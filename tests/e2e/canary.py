@@ -17,6 +17,8 @@ import ipaddress
 import json
 import socket
 
+import bodies
+
 def address_of(writer):
     ip, port = writer.get_extra_info("sockname")[:2]
     ip = ipaddress.ip_address(ip.split("%")[0])
@@ -60,6 +62,7 @@ class Canary:
         lines += [f"{k}: {v}" for k, v in ({"Content-Type": "text/html"} | page.get("headers", {})).items()]
         writer.write("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body)
         await writer.drain()
+        bodies.note((address, port), target, body)
         return True
 
 

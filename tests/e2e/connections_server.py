@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """Servers whose connections go wrong. connections_server.py NET PORT CERTS LOG: each behaviour below has an address of its own,
 NET.N in the order in which they are defined, at PORT. CERTS: a directory with good.pem and good.key (for NET.*), and chain-less.pem
-and chain-less.key. Prints "NAME URL" for each when all listen. LOG: a line "URL SHA1" for each body that was sent as the answer to
-a request, whole or as far as it came.
+and chain-less.key. Prints "NAME URL" for each when all listen. LOG: a line "URL" for each body that was sent as the answer to
+a request.
 
 A page / has links to /p0 to /p5, each page says its own path; /robots.txt is not there unless said otherwise."""
-import hashlib
 import os
 import socket
 import ssl
@@ -13,6 +12,8 @@ import struct
 import sys
 import threading
 import time
+
+import bodies
 
 NET, PORT, CERTS, LOG = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
 PAGES = 6
@@ -53,7 +54,8 @@ class Connection:
 
     def note(self, path, body):
         with lock:
-            log.write("%s%s %s\n" % (self.origin, path, hashlib.sha1(body).hexdigest()))
+            log.write("%s%s\n" % (self.origin, path))
+        bodies.note(self.sock.getsockname()[:2], path, body)
 
     def send(self, *parts):
         for part in parts:
@@ -64,8 +66,7 @@ class Connection:
 
     def answer(self, path, status="200 OK", fields=(), body=None):
         body = self.body(path) if body is None else body
-        if status.startswith("200"):
-            self.note(path, body)
+        self.note(path, body)
         head = "HTTP/1.1 %s\r\nContent-Type: text/html\r\nContent-Length: %d\r\n" % (status, len(body))
         return head.encode() + b"".join(f.encode() + b"\r\n" for f in fields) + b"\r\n" + body
 
@@ -290,8 +291,10 @@ def h2_torn(c):
         with lock:
             c.served["n"] = c.served.get("n", 0) + 1
         if c.served["n"] == 1:
+            bodies.note((c.sock.getsockname()[:2]), "/robots.txt", b"")
             c.send(frame(HEADERS, END_HEADERS | END_STREAM, stream, b"\x8d"))
             continue
+        bodies.note((c.sock.getsockname()[:2]), "/", b"<p>half")
         c.send(frame(HEADERS, END_HEADERS, stream, b"\x88"), frame(DATA, 0, stream, b"<p>half"), 0.05,
                frame(RST_STREAM, 0, stream, bytes(4)))
 

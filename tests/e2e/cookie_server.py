@@ -5,6 +5,8 @@ import http.server
 import socketserver
 import sys
 
+import bodies
+
 ADDR, PORT, LOG = sys.argv[1:4]
 OTHER = "".join(sys.argv[4:])
 # Without that cookie, there; those but /room set it.
@@ -36,6 +38,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+        bodies.note((ADDR, PORT), self.path, body)
 
     def log_message(self, *args):
         pass

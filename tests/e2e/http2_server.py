@@ -5,6 +5,8 @@ import socketserver
 import ssl
 import sys
 
+import bodies
+
 ADDR, PORT, CERT, KEY, ERROR, LOG = sys.argv[1:7]
 SETTINGS, RST_STREAM, HEADERS = 4, 3, 1
 PREFACE = len(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
@@ -47,6 +49,7 @@ class Handler(socketserver.BaseRequestHandler):
             log.write("http/1.1\n")
             s.sendall(b"HTTP/1.1 %d X\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n%s"
                       % (404 if robots else 200, len(body), body))
+            bodies.note((ADDR, PORT), line.split(b" ")[1], body)
 
 
 class Server(socketserver.ThreadingTCPServer):

@@ -6,7 +6,7 @@
 #     nginx_start web "$port" "$T/site" 127.0.0.1
 #     start crawl "$TRAWL" crawl ...   # in the background: PID[crawl], $T/crawl.out, $T/crawl.err
 #     check "it ends by itself" exits crawl 60 0
-#     finish
+#     finish                        # looks at every archive below $T: is it what was sent?
 #
 # It prints TAP lines (ok / not ok) and ends 0 only when all were ok. It looks at trawl from outside:
 # the web server's log, the WARC files, exit codes. Only processes that it started are stopped, by pid.
@@ -30,13 +30,20 @@ begin() {
     NAME=$1
     T=$(mktemp -d "${TMPDIR:-/tmp}/trawl-e2e-$NAME.XXXXXX") || exit 1
     chmod 755 "$T"
+    export E2E_BODIES=$T/bodies.tsv     # where the servers of a test note what they sent
     UNDO=()
     trap cleanup EXIT
     trap 'exit 143' TERM
     trap 'exit 130' INT
 }
 
+# NO_WEB: set by a test that archives nothing, to why.
+NO_WEB=
+
 finish() {
+    if [ -z "$NO_WEB" ]; then
+        bodies "what is archived is what was sent"
+    fi
     echo "1..$COUNT"
     [ "$FAILED" = 0 ] && [ "$COUNT" -gt 0 ]
     exit
@@ -104,6 +111,7 @@ skip() {
 
 fail() {
     not_ok "$@"
+    NO_WEB="nothing more was done"
     finish
 }
 
@@ -140,6 +148,7 @@ need_trawl() {
 need_root() {
     if [ "$(id -u)" != 0 ]; then
         skip "${1:-all}" "needs root"
+        NO_WEB="nothing ran"
         finish
     fi
 }
@@ -283,7 +292,7 @@ http {
     keepalive_requests 100000;
     client_max_body_size 1m;
 CONF
-        echo "    access_log $T/$name.log e2e;"
+        echo "    access_log $T/$name.log e2e; access_log $T/$name.all e2e;"    # tests may empty the first one
         echo "    client_body_temp_path $dir/body; proxy_temp_path $dir/proxy; fastcgi_temp_path $dir/fcgi;"
         echo "    uwsgi_temp_path $dir/uwsgi; scgi_temp_path $dir/scgi;"
         [ -f "$site/maps.conf" ] && echo "    include $site/maps.conf;"
@@ -305,12 +314,15 @@ CONF
         echo "}"
     } >"$dir/nginx.conf"
     : >>"$T/$name.log"
+    : >>"$T/$name.all"
+    NGINX_ROOTS+=("$T/$name.all=$root")
     rm -f "$dir/pid"
     start "$name" "${NGINX_VIA[@]}" nginx -p "$dir" -c "$dir/nginx.conf"
     if ! wait_until 10 test -s "$dir/pid"; then
         fail "nginx starts" "$(cat "$T/$name.err" "$T/$name.error.log" 2>/dev/null)"
     fi
 }
+NGINX_ROOTS=()
 NGINX_VIA=()
 NGINX_CONNECTIONS=
 NGINX_HTTP=
@@ -338,6 +350,17 @@ check_log() {
 
 check_warc() {
     python3 "$E2E/check_warc.py" "$@"
+}
+
+# bodies WHAT: every body in every archive below $T is one that was sent for its URL. `finish` looks; before a site changes
+# a test looks at what there is by then.
+bodies() {
+    local pair args=()
+    for pair in "${NGINX_ROOTS[@]}"; do
+        args+=(--nginx "$pair")
+    done
+    check "$1" python3 "$E2E/check_sent.py" --sent "$E2E_BODIES" --seen "$T/bodies.seen" --archive "$T" "${args[@]}" &&
+        grep '^# ' "$T/check.txt"
 }
 
 export_jsonl() {

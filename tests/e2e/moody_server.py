@@ -21,6 +21,8 @@ import socketserver
 import sys
 import time
 
+import bodies
+
 PAGES = os.environ.get("MOODY_LINKS", "/page /busy-2 /dated-3 /always /broken /reset").split()
 RULES = "User-agent: *\n# nobody\nDisallow: /private\n"
 asked = collections.Counter()
@@ -39,6 +41,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body.encode())
+        bodies.note(self.server.server_address, self.path, body.encode())
 
     def do_GET(self):
         path, first = self.path, asked[self.path] == 0

@@ -9,6 +9,7 @@ need_root "a network of its own"
 ns=twc$$
 if ! ip netns add $ns 2>/dev/null; then
     skip "a network of its own" "no network namespaces here"
+    NO_WEB="nothing ran"
     finish
 fi
 undo ip netns del $ns

@@ -123,4 +123,71 @@ rows | sed '3s/excluded/pending/' >"$T/rows"; broken "a URL still pending" "stil
 mkdir -p "$T/arc"
 : >"$T/arc/a.warc.gz.open"
 check_not "caught: a segment left open" check_warc --archive "$T/arc"
+
+# What is archived and what was sent, on made archives of 10.0.0.1:80 and of nginx, which served 127.0.1.1.
+PYTHONPATH=$E2E E2E_BODIES=$T/sent.tsv python3 -c '
+import bodies
+for path in b"/a", b"/b", b"/c|d?x=%zz":
+    bodies.note(("10.0.0.1", 80), path, b"<p>of " + path)
+sent = bodies.Sent(("10.0.0.1", 80), "/long", [40])
+for i in range(9):
+    sent.add(b"a piece, ")
+sent.end()'
+# made ADDRESS:PORT PATH BODY [FIELD...]: one more record in $T/made/a.warc.gz.
+made() {
+    python3 - "$T/made/a.warc.gz" "$@" <<'PY'
+import gzip, sys
+name, server, path, body, *more = sys.argv[1:]
+http = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n" + body.encode()
+head = ["WARC/1.1", "WARC-Type: response", f"WARC-Target-URI: http://{server.removesuffix(':80')}{path}", *more,
+        f"WARC-IP-Address: {server.split(':')[0]}", "Content-Type: application/http; msgtype=response", f"Content-Length: {len(http)}"]
+with open(name, "ab") as f:
+    f.write(gzip.compress("\r\n".join(head).encode() + b"\r\n\r\n" + http + b"\r\n\r\n"))
+PY
+}
+sent_checked() {
+    python3 "$E2E/check_sent.py" --sent "$T/sent.tsv" --nginx "$log=$T/site/www/\$server_addr:\$server_port" --archive "$T/made" "$@"
+}
+# not_sent WHAT ADDRESS:PORT PATH BODY [FIELD...]: that record is caught, beside honest ones.
+not_sent() {
+    local what=$1
+    shift
+    honest
+    made "$@"
+    check_not "caught: $what" sent_checked
+}
+honest() {
+    rm -rf "$T/made"
+    mkdir "$T/made"
+    if [ -e "$T/honest" ]; then
+        cp "$T/honest" "$T/made/a.warc.gz"
+        return
+    fi
+    made 10.0.0.1:80 /a "<p>of /a"
+    made 10.0.0.1:80 "/c%7Cd?x=%25zz" "<p>of /c|d?x=%zz"
+    made 10.0.0.1:80 /long "a piece, a pie" "WARC-Truncated: disconnect"
+    made 10.0.0.1:80 /long "a piece, a piece, a piece, a piece, a pi"
+    made "127.0.1.1:$port" "$page" "$(cat "$T/site/www/127.0.1.1:$port$page")
+"
+    cp "$T/made/a.warc.gz" "$T/honest"
+}
+page=$(cd "$T/site/www/127.0.1.1:$port" && find . -name '*.html' ! -name index.html -size +1 | sed 's/^\.//' | sort | head -n 1)
+honest
+check "check_sent passes what was sent" sent_checked
+not_sent "a body of another URL" 10.0.0.1:80 /b "<p>of /a"
+not_sent "bodies shifted by a byte" 10.0.0.1:80 /b "p>of /b<"
+not_sent "a body that is cut, and does not say so" 10.0.0.1:80 /b "<p>of"
+not_sent "a body that is cut, and another one" 10.0.0.1:80 /b "<p>if" "WARC-Truncated: length"
+not_sent "a URL that nobody was asked for" 10.0.0.1:80 /z "<p>of /a"
+not_sent "the right path of another server" 10.0.0.2:80 /a "<p>of /a"
+not_sent "another file of nginx's" "127.0.1.1:$port" "$page" "$(cat "$T/site/www/127.0.1.1:$port/index.html")
+"
+rm -rf "$T/made"
+mkdir "$T/made"
+check_not "caught: nothing to compare" sent_checked
+honest
+check "what was compared is remembered" sent_checked --seen "$T/seen"
+made 10.0.0.1:80 /b "<p>of /a"
+check_not "... and what comes later is looked at" sent_checked --seen "$T/seen"
+NO_WEB="its archives are made"
 finish

@@ -38,8 +38,7 @@ for name in late-answer answer-at-once late-line late-chunk late-408 late-end en
     tls-late-answer tls-proven h2-spoken-as-http1 h2-end h2-reset h2-silent h2-goaway h2-refused; do
     check "$name: all pages, each at the first attempt" all_fetched $name
 done
-grep -v "\"$(url h2-torn)/" "$T/rows.jsonl" >"$T/logged.jsonl"
-check "each URL is archived with what was sent for it" python3 "$E2E/check_bodies.py" "$T/sent" "$T/logged.jsonl"
+bodies "each URL is archived with what was sent for it"
 
 # truncated NAME: how many records of the origin say that nothing proves their end.
 truncated() {

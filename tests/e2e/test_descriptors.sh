@@ -7,7 +7,7 @@ need_trawl
 
 port=$(free_port)
 cat >"$T/server.py" <<'PY'
-import asyncio, resource, sys
+import asyncio, bodies, resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 async def serve(reader, writer):
     try:
@@ -17,6 +17,7 @@ async def serve(reader, writer):
             await asyncio.sleep(0 if robots else 0.2)
             writer.write(b"HTTP/1.1 %d X\r\nContent-Type: text/html\r\nContent-Length: 3\r\n\r\n<p>" % (404 if robots else 200))
             await writer.drain()
+            bodies.note(writer.get_extra_info("sockname"), head.split(b" ")[1], b"<p>")
     except (OSError, asyncio.IncompleteReadError):
         pass
     finally:
@@ -27,7 +28,7 @@ async def main():
     await server.serve_forever()
 asyncio.run(main())
 PY
-start server python3 "$T/server.py" "$port"
+start server env PYTHONPATH="$E2E" python3 "$T/server.py" "$port"
 wait_until 20 grep -q ready "$T/server.out" || fail "the server starts" "$(cat "$T/server.err")"
 for ((i = 0; i < 400; i++)); do
     echo "http://127.69.$((i / 200)).$((i % 200 + 1)):$port/"

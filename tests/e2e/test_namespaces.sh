@@ -8,6 +8,7 @@ need_root "several machines"
 ns=tw$$
 if ! ip netns add $ns-hub 2>/dev/null; then
     skip "several machines" "no network namespaces here"
+    NO_WEB="nothing ran"
     finish
 fi
 undo ip netns del $ns-hub

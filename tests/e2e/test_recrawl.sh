@@ -63,6 +63,7 @@ crawl e --workers 2 "$site/"
 check "a first round" exits crawl 60 0
 check "... its 61 URLs" holds "$(requests web) - $first == 62"
 again=$(records e revisit)      # of those no validators are kept: they are fetched again
+bodies "what the rounds so far archived is what was sent"
 sleep 1.1      # Last-Modified counts whole seconds
 echo "<p>Page 3, changed. $(seq 100)" >"$www/own3.html"
 echo '<p>New. <a href="/new2.html">2</a>' >"$www/new.html"

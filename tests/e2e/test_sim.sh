@@ -3,6 +3,7 @@
 # time, each of which it must catch. SIM_SEEDS (default 20000) crawls.
 . "$(dirname "$0")/lib.sh"
 begin sim
+NO_WEB="its web is made up"
 
 seeds=${SIM_SEEDS:-20000}
 simulate() {

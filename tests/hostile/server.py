@@ -25,6 +25,9 @@ import struct
 import sys
 import zlib
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
+import bodies  # noqa: E402
+
 BEHAVIOURS = {}         # name -> (handler, seeds, tls)
 APART = set()           # those that are served only when they are asked for
 PAGE = b"<!doctype html><title>t</title><p>a page\n"
@@ -47,10 +50,16 @@ class Exchange:
         self.server, self.name, self.reader, self.writer, self.path = server, name, reader, writer, path
         self.host = "%s:%d" % writer.get_extra_info("sockname")[:2]
         self.keep = False
+        self.sent = bodies.Sent(writer.get_extra_info("sockname")[:2], path, [server.args.max_body])
 
     async def raw(self, data):
         self.writer.write(data)
         await self.writer.drain()
+
+    async def body(self, data):
+        """Of a body as it stands."""
+        self.sent.add(data)
+        await self.raw(data)
 
     async def answer(self, body=PAGE, fields=(), status="200 OK", kind=b"text/html"):
         lines = [b"HTTP/1.1 " + (status if isinstance(status, bytes) else status.encode())]
@@ -58,6 +67,7 @@ class Exchange:
             lines.append(b"Content-Type: " + kind)
         lines.append(b"Content-Length: %d" % len(body))
         lines.extend(fields)
+        self.sent.add(body)
         await self.raw(b"\r\n".join(lines) + b"\r\n\r\n" + body)
         self.keep = True
 
@@ -94,15 +104,17 @@ async def slow_body(x):
 
 @behaviour("endless-body")
 async def endless_body(x):
-    await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n" + LINK_INSIDE)
+    await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n")
+    await x.body(LINK_INSIDE)
     while True:
-        await x.raw(b"a" * 65536)
+        await x.body(b"a" * 65536)
 
 
 @behaviour("endless-chunks")
 async def endless_chunks(x):
     await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n")
     while True:
+        x.sent.add(b"a" * 0x10000)
         await x.raw((b"1000\r\n" + b"a" * 0x1000 + b"\r\n") * 16)
 
 
@@ -174,11 +186,13 @@ async def header_folded(x):
 
 @behaviour("header-none")
 async def header_none(x):
-    await x.raw(b"HTTP/1.1 200 OK\r\n\r\n" + PAGE)
+    await x.raw(b"HTTP/1.1 200 OK\r\n\r\n")
+    await x.body(PAGE)
 
 
 @behaviour("length-and-chunked")
 async def length_and_chunked(x):
+    x.sent.add(LINK_INSIDE)
     await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 3\r\n"
                 b"Transfer-Encoding: chunked\r\n\r\n18\r\n" + LINK_INSIDE + b"\r\n0\r\n\r\n")
 
@@ -191,6 +205,7 @@ async def two_lengths(x):
 
 @behaviour("one-length-twice")
 async def one_length_twice(x):
+    x.sent.add(b"hello")
     await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello")
 
 
@@ -526,11 +541,11 @@ async def huge_attribute(x):
     if x.path == "/gzip":
         await x.answer(x.server.attribute, [b"Content-Encoding: gzip"])
     elif x.path == "/plain":
-        await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n" + LINK_INSIDE +
-                    b'<p title="')
+        await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n")
+        await x.body(LINK_INSIDE + b'<p title="')
         for _ in range(100):
-            await x.raw(b"a" * (1 << 20))
-        await x.raw(b'">' + LINK_BEHIND)
+            await x.body(b"a" * (1 << 20))
+        await x.body(b'">' + LINK_BEHIND)
     else:
         await (x.answer() if x.path == "/inside" else x.not_found())
 
@@ -577,10 +592,10 @@ async def page_of_site(x):
 async def robots_huge(x):
     if x.path != "/robots.txt":
         return await page_of_site(x)
-    await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
-                b"User-agent: *\nDisallow: /closed\n")
+    await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n")
+    await x.body(b"User-agent: *\nDisallow: /closed\n")
     for i in range(1 << 20):
-        await x.raw(b"Disallow: /%d/\n" % i * 1024)
+        await x.body(b"Disallow: /%d/\n" % i * 1024)
 
 
 @behaviour("robots-binary", "/open", "/closed")
@@ -689,7 +704,8 @@ RECORD = (b"WARC/1.1\r\nWARC-Type: response\r\nWARC-Target-URI: http://forged.ex
 @behaviour("forged-record", "/header", "/cr", "/lf", "/body", "/type", "/location")
 async def forged_record(x):
     if x.path == "/header":
-        await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nX-A: b\r\n\r\n\r\n\r\n" + RECORD)
+        await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nX-A: b\r\n\r\n")
+        await x.body(b"\r\n\r\n" + RECORD)
     elif x.path == "/cr":
         await x.answer(fields=[b"X-A: b\r\r\rWARC/1.1\rWARC-Type: response\r"])
     elif x.path == "/lf":
@@ -724,6 +740,125 @@ async def escapes(x):
         await x.answer()
 
 
+# ---- connections, transfer codings, addresses of pages -------------------------------------------------------
+
+STALE = {
+    "answer": b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\nlate",
+    "line": b"\r\n",
+    "408": b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+    "chunk": b"0\r\n\r\n",
+}
+STALE_PAGES = 3
+
+
+def stale(late, closes):
+    """Something comes on a connection on which nothing was asked for. Each page is longer than the one before."""
+    async def handler(x):
+        if x.path == "/robots.txt":
+            await x.answer(b"User-agent: *\nCrawl-delay: 1\n", kind=b"text/plain")
+        elif x.path[1:].isdigit() and int(x.path[1:]) < STALE_PAGES:
+            n = int(x.path[1:])
+            await x.answer(b"<a href=/%d>" % (n + 1) + b"n" * n if n + 1 < STALE_PAGES else b"the last one")
+        else:
+            return await x.not_found()
+        await asyncio.sleep(0.01)
+        await x.raw(late)
+        x.keep = not closes
+    return handler
+
+
+for _name, _late in STALE.items():
+    behaviour("robots-stale-" + _name, "/0")(stale(_late, _name == "408"))
+
+
+@behaviour("closes-under-request", "/0")
+async def closes_under_request(x):
+    """A connection answers once; the next request on it is read, and not answered."""
+    answered, x.server.answered = x.writer in x.server.answered, x.server.answered | {x.writer}
+    n = int(x.path[1:])
+    if not answered:
+        await x.answer(b"<a href=/%d>n</a>" % (n + 1) if n < 3 else PAGE)
+
+
+LISTS = {"/identity": b"identity, chunked", "/empty": b"chunked ,", "/blank": b"", "/after": b"chunked, identity"}
+
+
+@behaviour("coding-lists", *LISTS)
+async def coding_lists(x):
+    if x.path not in LISTS:
+        return await x.not_found()
+    x.sent.add(PAGE)
+    body = PAGE if x.path == "/blank" else b"%x\r\n%s\r\n0\r\n\r\n" % (len(PAGE), PAGE)
+    await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: %s\r\n\r\n%s" % (LISTS[x.path], body))
+
+
+@behaviour("space-before-colon", "/type", "/location")
+async def space_before_colon(x):
+    if x.path == "/type":
+        await x.answer(LINK_INSIDE, [b"Content-Type : text/plain, text/html"], kind=None)
+    elif x.path == "/location":
+        await x.answer(b"", [b"Location\t: /inside"], "302 Found")
+    else:
+        await (x.answer() if x.path == "/inside" else x.not_found())
+
+
+@behaviour("header-folded-first")
+async def header_folded_first(x):
+    await x.raw(b"HTTP/1.1 200 OK\r\n folded: at first\r\nContent-Length: 1\r\n\r\nx")
+
+
+@behaviour("redirect-late", "/1", "/late")
+async def redirect_late(x):
+    """What stands behind too many redirects is linked from a page, too."""
+    n = x.path[1:]
+    if n.isdigit() and int(n) < 22:
+        await x.redirect(b"/%d" % (int(n) + 1))
+    elif n == "late":
+        await asyncio.sleep(0.5)
+        await x.answer(b"<a href=/22>x</a>")
+    else:
+        await (x.answer() if n == "22" else x.not_found())
+
+
+@behaviour("cookie-wall")
+async def cookie_wall(x):
+    """To those without cookies it is a redirect to itself."""
+    await x.answer(b"", [b"Location: /", b"Set-Cookie: seen=1"], "302 Found")
+
+
+ODD_URIS = ["/a|b", "/c^d", "/{e}", "/[f]", "/100%", "/g'h?i|j={k}"]
+
+
+@behaviour("odd-uris")
+async def odd_uris(x):
+    await x.answer(b"".join(b'<a href="%s">x</a>' % u.encode() for u in ODD_URIS) if x.path == "/" else PAGE)
+
+
+@behaviour("robots-bom", "/open", "/closed")
+async def robots_bom(x):
+    await (x.answer(b"\xef\xbb\xbfUser-agent: *\rDisallow: /closed\r", kind=b"text/plain") if x.path == "/robots.txt"
+           else page_of_site(x))
+
+
+ATOM = (b'<?xml version="1.0"?><feed xmlns="http://www.w3.org/2005/Atom" xml:base="/blog/"><entry><link href="entry"/></entry>'
+        b'<entry xml:base="sub/"><link rel="alternate" href="other"/></entry></feed>')
+ODD_MAP = b'<?xml version="1.0" encoding="utf-16"?><urlset><url><loc>http://%s/in-map</loc></url>\x0b</urlset>'
+
+
+@behaviour("robots-maps", "/open")
+async def robots_maps(x):
+    """A feed with relative links; a sitemap that is not in the encoding that it says, with a control in it."""
+    host = x.host.encode()
+    if x.path == "/robots.txt":
+        await x.answer(b"Sitemap: http://%s/feed\nSitemap: http://%s/map.xml\n" % (host, host), kind=b"text/plain")
+    elif x.path == "/feed":
+        await x.answer(ATOM, kind=b"application/atom+xml")
+    elif x.path == "/map.xml":
+        await x.answer(ODD_MAP % host, kind=b"application/xml")
+    else:
+        await (x.answer() if x.path in ("/open", "/in-map", "/blog/entry", "/blog/sub/other") else x.not_found())
+
+
 # ---- TLS ---------------------------------------------------------------------------------------------------
 
 async def any_page(x):
@@ -739,6 +874,23 @@ async def tls_plain(x):
     raise AssertionError("no handshake is answered")
 
 
+@behaviour("tls-unproven", tls=True)
+async def tls_unproven(x):
+    """The connection ends without TLS's own end: whether the body is whole, nobody can say."""
+    await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n")
+    await x.body(PAGE)
+    x.writer.transport.abort()
+
+
+@behaviour("tls-h2-unspoken", tls=True)
+async def tls_h2_unspoken(x):
+    """Agrees on HTTP/2 where it is offered, and speaks HTTP/1.1."""
+    if x.path == "*":
+        await x.raw(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+    else:
+        await x.answer()
+
+
 # ---- many at once ------------------------------------------------------------------------------------------
 
 IN_FLIGHT = 1024
@@ -748,13 +900,14 @@ async def in_flight(x):
     """As much header as is allowed and half of the body, held until so many stand so; then they all end."""
     fields = b"".join(b"X-%d: %0230d\r\n" % (i, i) for i in range(250))
     half = x.server.random.randbytes(400000)
-    await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 800000\r\n" + fields + b"\r\n" + half)
+    await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 800000\r\n" + fields + b"\r\n")
+    await x.body(half)
     x.server.holding += 1
     if x.server.holding == IN_FLIGHT:
         x.server.note("all", "in flight")
         x.server.all_held.set()
     await x.server.all_held.wait()
-    await x.raw(half)
+    await x.body(half)
     x.keep = True
 
 
@@ -793,6 +946,7 @@ class Server:
         self.random = random.Random(3)
         self.log = open(os.path.join(args.out, "requests.tsv"), "w", encoding="utf-8", buffering=1)
         self.counts = {}
+        self.answered = frozenset()
         self.held = []
         self.holding = 0
         self.all_held = asyncio.Event()
@@ -805,6 +959,7 @@ class Server:
         self.log.write(f"{name}\t{path.encode('unicode_escape').decode()}\n")
 
     async def serve(self, name, handler, reader, writer):
+        x = None
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -815,17 +970,24 @@ class Server:
                     await x.not_found()
                 else:
                     await handler(x)
+                x.sent.end()
                 if not x.keep:
                     break
+                x = None
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError, ssl.SSLError):
             pass
         finally:
+            if x is not None:
+                x.sent.end()
             writer.close()
 
     def context(self, name):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        base = os.path.join(self.args.certs, name.removeprefix("tls-") if name.startswith("tls-") else "good")
+        base = os.path.join(self.args.certs, name.removeprefix("tls-"))
+        base = base if os.path.exists(base + ".pem") else os.path.join(self.args.certs, "good")
         context.load_cert_chain(base + ".pem", base + ".key")
+        if name == "tls-h2-unspoken":
+            context.set_alpn_protocols(["h2"])
         return context
 
     def fill_backlog(self, address, port):
@@ -883,6 +1045,7 @@ def main():
     p.add_argument("--tls-port", type=int, required=True)
     p.add_argument("--net", default="127.66.0", help="three octets")
     p.add_argument("--only", help="behaviours whose names begin so")
+    p.add_argument("--max-body", type=int, default=24 << 20, help="where the crawl cuts bodies")
     p.add_argument("--certs", required=True)
     p.add_argument("--out", required=True)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
