@@ -25,6 +25,8 @@ const valuesOf = (head, name) => head.fields.filter(([n]) => n.trim().toLowerCas
 const FRAMING_NAME = /^(content-length|transfer-encoding)$/i;
 const hasFraming = (c, test) => readHead(c.bytes).fields.some(([n], i, all) => FRAMING_NAME.test(n.trim()) && test(n, all[i + 1]?.[0]));
 
+const oneEach = (page) => JSON.stringify([page.links, page.canonical]).replace(/(%EF%BF%BD)+/g, "%EF%BF%BD");
+
 export const EXPLAINED = [
     {
         id: "others-disagree",
@@ -53,6 +55,14 @@ export const EXPLAINED = [
         when: (c, ours, { undici }) => undici === null && /^(protocol-|header-incomplete|body-incomplete|empty-reply|connection-broken)/.test(ours.failed),
         why: "no message of HTTP, or one that ends too early: undici refuses it as trawl does; Chromium guesses",
         source: "RFC 9112 2.2, 4, 5.1, 6.3, 7.1, 8",
+    },
+    {
+        id: "trailers",
+        of: ["framing"],
+        when: (c, ours, { undici, curl }) => ours.failed === undefined && undici === null && curl === null &&
+            valuesOf(readHead(c.bytes), "transfer-encoding").includes("chunked") && /(^|\n)[ \t]*0+([^0-9a-f\n][^\n]*)?\n/i.test(c.bytes),
+        why: "the last chunk has come, and with it the whole body: what is wrong with the trailers behind it costs no page",
+        source: "RFC 9112 7.1.2",
     },
     {
         id: "undici-alone",
@@ -230,6 +240,13 @@ export const EXPLAINED = [
         when: (c) => /^(<\0\?\0x\0|\0<\0\?\0x|<\?xml)/.test(c.body),
         why: "html-encoding-sniffer does not look at XML declarations",
         source: "HTML 13.2.3.2, \"prescan\" step 3, and \"get an XML encoding\"",
+    },
+    {
+        id: "decoded-late",
+        of: ["page"],
+        when: (c, ours, { name, tree }) => name === "UTF-8" && oneEach(ours) === oneEach(tree),
+        why: "a page in UTF-8 is read as it stands: a character that a line end tears apart is malformed once, where its URL is parsed, not twice",
+        source: "Encoding standard 4.1, URL standard 4.4 (line ends are taken away)",
     },
     {
         id: "no-tree",
