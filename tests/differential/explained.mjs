@@ -60,9 +60,16 @@ export const EXPLAINED = [
         id: "trailers",
         of: ["framing"],
         when: (c, ours, { undici, curl }) => ours.failed === undefined && undici === null && curl === null &&
-            valuesOf(readHead(c.bytes), "transfer-encoding").includes("chunked") && /(^|\n)[ \t]*0+([^0-9a-f\n][^\n]*)?\n/i.test(c.bytes),
+            valuesOf(readHead(c.bytes), "transfer-encoding").includes("chunked") && /(^|\n)[ \t]*0+[ \t\r]*(;[^\n]*)?\n/.test(c.bytes),
         why: "the last chunk has come, and with it the whole body: what is wrong with the trailers behind it costs no page",
         source: "RFC 9112 7.1.2",
+    },
+    {
+        id: "size-0x",
+        of: ["framing"],
+        when: (c, ours, { undici, curl }) => ours.failed === undefined && undici === null && curl === null && /(^|\n)[ \t]*0+x/i.test(c.bytes),
+        why: "a fault: libcurl reads the size 0x12 as 0 with something behind it, the last chunk, so the body ends there",
+        source: "RFC 9112 7.1",
     },
     {
         id: "undici-alone",
