@@ -23,6 +23,24 @@ static void drop_held(struct world *w) {
     }
 }
 
+/* The user names the seed at each start. One that had failed is tried anew, even if the crawl was over for it and whoever
+ * was told so has left. */
+static void name_seed(struct world *w) {
+    struct core_stats before, after;
+    struct error err = {0};
+    char seed[96];
+    size_t n = web_url(&w->web, 0, 0, seed);
+
+    core_stats(w->core, &before);
+    if (!core_seed(w->core, master_now(w), seed, n, &err))
+        world_note(w, "seed: %s", err.text);
+    core_stats(w->core, &after);
+    if (after.known == before.known && after.pending > before.pending) {
+        world_note(w, "the seed is tried anew");
+        w->seed_anew = true;
+    }
+}
+
 void world_master_start(struct world *w) {
     const unsigned char random16[16] = {1, 2, 3, 0, (unsigned char)w->master_incarnation};
     struct error err = {0};
@@ -37,10 +55,7 @@ void world_master_start(struct world *w) {
             world_fail(w, "the store does not open again: %s", err.text);
         return;
     }
-    char seed[96];
-    size_t n = web_url(&w->web, 0, 0, seed);
-    if (!core_seed(w->core, master_now(w), seed, n, &err))
-        world_note(w, "seed: %s", err.text);
+    name_seed(w);
     world_note(w, "master starts");
     w->cost_before = w->cost;
     world_check_acknowledged(w);
@@ -260,8 +275,9 @@ void world_master_tick(struct world *w) {
         master_ended(w);
         return;
     }
-    /* Who left because there was nothing to do under other options is started again by the user. */
-    if (w->result->faults[FAULT_OTHER_OPTIONS] > 0 && !world_options_odd(w) &&
+    /* Who left because there was nothing to do, under other options or before the seed was named again, is started again by
+     * the user. */
+    if ((w->result->faults[FAULT_OTHER_OPTIONS] > 0 || w->seed_anew) && !world_options_odd(w) &&
         core_state(w->core) == CORE_RUNNING)
         world_master_recall(w);
     int64_t next = core_next_ms(w->core, master_now(w)) - w->now_ms;

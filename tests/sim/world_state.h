@@ -160,6 +160,7 @@ struct world {
     uint64_t master_incarnation;
     struct held_reply *held;
     bool syncing, ended, jumped, stopped; /* stopped: by an operator, who will start it again */
+    bool seed_anew;                       /* it had failed when the master was started again */
     /* What was acknowledged to a worker, by fingerprint: must be in the store for ever after. */
     struct map acknowledged;
     struct {
