@@ -38,7 +38,7 @@ export class Chromium {
         this.child = spawn(name, ["--headless", "--no-sandbox", "--disable-gpu", "--disable-web-security", "--disable-dev-shm-usage",
             "--no-first-run", "--no-proxy-server", "--disable-background-networking", "--disable-component-update", "--disable-sync",
             "--disable-features=PrivateNetworkAccessChecks,LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests",
-            `--user-data-dir=${this.dir}`, "--remote-debugging-pipe", "about:blank"], { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
+            `--user-data-dir=${this.dir}`, "--remote-debugging-pipe", "about:blank"], { detached: true, stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
         this.waiting = new Map();
         this.lastId = 0;
         this.child.on("exit", () => {
@@ -98,7 +98,7 @@ export class Chromium {
 
     async end() {
         const gone = new Promise((done) => this.child.on("close", done));
-        this.child.kill("SIGTERM");
+        process.kill(-this.child.pid, "SIGKILL");       // with all its helpers
         await gone;
         rmSync(this.dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     }

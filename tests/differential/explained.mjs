@@ -88,15 +88,14 @@ export const EXPLAINED = [
     {
         id: "status-line",
         of: ["framing"],
-        when: (c, ours, { curl }) => (["protocol-not-http", "protocol-header-invalid"].includes(ours.failed) || agrees(ours, curl)) &&
-            !/^HTTP\/1\.[01] [1-9]\d\d( |$)/.test(readHead(c.bytes).line),
+        when: (c) => !/^HTTP\/1\.[01] [1-9]\d\d( [^\r]*)?$/.test(readHead(c.bytes).line),
         why: "no status line of HTTP/1",
         source: "RFC 9112 2.3, 4",
     },
     {
         id: "transfer-coding",
         of: ["framing"],
-        when: (c, ours) => ours.failed !== undefined && valuesOf(readHead(c.bytes), "transfer-encoding").some((v) => v !== "chunked"),
+        when: (c) => valuesOf(readHead(c.bytes), "transfer-encoding").some((v) => v !== "chunked"),
         why: "a transfer coding that nobody asked for, or chunked not once and last: where the message ends is a guess, and they guess differently",
         source: "RFC 9112 6.1, 6.3, 7.4",
     },
@@ -172,6 +171,7 @@ export const EXPLAINED = [
         ["path-odd", (set) => /path[ \t]*=[ \t]*(?!\/([a-z/]*[a-z])?[ \t]*(;|\n|$))/i.test(set), "a Path that does not begin with a slash is the default to RFC 6265, / to curl; one that ends in a slash matches more to curl"],
         ["expires-odd", (set) => /expires[ \t]*=(?![ \t]*[a-z]{3}, \d\d[ -][a-z]{3}[ -]\d{2,4} \d\d:\d\d:\d\d gmt[ \t]*(;|\n|$))/i.test(set), "dates that are cut or mixed up: curl makes a time of more of them than RFC 6265 5.1.1"],
         ["path-quoted", (set) => /path[ \t]*=[ \t]*"/i.test(set), "curl takes the quotes away from a Path; to RFC 6265 it is one that does not begin with /"],
+        ["secure", (set) => /;[ \t]*secure/i.test(set), "without TLS curl leaves a Secure cookie alone, as the draft that follows RFC 6265 says; tough-cookie has it take the place of another"],
         ["epoch", (set) => /1970/.test(set), "tough-cookie takes the time 0 for none"],
         ["prefix", (set) => /__(host|secure)-/i.test(set), "__Host- and __Secure- bind in curl, as the draft that follows RFC 6265 says"],
         ["control", (set) => /[\0-\x08\x09\x0b-\x1f\x7f]/.test(set), "curl refuses cookies with controls, as that draft says"],

@@ -84,7 +84,7 @@ def split(args):
     with open(args.expected, encoding="utf-8") as f:
         sys.stdout.write(f.read())
     for row in read_rows(args.export):
-        if split_url(row["url"])[0] in origins and row["warc_file"]:
+        if split_url(row["url"])[0] in origins and row["warc_file"] and row["state"] != "excluded":
             cls = {"fetched": "page", "redirected": "redirect"}.get(row["state"], "error")
             print(cls, row["status"], row["depth"], row["url"], sep="\t")
     return 0

@@ -132,6 +132,7 @@ async def odd_trailers(x):
     trailers = {"/colon": b"no colon at all\r\n", "/http": b"HTTP/1.1 404 Gone: x\r\nX: y\r\n", "/interim": b"X: y\r\n",
                 "/": b"HTTP/2: 1\r\n"}.get(x.path, b"")
     body = b"<a href=/colon>a</a><a href=/http>b</a><a href=/interim>c</a>" if x.path == "/" else b"<p>" + x.path.encode()
+    x.sent.add(body)
     interim = b"HTTP/1.1 103 Early Hints\r\nLink: </none>\r\n\r\n" if x.path == "/interim" else b""
     await x.raw(interim + b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n"
                 b"%x\r\n%s\r\n0\r\n%s\r\n" % (len(body), body, trailers))
