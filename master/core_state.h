@@ -225,7 +225,8 @@ bool frontier_adopt(struct core *c, struct lease *l, const Trawl__QueuedUrl *q,
 /* Untried: stays queued, where it was. */
 void frontier_give_back(struct core *c, struct lease_item *it);
 /* Tried in vain: queued again, behind the others of its depth. Frees the item. */
-void frontier_requeue(struct core *c, struct lease_item *it, const Trawl__Outcome *o);
+void frontier_requeue(struct core *c, struct now now, struct lease_item *it,
+                      const Trawl__Outcome *o);
 /* Writes down how often it was lost, or its outcome refused. It stays leased. */
 void frontier_note(struct core *c, const struct lease_item *it);
 /* Its outcome: leaves the queue for its terminal state. Frees the item. `o` is checked already. */

@@ -124,25 +124,6 @@ static bool read_ways(struct core *c, uint64_t fp, Trawl__Way *best, bool take) 
     return found && !c->failed;
 }
 
-bool depths_refresh(struct core *c, struct lease_item *it) {
-    Trawl__Way way;
-    uint8_t note;
-
-    if (it->robots_for != 0 || !seen_note(c->seen, it->fp, &note))
-        return false;
-    bool nearer = (note & DEPTH_BITS) < noted(it->depth);
-    if ((!nearer && it->hops == 0) || !read_ways(c, it->fp, &way, false))
-        return it->nearer;
-    it->nearer = true;
-    if (way.depth < it->depth) {
-        it->depth = way.depth;
-        it->via = way.via;
-    }
-    it->hops = way.hops < it->hops ? way.hops : it->hops;
-    it->seed |= way.seed;
-    return it->nearer;
-}
-
 void depths_ended(struct core *c, uint64_t fp, uint32_t depth, uint32_t hops) {
     uint8_t note;
 
@@ -173,7 +154,8 @@ void depths_keep_links(struct core *c, const struct lease_item *it, uint32_t ste
     core_put(c, record_links(it->fp, core_number(c, &c->seqs)), &links.base);
 }
 
-void depths_bring_links(struct core *c, uint64_t fp, uint32_t depth) {
+/* Those that the crawldb has, so of a page that is leased: those that were told ahead of its outcome. */
+static void bring_links(struct core *c, uint64_t fp, uint32_t depth) {
     struct record_key prefix = record_links_of(fp);
     struct store_iter *iter =
         store_iter_open(c->store, prefix.bytes, prefix.len, prefix.bytes, prefix.len);
@@ -196,6 +178,37 @@ void depths_bring_links(struct core *c, uint64_t fp, uint32_t depth) {
     }
     if (!store_iter_close(iter))
         core_fail(c, "cannot read the crawldb");
+}
+
+/* ---- what follows from a shorter way ------------------------------------------------------------------------------ */
+
+/* A page that is not at the end of its way yet has told links, too, and an origin's sitemaps are as near as its nearest page,
+ * whether that is ever fetched. `o`: NULL, it has none. */
+static void came_nearer(struct core *c, struct now now, struct origin *o, uint64_t fp,
+                        uint32_t depth, uint32_t sitemap) {
+    bring_links(c, fp, depth);
+    if (o != NULL && sitemap == 0 && !c->failed)
+        frontier_page_at(c, now, o, depth);
+}
+
+bool depths_refresh(struct core *c, struct now now, struct lease_item *it) {
+    Trawl__Way way;
+    uint8_t note;
+
+    if (it->robots_for != 0 || !seen_note(c->seen, it->fp, &note))
+        return false;
+    bool nearer = (note & DEPTH_BITS) < noted(it->depth);
+    if ((!nearer && it->hops == 0) || !read_ways(c, it->fp, &way, false))
+        return it->nearer;
+    it->nearer = true;
+    it->hops = way.hops < it->hops ? way.hops : it->hops;
+    it->seed |= way.seed;
+    if (way.depth < it->depth) {
+        it->depth = way.depth;
+        it->via = way.via;
+        came_nearer(c, now, it->lease->origin, it->fp, it->depth, it->sitemap);
+    }
+    return true;
 }
 
 /* ---- settling ----------------------------------------------------------------------------------------------------------- */
@@ -235,9 +248,7 @@ static void improve_done(struct core *c, struct now now, uint64_t fp, const Traw
     if (d->redirect_to.len > 0 && (nearer || straight))
         bring_redirect(c, fp, d);
     if (nearer)
-        depths_bring_links(c, fp, depth);
-    if (o != NULL && sitemap == 0 && !c->failed)
-        frontier_page_at(c, now, o, depth);
+        came_nearer(c, now, o, fp, depth, sitemap);
 }
 
 static bool is_at(struct core *c, const struct origin *o, uint64_t fp, uint32_t depth,
@@ -284,9 +295,9 @@ static bool improve_queued(struct core *c, struct now now, uint64_t fp, const Tr
     q->hops = way->hops < q->hops ? way->hops : q->hops;
     q->seed |= way->seed;
     core_delete(c, key);
+    const uint32_t depth = q->depth, sitemap = q->sitemap;
     frontier_put_queued(c, now, o, q);
-    if (q->sitemap == 0)
-        frontier_page_at(c, now, o, q->depth);
+    came_nearer(c, now, o, fp, depth, sitemap);
     return true;
 }
 

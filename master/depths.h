@@ -19,6 +19,9 @@
  *      within the limit. Without it depth is for people alone: the shortest way that was seen, and a page that comes nearer
  *      after it was fetched does not bring its links nearer.
  *  D4  The crawl does not end before all are settled. One slice settles DEPTHS_A_TICK at most.
+ *  D5  A shorter way gets into a URL's record only with or after what follows from it: the Ways to all that the URL links or
+ *      redirects to, as far as that was told, and its origin's least depth, which is that of the origin's sitemaps. So
+ *      however the URL goes on (its outcome, another attempt, back from behind the limit), nothing of that is left out.
  *
  * Depths over 125 are one to the note.
  *
@@ -45,8 +48,9 @@ void depths_note_again(struct core *c, uint64_t fp, uint32_t depth, uint32_t hop
 bool depths_shorter(uint8_t note, const struct discovery *d);
 /* A known URL was found once more; `origin`: its number, 0 if it has none. */
 void depths_found(struct core *c, uint64_t fp, uint32_t origin, struct discovery d);
-/* What is leased may have come nearer since: `it` as it is now. True: its Ways are still there. */
-bool depths_refresh(struct core *c, struct lease_item *it);
+/* What is leased may have come nearer since: `it` as it is now, and what follows from that (D5). True: its Ways are still
+ * there. */
+bool depths_refresh(struct core *c, struct now now, struct lease_item *it);
 /* They go: what they say is written with the item. */
 void depths_taken(struct core *c, uint64_t fp);
 /* Keeps the links of a page, with --max-depth. `fps` and `origins` of each. */
@@ -54,8 +58,6 @@ void depths_keep_links(struct core *c, const struct lease_item *it, uint32_t ste
                        uint32_t *origins, size_t count);
 /* A queue entry ended as it stood there: what is known of shorter ways is to be settled. */
 void depths_ended(struct core *c, uint64_t fp, uint32_t depth, uint32_t hops);
-/* A page is at that depth now, and what it links to as near as follows. */
-void depths_bring_links(struct core *c, uint64_t fp, uint32_t depth);
 /* At the start, when all is loaded. */
 bool depths_load(struct core *c);
 /* Up to DEPTHS_A_TICK of those that are to be settled. */

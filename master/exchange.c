@@ -18,7 +18,7 @@ enum { HUNGRY_MS = 1000 };
 
 static void take_retry(struct core *c, struct now now, struct lease_item *it, Trawl__Outcome *o) {
     if (it->attempts + 1 < c->options->retries) {
-        frontier_requeue(c, it, o);
+        frontier_requeue(c, now, it, o);
         return;
     }
     o->state = TRAWL__STATE__FAILED;

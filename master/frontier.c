@@ -511,7 +511,7 @@ void frontier_give_back(struct core *c, struct lease_item *it) {
     free(it);
 }
 
-/* The item as a queue entry; it points into both. */
+/* The item as an entry for another attempt; it points into both. Its worker has survived it, so no losses are left. */
 static Trawl__QueuedUrl entry_of(const struct lease_item *it, struct tries tries) {
     Trawl__QueuedUrl q = TRAWL__QUEUED_URL__INIT;
 
@@ -528,30 +528,34 @@ static Trawl__QueuedUrl entry_of(const struct lease_item *it, struct tries tries
     q.path = (ProtobufCBinaryData){.data = (uint8_t *)it->path, .len = it->path_len};
     q.tries = tries.items;
     q.n_tries = tries.count;
-    q.losses = it->losses;
     q.refusals = it->refusals;
-    if (it->lost_with != NULL)
-        q.lost_with = it->lost_with->name;
     q.capture = (ProtobufCBinaryData){it->capture_len, (uint8_t *)lease_item_capture(it)};
     return q;
 }
 
+/* Its depth stays what it was, as its Ways are still there (depths.h, D5). */
 void frontier_note(struct core *c, const struct lease_item *it) {
-    struct origin *o = it->lease->origin;
-    Trawl__QueuedUrl q = entry_of(it, tries_of(c, it, NULL));
+    const struct record_key key =
+        record_queued(it->lease->origin->id, place_of(it->place_depth, it->seq));
+    Trawl__QueuedUrl *q = core_flush(c) ? read_queued(c, key) : NULL;
 
-    core_put(c, record_queued(o->id, place_of(it->place_depth, it->seq)), &q.base);
+    if (q == NULL)
+        return;
+    q->losses = it->losses;
+    q->refusals = it->refusals;
+    if (it->lost_with != NULL)
+        q->lost_with = (char *)it->lost_with->name;
+    core_put(c, key, &q->base);
 }
 
-void frontier_requeue(struct core *c, struct lease_item *it, const Trawl__Outcome *out) {
-    bool nearer = depths_refresh(c, it);
+void frontier_requeue(struct core *c, struct now now, struct lease_item *it,
+                      const Trawl__Outcome *out) {
+    bool nearer = depths_refresh(c, now, it);
     Trawl__QueuedUrl q = entry_of(it, tries_of(c, it, out));
     struct origin *o = unlease(c, it);
 
     core_delete(c, record_queued(o->id, place_of(it->place_depth, it->seq)));
     q.attempts++;
-    q.losses = 0; /* the worker has survived it */
-    q.lost_with = "";
     struct queue_place place = frontier_place(c, it->depth, it->fp);
     put_queued(c, o, place, &q);
     if (it->robots_for != 0)
@@ -768,13 +772,13 @@ void frontier_links(struct core *c, struct now now, struct lease_item *it,
                     const Trawl__Outcome *o) {
     if (it->robots_for != 0)
         return;
-    (void)depths_refresh(c, it);
+    (void)depths_refresh(c, now, it);
     follow_links(c, now, it, it->lease->origin, o);
 }
 
 void frontier_finish(struct core *c, struct now now, struct lease_item *it, const Trawl__Outcome *o,
                      const struct segment *segment) {
-    bool failed = o->state == TRAWL__STATE__FAILED, nearer = depths_refresh(c, it);
+    bool failed = o->state == TRAWL__STATE__FAILED, nearer = depths_refresh(c, now, it);
     struct tries tries = {NULL, 0};
 
     if (failed || it->attempts > 0)
@@ -793,14 +797,8 @@ void frontier_finish(struct core *c, struct now now, struct lease_item *it, cons
     if (o->state == TRAWL__STATE__REDIRECTED && o->redirect_to.len > 0)
         follow_redirect(c, now, it, host, o);
     follow_links(c, now, it, host, o);
-    if (nearer && it->sitemap == 0)
-        frontier_page_at(c, now, host, it->depth);
-    if (nearer) {
-        /* Those that were told ahead of the outcome, when it was not so near yet. */
-        if (core_flush(c))
-            depths_bring_links(c, it->fp, it->depth);
+    if (nearer)
         depths_taken(c, it->fp);
-    }
     free(it);
 }
 

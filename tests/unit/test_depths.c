@@ -139,6 +139,123 @@ static void test_shorter_way(void **state) {
         }
 }
 
+/* The least depth of an origin's pages, as its record says. */
+static uint32_t origin_depth(const struct master *m, uint32_t id) {
+    struct record_key key = record_origin(id);
+    struct arena arena;
+    struct buf value;
+
+    buf_init(&value, LIMIT_WIRE_BYTES);
+    arena_init(&arena, LIMIT_ARENA_BYTES);
+    assert_int_equal(store_get(m->store, key.bytes, key.len, &value), STORE_FOUND);
+    Trawl__StoredOrigin *o =
+        wire_unpack(&arena, &trawl__stored_origin__descriptor, value.data, value.len);
+    assert_non_null(o);
+    uint32_t depth = o->depth;
+    arena_release(&arena);
+    buf_release(&value);
+    return depth;
+}
+
+static const struct answer two_ways[] = {{"/", NULL, {"/slow", "/1"}},
+                                         {"/slow", NULL, {"http://b.example/x"}},
+                                         {"/1", NULL, {"/2"}},
+                                         {"/2", NULL, {"/3"}},
+                                         {"/3", NULL, {"http://b.example/x"}},
+                                         {"/x", NULL, {NULL}},
+                                         {"/child", NULL, {NULL}},
+                                         {NULL, NULL, {NULL}}};
+
+struct granted {
+    uint64_t attempt, fp;
+};
+
+/* All is granted; where the URL is in that. */
+static struct granted granted_at(const Trawl__ExchangeReply *x, const char *path) {
+    for (size_t i = 0; i < x->n_grants; i++) {
+        const Trawl__Item *it = x->grants[i]->items[0];
+        if (it->path.len == strlen(path) && memcmp(it->path.data, path, it->path.len) == 0)
+            return (struct granted){x->grants[i]->attempt, it->fp};
+    }
+    fail();
+    return (struct granted){0, 0};
+}
+
+/* `link`: what it links to, or NULL. `segment`: which segment its record is in, 0 for none; the worker has none. */
+static void report(struct peer *p, struct granted g, Trawl__State state, const char *link,
+                   uint32_t segment, bool done) {
+    Trawl__VisitReport visit = TRAWL__VISIT_REPORT__INIT;
+    Trawl__Outcome outcome = TRAWL__OUTCOME__INIT, *outcomes[] = {&outcome};
+    ProtobufCBinaryData links[] = {{link == NULL ? 0 : strlen(link), (uint8_t *)link}};
+
+    outcome.fp = g.fp;
+    outcome.state = state;
+    outcome.status = state == TRAWL__STATE__FETCHED ? 200 : 0;
+    outcome.reason = state == TRAWL__STATE__RETRY ? "connection-reset" : "";
+    outcome.segment = segment;
+    outcome.links = links;
+    outcome.n_links = link != NULL;
+    visit.attempt = g.attempt;
+    visit.outcomes = outcomes;
+    visit.n_outcomes = 1;
+    visit.done = done;
+    (void)peer_exchange(p, &visit, NULL, 0);
+}
+
+enum goes_on { ENDED, TRIED_IN_VAIN, REFUSED, LOST, GOES_ON };
+
+static void go_on(struct peer *p, struct granted x, enum goes_on how) {
+    switch (how) {
+    case ENDED:
+        report(p, x, TRAWL__STATE__FETCHED, NULL, 0, true);
+        break;
+    case TRIED_IN_VAIN:
+        report(p, x, TRAWL__STATE__RETRY, NULL, 0, true);
+        break;
+    case REFUSED:
+        report(p, x, TRAWL__STATE__LINKS, "/child", 0, false);
+        report(p, x, TRAWL__STATE__FETCHED, NULL, 7, true);
+        break;
+    default:
+        report(p, x, TRAWL__STATE__LINKS, "/child", 0, false);
+        peer_die(p);
+    }
+}
+
+/* A page that was leased by four links, and has told one of its own, comes two links near; and however it goes on, so do its
+ * link and its origin, without being told again. */
+static void test_nearer_while_leased(void **state) {
+    (void)state;
+    for (enum goes_on how = ENDED; how < GOES_ON; how++) {
+        struct master m;
+        struct peer p;
+
+        master_begin(&m);
+        m.options.max_depth_set = true;
+        m.options.max_depth = 9;
+        master_load(&m);
+        master_seed(&m, "http://a.example/");
+        peer_join(&p, &m, "w1", 1);
+        for (int i = 0; i < 4; i++)
+            assert_true(fetch(&p, two_ways, "/slow"));
+        const Trawl__ExchangeReply *all = peer_exchange(&p, NULL, NULL, 2);
+        const struct granted slow = granted_at(all, "/slow"), x = granted_at(all, "/x");
+        report(&p, x, TRAWL__STATE__LINKS, "/child", 0, false);
+        assert_int_equal(origin_depth(&m, 2), 4);
+        report(&p, slow, TRAWL__STATE__FETCHED, "http://b.example/x", 0, true);
+        go_on(&p, x, how);
+        master_wait(&m, 60000);
+        peer_die(&p);
+        for (int i = 0; i < 8 && fetch(&p, two_ways, NULL); i++)
+            ;
+        assert_done(&m, "/x", 2, 0);
+        assert_done(&m, "/child", 3, 0);
+        assert_int_equal(origin_depth(&m, 2), 2);
+        peer_release(&p);
+        master_end(&m);
+    }
+}
+
 /* What 21 redirects had given up, a link leads to. */
 static void test_link_behind_redirects(void **state) {
     enum { HOPS = 23 };
@@ -205,6 +322,7 @@ static void test_named(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shorter_way),
+        cmocka_unit_test(test_nearer_while_leased),
         cmocka_unit_test(test_link_behind_redirects),
         cmocka_unit_test(test_named),
     };
