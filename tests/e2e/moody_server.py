@@ -5,7 +5,7 @@
 /dated-N   503 with Retry-After as a date at least N seconds away, once
 /always    429, always, with nothing said of when to come again
 /broken    500, always
-/reset     closes the connection without an answer, once
+/reset     closes the connection without an answer: a kept one always, which is no attempt, and a fresh one once
 /, /page   200
 /moved     302 to /page
 /hop/N     302 to /hop/N+1
@@ -31,6 +31,7 @@ log = open(sys.argv[2], "a", buffering=1)
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    requests = 0  # on this connection
 
     def answer(self, status, body="", **headers):
         log.write(f"{time.time():.3f} {self.path} {status}\n")
@@ -44,8 +45,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         bodies.note(self.server.server_address, self.path, body.encode())
 
     def do_GET(self):
+        self.requests += 1
         path, first = self.path, asked[self.path] == 0
-        asked[path] += 1
+        if path != "/reset" or self.requests == 1:
+            asked[path] += 1
         if path == "/robots.txt":
             always = os.environ.get("MOODY_ROBOTS")
             status = int(always) if always else 503 if asked[path] <= 2 else 404
@@ -65,7 +68,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif path.startswith("/dated-") and first:
             at = int(time.time()) + 1 + int(path.split("-")[1])
             self.answer(503, Retry_After=email.utils.formatdate(at, usegmt=True))
-        elif path == "/reset" and first:
+        elif path == "/reset" and (first or self.requests > 1):
             log.write(f"{time.time():.3f} {path} 0\n")
             self.close_connection = True
         elif path == "/":

@@ -10,7 +10,7 @@
  *     op=      open     open, openat, creat
  *              write    write, pwrite, writev
  *              sync     fdatasync, fsync
- *              rename   rename, renameat; the path is the new one
+ *              rename   rename, renameat, renameat2; the path is the new one
  *              truncate ftruncate
  *              send     a message of nng goes into the socket (sendmsg)
  *              recv     a message of nng is taken out of its answer (nng_aio_get_msg)
@@ -396,6 +396,7 @@ typedef ssize_t sendmsg_fn(int, const struct msghdr *, int);
 typedef int fd_fn(int);
 typedef int rename_fn(const char *, const char *);
 typedef int renameat_fn(int, const char *, int, const char *);
+typedef int renameat2_fn(int, const char *, int, const char *, unsigned);
 typedef int ftruncate_fn(int, off_t);
 
 static mode_t mode_of(int flags, va_list args) {
@@ -506,6 +507,14 @@ int renameat(int from_fd, const char *from, int to_fd, const char *to) {
     enum act act = decide_at(OP_RENAME, to_fd, to, &error);
 
     return act == ACT_FAIL ? fail(error) : done(act, real(from_fd, from, to_fd, to));
+}
+
+int renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags) {
+    REAL(renameat2_fn *, "renameat2");
+    int error;
+    enum act act = decide_at(OP_RENAME, to_fd, to, &error);
+
+    return act == ACT_FAIL ? fail(error) : done(act, real(from_fd, from, to_fd, to, flags));
 }
 
 #define TRUNCATE(name)                                                                             \
