@@ -25,24 +25,27 @@ import urllib.parse
 import zlib
 
 WANTED = ("response", "revisit")
+PIECE_BYTES = 16 * 1024
 Record = collections.namedtuple("Record", "place type uri ip truncated status fields body digest")
 
 
 def members(name):
     """The gzip members of a segment: (offset, bytes). A torn one at the end is none."""
     with open(name, "rb") as f:
-        data = f.read()
+        data = memoryview(f.read())
     at = 0
     while at < len(data):
-        z = zlib.decompressobj(31)
+        z, end, out = zlib.decompressobj(31), at, []
         try:
-            out = z.decompress(memoryview(data)[at:])
+            while not z.eof and end < len(data):        # in pieces: what is left over of one is copied
+                out.append(z.decompress(data[end:end + PIECE_BYTES]))
+                end += PIECE_BYTES
         except zlib.error:
             return
         if not z.eof:
             return
-        yield at, out
-        at = len(data) - len(z.unused_data)
+        yield at, b"".join(out)
+        at = min(end, len(data)) - len(z.unused_data)
 
 
 def fields_of(head):

@@ -8,7 +8,7 @@ need_root
 
 port=$(free_port)
 cat >"$T/pages.py" <<'PY'
-import http.server, random, sys
+import bodies, http.server, random, sys
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def log_message(self, *_): pass
@@ -21,9 +21,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+        bodies.note(self.server.server_address, self.path, body)
 http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 PY
-start pages python3 "$T/pages.py" "$port"
+start pages env PYTHONPATH="$E2E" python3 "$T/pages.py" "$port"
 up() {
     (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null
 }
