@@ -171,7 +171,7 @@ honest() {
 "
     cp "$T/made/a.warc.gz" "$T/honest"
 }
-page=$(cd "$T/site/www/127.0.1.1:$port" && find . -name '*.html' ! -name index.html -size +1 | sed 's/^\.//' | sort | head -n 1)
+page=$(cd "$T/site/www/127.0.1.1:$port" && find . -name '*.html' ! -name index.html ! -path './private/*' -size +1 | sed 's/^\.//' | sort | head -n 1)
 honest
 check "check_sent passes what was sent" sent_checked
 not_sent "a body of another URL" 10.0.0.1:80 /b "<p>of /a"
