@@ -29,7 +29,6 @@ enum {
     PAUSE_MS = 1000,             /* until a full disk is tried again */
     HEAD_KEEP_BYTES = 4096,      /* of an idle transfer's header block */
     IDLE_MAX_S = 118,            /* of a connection, before it is used again; curl's default */
-    DIED_MAX = 2,                /* connections under one easy handle */
     COOKIE_BYTES_MAX = 64 << 10, /* of a visit */
     HTTP1_PLACES = 1024,         /* origins that are remembered for trouble with HTTP/2 */
 };
@@ -42,7 +41,6 @@ struct transfers {
     char *user_agent;
     uint32_t timeout_ms;
     uint64_t max_body_bytes;
-    uint32_t options_version;
     int64_t timer_ms, paused_ms;
     struct transfer *free, *paused, *stillborn;
     struct transfer *transfers; /* array of config.max */
@@ -315,12 +313,9 @@ static int on_ready(void *arg, char *remote, char *local, int remote_port, int l
     (void)local;
     if (now_ms >= visit_deadline_ms(t->visit))
         return CURL_PREREQFUNC_ABORT;
-    if (t->readied) {
-        t->died++;
-        if (t->h2 && !t->kept)
-            avoid_http2(
-                t); /* it may be what the server asked for (RFC 9113 §7, HTTP_1_1_REQUIRED) */
-    }
+    /* It may be what the server asked for (RFC 9113 §7, HTTP_1_1_REQUIRED). */
+    if (t->readied && t->h2 && !t->kept)
+        avoid_http2(t);
     t->readied = true;
     if (!take_connection(t, (uint16_t)local_port, (uint16_t)remote_port, now_ms))
         return CURL_PREREQFUNC_OK;
@@ -536,47 +531,31 @@ static bool set_constants(struct transfer *t) {
            curl_easy_setopt(e, CURLOPT_WRITEDATA, t) == CURLE_OK;
 }
 
-/* curl 7.88 counts how often a handle's connections died under a request over the handle's whole life, and after
- * five gives up instead of connecting anew. False: no memory. */
-static bool renew(struct transfer *t) {
-    CURL *fresh;
-
-    if (t->died < DIED_MAX)
-        return true;
-    fresh = curl_easy_init();
-    if (fresh == NULL)
-        return false;
+/* An easy handle serves one fetch. libcurl 7.88 keeps in it a pointer to the last field of the answer before, which it has
+ * freed: an answer that begins with a folded line is then read, and freed, through it. It also counts how often a
+ * handle's connections died under a request, and after five gives up instead of connecting anew. False: no memory. */
+static bool make_handle(struct transfer *t) {
     curl_easy_cleanup(t->easy);
-    t->easy = fresh;
-    if (!set_constants(t) || !set_options(t))
-        return false;
-    t->died = 0;
-    return true;
+    t->easy = curl_easy_init();
+    return t->easy != NULL && set_constants(t) && set_options(t);
 }
 
-/* An idle transfer with an easy handle that has the current options; NULL: none, or no memory. */
+/* An idle transfer with an easy handle of its own; NULL: none, or no memory. */
 static struct transfer *take(struct transfers *ts) {
     struct transfer *t = ts->free;
 
     if (t == NULL && ts->made < ts->config.max) {
         t = &ts->transfers[ts->made];
         t->all = ts;
-        if (t->easy == NULL && (t->easy = curl_easy_init()) == NULL)
+        if (!make_handle(t))
             return NULL;
-        if (!set_constants(t) || !set_options(t)) {
-            curl_easy_cleanup(t->easy);
-            t->easy = NULL;
-            return NULL;
-        }
-        t->options_version = ts->options_version;
         buf_init(&t->head, LIMIT_HEADER_BYTES);
         body_init(&t->body, ts->config.bodies);
         ts->made++;
         return t;
     }
-    if (t == NULL || !renew(t) || (t->options_version != ts->options_version && !set_options(t)))
+    if (t == NULL || !make_handle(t))
         return NULL;
-    t->options_version = ts->options_version;
     ts->free = t->next_free;
     return t;
 }
@@ -864,7 +843,6 @@ bool transfers_set_options(struct transfers *ts, const char *user_agent, uint32_
     ts->timeout_ms = timeout_ms > 0 ? timeout_ms : 1;
     ts->max_body_bytes = max_body_bytes;
     ts->cookies = cookies;
-    ts->options_version++;
     return true;
 }
 

@@ -128,9 +128,7 @@ struct transfer {
     bool no_answer;          /* what came is none to this request */
     bool torn;               /* its stream was given up amid the body */
     struct tls_peer peer;
-    uint32_t cut_before;      /* the target's sockets.cut as it began */
-    unsigned died;            /* how often one did, since the easy handle was made */
-    uint32_t options_version; /* that the easy handle has */
+    uint32_t cut_before; /* the target's sockets.cut as it began */
     enum sockets_refusal refusal;
     bool sent; /* its connection stood, its request was about to be written */
     bool head_done, head_too_large, no_memory;
