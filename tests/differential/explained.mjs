@@ -25,6 +25,9 @@ const valuesOf = (head, name) => head.fields.filter(([n]) => n.trim().toLowerCas
 const FRAMING_NAME = /^(content-length|transfer-encoding)$/i;
 const hasFraming = (c, test) => readHead(c.bytes).fields.some(([n], i, all) => FRAMING_NAME.test(n.trim()) && test(n, all[i + 1]?.[0]));
 
+// U+FFFD once where it stands several times, in a path and in a query that cannot encode it.
+const oneEach = (url) => url.replace(/(%EF%BF%BD)+/g, "%EF%BF%BD").replace(/(%26%2365533%3B)+/g, "%26%2365533%3B");
+
 export const EXPLAINED = [
     {
         id: "others-disagree",
@@ -228,8 +231,8 @@ export const EXPLAINED = [
     {
         id: "foreign-left-open",
         of: ["page"],
-        when: (c, ours, theirs) => theirs.unclosed,
-        why: "an <svg> or <math> that is not closed is closed by the end tag of an HTML element around it; trawl does not know which are open",
+        when: (c, ours, theirs) => theirs.unclosed || /<math[^]*<svg/i.test(c.body) || /<select[^]*<(svg|math)/i.test(c.body),
+        why: "an <svg> or <math> that is not closed, or stands in the other or in a <select>: trawl does not know which elements are open",
         source: "HTML 13.2.6.5; shared/html_context.h",
     },
     {
@@ -252,6 +255,14 @@ export const EXPLAINED = [
         when: (c, ours, { name }) => name === "UTF-8" && /[\xc2-\xf4][\x80-\xbf]*[\t\n\r]+[\x80-\xbf]/.test(c.body),
         why: "a page in UTF-8 is read as it stands: of a character that a line end tears apart the two halves meet where its URL is parsed",
         source: "Encoding standard 4.1, URL standard 4.4 (line ends are taken away)",
+    },
+    {
+        id: "how-many-malformed",
+        of: ["page"],
+        when: (c, ours, { name, tags }) => /^(EUC-JP|EUC-KR|Shift_JIS|GBK|gb18030|Big5)$/i.test(name) &&
+            ours.links.every((l) => tags.links.some((t) => oneEach(t) === oneEach(l))),
+        why: "of malformed bytes in East Asian encodings ICU makes one U+FFFD where the standard makes two, or the other way round",
+        source: "Encoding standard 4.1; shared/charset.h",
     },
     {
         id: "no-tree",
