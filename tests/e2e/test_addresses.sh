@@ -11,7 +11,7 @@ if ! ip netns add $ns 2>/dev/null; then
 fi
 undo ip netns del $ns
 in_ns() {
-    ip netns exec $ns "$@"
+    ip netns exec "$ns" "$@"
 }
 # What is sent to 10.99.0.0/24 is never heard of again.
 {
@@ -48,7 +48,7 @@ for ((i = 0; i < pages; i++)); do
     echo "<p>$i" >"$T/www/p$i.html"
     echo "<a href=/p$i.html>$i</a>" >>"$T/www/index.html"
 done
-NGINX_VIA=(ip netns exec $ns)
+NGINX_VIA=(ip netns exec "$ns")
 nginx_start web 8080 "$T/www" 127.0.0.1
 nginx_start first 8080 "$T/www" 127.0.0.20
 nginx_start second 8080 "$T/www" 127.0.0.21

@@ -4,6 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 begin authority
 need_trawl
+# shellcheck disable=SC2119
 need_root
 command -v setpriv >/dev/null || { skip "all" "no setpriv"; finish; }
 

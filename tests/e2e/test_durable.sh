@@ -27,6 +27,7 @@ done
 for dir in "$D" "$D/worker" "$D/worker/workers" "$D/worker/workers/mortal" "$D/worker/archive"; do
     check "the worker syncs ${dir#"$T"} for what is new in it" synced worker "$dir"
 done
+# shellcheck disable=SC2016
 check "crawl.conf and index.cdxj are synced before they get their names" bash -c '
     grep -q "sync .*crawl.conf.tmp" "$1" && grep -q "sync .*index.cdxj.tmp" "$1"' - "$below/faults.log"
 

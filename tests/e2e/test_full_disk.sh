@@ -4,6 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 begin full_disk
 need_trawl
+# shellcheck disable=SC2119
 need_root
 
 port=$(free_port)

@@ -257,6 +257,7 @@ check "... of which it says where it is" grep -qF "logs: $T/says.d/.trawl-job/lo
 in_here again --shell --map 'cat >/dev/null; ls say.sh' --reduce cat --output "$T/says.d" "$T/text"
 check "the same output can be used again, and relative names are of where the job was started" exits again 60 0
 check "... nothing but the output is left there" test "$(ls -A "$T/says.d")" = part-00000
+# shellcheck disable=SC2016
 check "README's own example runs as it stands there" bash -c 'cd "$1" && "$2" job run --quiet --workers 1 --output "$3/readme.d" \
     --map "examples/longest.py map" --reduce "examples/longest.py reduce" "$3"/text/*' - "$TOP" "$TRAWL" "$T"
 check "... with the right output" same "$T/readme.d" "$T/longest"
@@ -280,6 +281,7 @@ listed() {
 }
 check "job list finds it by where its output is by default" wait_until 20 listed
 check "... and by --dir" listed --dir "$T/apart/stream.out"
+# shellcheck disable=SC2016
 check "a second one for the same output is refused" bash -c '"$1" job run --map cat --reduce cat --output "$2/apart/stream.out" "$2/text" 2>&1 |
     grep -q "in use by another job"' - "$TRAWL" "$T"
 check "job cancel finds it, too" apart cancel 1

@@ -79,6 +79,7 @@ beside() {
     listen=tcp://127.0.0.1:$(free_port)
     start master "$TRAWL" master --dir "$dir" "${QUICK[@]}" --listen "$listen" --delay 1s --ip-connections 1 \
         --seeds "$T/sites/seeds.txt"
+    # shellcheck disable=SC2016
     start sick bash -c 'while kill -0 "$1"; do "${@:2}"; echo "sick: exit $?"; sleep 0.1; done 2>&1' sh "${PID[master]}" "$@" \
         "$TRAWL" worker --dir "$dir-sick" --name sick --master "$listen" --threads 1 --connect-timeout 1s
     sleep 1

@@ -8,11 +8,13 @@ need_trawl
 port=$(free_port)
 python3 "$WEB/gen.py" "$T/site" --count 1 --port "$port" --pages 30 --size 1500 || fail "gen.py"
 nginx_start web "$port" "$T/site" 127.0.1.1
+# shellcheck disable=SC2016,SC1003
 D=$T/'x[1] *?{a,b} $HOME \'
 start crawl "$TRAWL" crawl --dir "$D" "${QUICK[@]}" --listen "tcp://127.0.0.1:$(free_port)" --workers 1 --delay 0s --quiet \
     --seeds "$T/site/seeds.txt"
 check "a crawl in a directory of an odd name ends" exits crawl 60 0
 check "verify agrees" "$TRAWL" verify "$D"
+# shellcheck disable=SC2016
 check "... and says of how many records" bash -c '"$1" verify "$2" | grep -q "^[1-9][0-9]* committed records in 1 segments, 0 problems"' - "$TRAWL" "$D"
 
 # told DIR COUNT TEXT...: verify exits with 1 and says so many problems, each text in one of them.
