@@ -26,7 +26,7 @@ const FRAMING_NAME = /^(content-length|transfer-encoding)$/i;
 const hasFraming = (c, test) => readHead(c.bytes).fields.some(([n], i, all) => FRAMING_NAME.test(n.trim()) && test(n, all[i + 1]?.[0]));
 
 // U+FFFD once where it stands several times, in a path and in a query that cannot encode it.
-const oneEach = (url) => url.replace(/(%EF%BF%BD)+/g, "%EF%BF%BD").replace(/(%26%2365533%3B)+/g, "%26%2365533%3B");
+const oneEach = (url) => url.replace(/%EF%A3%B7/g, "%EF%BF%BD").replace(/(%EF%BF%BD)+/g, "%EF%BF%BD").replace(/(%26%2365533%3B)+/g, "%26%2365533%3B");
 
 export const EXPLAINED = [
     {
@@ -231,8 +231,8 @@ export const EXPLAINED = [
     {
         id: "foreign-left-open",
         of: ["page"],
-        when: (c, ours, theirs) => theirs.unclosed || /<math[^]*<svg/i.test(c.body) || /<select[^]*<(svg|math)/i.test(c.body),
-        why: "an <svg> or <math> that is not closed, or stands in the other or in a <select>: trawl does not know which elements are open",
+        when: (c, ours, theirs) => theirs.unclosed || /<(svg|math|select|frameset)[^]*<(svg|math)/i.test(c.body),
+        why: "an <svg> or <math> that is not closed, or stands in another, in a <select> or <frameset>: trawl does not know which elements are open",
         source: "HTML 13.2.6.5; shared/html_context.h",
     },
     {
@@ -241,6 +241,13 @@ export const EXPLAINED = [
         when: (c, ours, theirs) => theirs.rawIgnored,
         why: "a tag that begins raw text (<noembed>, <iframe>) where a tree has no place for it (in a frameset, in an old select) begins it for trawl",
         source: "HTML 13.2.6; shared/html_context.h",
+    },
+    {
+        id: "meta-without-place",
+        of: ["page"],
+        when: (c, ours, theirs) => theirs.charsetDropped,
+        why: "a <meta> that says the encoding where a tree has no place for it (in a frameset) says it to trawl",
+        source: "HTML 13.2.6; shared/page.h",
     },
     {
         id: "xml-declaration",
@@ -259,9 +266,8 @@ export const EXPLAINED = [
     {
         id: "how-many-malformed",
         of: ["page"],
-        when: (c, ours, { name, tags }) => /^(EUC-JP|EUC-KR|Shift_JIS|GBK|gb18030|Big5)$/i.test(name) &&
-            ours.links.every((l) => tags.links.some((t) => oneEach(t) === oneEach(l))),
-        why: "of malformed bytes in East Asian encodings ICU makes one U+FFFD where the standard makes two, or the other way round",
+        when: (c, ours, { name, tags }) => /^(EUC-JP|EUC-KR|Shift_JIS|GBK|gb18030|Big5)$/i.test(name) && ours.links.every((l) => tags.links.some((t) => oneEach(t) === oneEach(l))),
+        why: "of malformed bytes in East Asian encodings ICU makes one U+FFFD where the standard makes two, or a private character of 0xff",
         source: "Encoding standard 4.1; shared/charset.h",
     },
     {
