@@ -250,6 +250,13 @@ export const EXPLAINED = [
         source: "HTML 13.2.6; shared/page.h",
     },
     {
+        id: "label-trimmed-in-page",
+        of: ["page"],
+        when: (c) => /charset[^>]*[\v\xa0]/i.test(c.body),
+        why: "as label-trimmed: a label in a page with a vertical tab at its end is none",
+        source: "Encoding standard 4.2",
+    },
+    {
         id: "xml-declaration",
         of: ["page"],
         when: (c) => /^(<\0\?\0x\0|\0<\0\?\0x|<\?xml)/.test(c.body),
