@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.." || exit 1
 export B=${B:-build}
 JOBS=${JOBS:-$(nproc)}
 UNIT_TIMEOUT=${UNIT_TIMEOUT:-180}
-E2E_TIMEOUT=${E2E_TIMEOUT:-400}
+E2E_TIMEOUT=${E2E_TIMEOUT:-900}
 case $B in
     *-address* | *-thread* | *-undefined* | *-memory*) scale=4 ;;
     *) scale=1 ;;
