@@ -257,6 +257,13 @@ export const EXPLAINED = [
         source: "Encoding standard 4.2",
     },
     {
+        id: "meta-torn",
+        of: ["page"],
+        when: (c) => /<meta[^>]*$/i.test(c.body),
+        why: "html-encoding-sniffer believes a <meta> that the page ends in; whose bytes run out there says nothing",
+        source: "HTML 13.2.3.2, \"prescan\": when there are no more bytes it is aborted",
+    },
+    {
         id: "xml-declaration",
         of: ["page"],
         when: (c) => /^(<\0\?\0x\0|\0<\0\?\0x|<\?xml)/.test(c.body),
