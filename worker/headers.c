@@ -105,6 +105,19 @@ bool headers_is_interim(const char *head, size_t head_len) {
     return space != NULL && end - space >= 3 && space[0] == '1' && memcmp(space, "101", 3) != 0;
 }
 
+static bool is_token_char(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+           (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+}
+
+bool headers_is_field(const char *line, size_t len) {
+    size_t n = 0;
+
+    while (n < len && is_token_char(line[n]))
+        n++;
+    return n > 0 && n < len && line[n] == ':';
+}
+
 /* One number of the list at `*p`, which is moved behind it. */
 static bool take_length(const char **p, const char *end, int64_t *length) {
     const char *q = *p;

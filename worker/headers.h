@@ -31,6 +31,9 @@ bool headers_combine(const char *head, size_t head_len, const char *name, struct
 /* Is it that of an interim response, behind which another one comes (RFC 9112 §9.1: 1xx, but for 101)? */
 bool headers_is_interim(const char *head, size_t head_len);
 
+/* Is the line a field: a name that is a token, and a colon (RFC 9112 §5)? */
+bool headers_is_field(const char *line, size_t len);
+
 enum headers_framing {
     HEADERS_FRAMING_FINE,
     HEADERS_LENGTH_INVALID,  /* a length that is no number, or not one that fits 63 bits */

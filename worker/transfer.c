@@ -163,8 +163,10 @@ static size_t on_header(char *p, size_t one, size_t n, void *arg) {
     t->folded = t->folded || (n > 0 && (p[0] == ' ' || p[0] == '\t'));
     if (n > 11 && strncasecmp(p, "set-cookie:", 11) == 0)
         t->target->cookie_bytes += n;
-    if (t->head_done)
+    if (t->head_done) {
+        t->stray_line = t->stray_line || (p[0] != '\r' && p[0] != '\n' && !headers_is_field(p, n));
         return n;
+    }
     if (!(t->head.len == 0 ? append_status_line(t, p, n) : append_head(t, p, n))) {
         t->no_memory = true;
         return 0;
@@ -676,7 +678,7 @@ struct transfer *transfer_start(struct transfers *ts, const struct agent_fetch *
     t->framing = HEADERS_FRAMING_FINE;
     t->field_bytes = t->field_lines = 0;
     t->spoke_first = t->readied = t->standing = t->kept = t->h2 = t->no_answer = t->torn =
-        t->unproven = false;
+        t->stray_line = t->unproven = false;
     t->elsewhere = t->unreached = t->unanswered = false;
     t->fd = -1;
     t->cut_before = target->sockets.cut;

@@ -100,11 +100,10 @@ struct transfer {
 
     /* When FINISHED. */
     enum agent_failure failure;
-    bool unanswered; /* with it: not a byte came, and that is the server's doing */
-    bool unreached;  /* with it: no connection came about to the address, TLS included */
-    bool elsewhere;  /* with AGENT_AGAIN: the loop's, for the outcome */
-    bool
-        unproven; /* nothing says that the body's end is the end: the connection ended, without a word */
+    bool unanswered;    /* with it: not a byte came, and that is the server's doing */
+    bool unreached;     /* with it: no connection came about to the address, TLS included */
+    bool elsewhere;     /* with AGENT_AGAIN: the loop's, for the outcome */
+    bool unproven;      /* nothing says for sure that the end of the body is its end */
     char reason[96];    /* of a failure: a word of docs/architecture.md, "Reasons" */
     uint32_t status;    /* of the final response; 0: none */
     struct buf head;    /* the status line and headers as received, the empty line included */
@@ -127,6 +126,7 @@ struct transfer {
     bool spoke_first;        /* the server, on a new connection, before anything was asked */
     bool no_answer;          /* what came is none to this request */
     bool torn;               /* its stream was given up amid the body */
+    bool stray_line;         /* among the trailers was one that is no field */
     struct tls_peer peer;
     uint32_t cut_before; /* the target's sockets.cut as it began */
     enum sockets_refusal refusal;

@@ -124,8 +124,11 @@ static bool cut_by_us(const struct transfer *t) {
 
 /* Anybody on the way can end a connection: with TLS, what ends with it is whole only if the server said so by a closure alert
  * (RFC 9112 §9.8), with HTTP/2 only what has END_STREAM (RFC 9113 §8.1). Without either the end of the connection is all the
- * word there is. */
+ * word there is. Lines behind the last chunk that are no trailers may be of a body that goes on: libcurl 7.88 reads the size
+ * "0x12" as 0 (RFC 9112 §7.1 has no such). */
 static bool is_unproven(const struct transfer *t) {
+    if (t->stray_line)
+        return true;
     if (t->h2)
         return t->torn;
     return strncmp(t->url, "https:", 6) == 0 && !t->peer.ended && ends_with_connection(t);
@@ -172,7 +175,7 @@ void transfer_judge(struct transfer *t, CURLcode code) {
         t->failure = AGENT_AGAIN;
 }
 
-/* So curl calls a trailer without a colon. It stands behind the last chunk, and the body is whole; trailers are left out. */
+/* So curl calls a trailer without a colon, which it shows to nobody. What came before it is kept; trailers are left out. */
 static bool is_trailer_refused(const struct transfer *t, CURLcode code) {
     return code == CURLE_BAD_FUNCTION_ARGUMENT && t->head_done &&
            !headers_is_interim(t->head.data, t->head.len);
@@ -182,8 +185,10 @@ static void judge(struct transfer *t, CURLcode code) {
     long os_errno = 0;
 
     curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
-    if (is_trailer_refused(t, code))
+    if (is_trailer_refused(t, code)) {
+        t->stray_line = true;
         code = CURLE_OK;
+    }
     switch (code) {
     case CURLE_OK: /* so curl calls a header without an end, too */
         judge_response(t);

@@ -69,7 +69,7 @@ export const EXPLAINED = [
         id: "size-0x",
         of: ["framing"],
         when: (c, ours, { undici, curl }) => ours.failed === undefined && undici === null && curl === null && /(^|\n)[ \t]*0+x/i.test(c.bytes),
-        why: "a fault: libcurl reads the size 0x12 as 0 with something behind it, the last chunk, so the body ends there",
+        why: "libcurl reads the size 0x12 as 0 with something behind it, the last chunk; trawl keeps what came before and marks it as unproven",
         source: "RFC 9112 7.1",
     },
     {
