@@ -28,8 +28,12 @@ static bool takes_the_stand(struct core *c, const struct lease *l) {
     return true;
 }
 
-static bool is_sound(const struct worker *w) {
-    return w->sessions > 0 && w->proven && w->troubled == 0 && !w->draining;
+static bool is_well(const struct worker *w) {
+    return w->sessions > 0 && w->troubled == 0 && !w->draining;
+}
+
+static bool died_with(const struct worker *w, const Trawl__QueuedUrl *q) {
+    return strcmp(q->lost_with, w->name) == 0;
 }
 
 /* Another one should be asked, who is there. */
@@ -37,10 +41,11 @@ static bool others_first(const struct core *c, const struct worker *w, const Tra
 #ifdef MUTANT_SAME_WORKER
     return false;
 #endif
-    if (w->proven && strcmp(q->lost_with, w->name) != 0)
-        return false;
+    const bool again = died_with(w, q);
+
     for (const struct worker *other = c->leases.workers; other != NULL; other = other->next)
-        if (other != w && is_sound(other))
+        if (other != w && is_well(other) &&
+            (again || (!w->proven && other->proven && !died_with(other, q))))
             return true;
     return false;
 }
@@ -115,14 +120,30 @@ static bool counts(const struct core *c, const struct lease *l, const struct lea
     return on_trial(c, l);
 }
 
+/* A worker that has done nothing yet may die of itself. */
+static bool may_be_its_own(const struct worker *w) {
+#ifdef MUTANT_BLAME_UNPROVEN
+    return false;
+#endif
+    return !w->proven;
+}
+
+/* It does not count, but another one is next. */
+static void note_died_with(struct core *c, struct lease *l) {
+    if (!l->alone || l->count == 0)
+        return;
+    l->items[0]->lost_with = l->session->worker;
+    frontier_note(c, l->items[0]);
+}
+
 void trial_lost(struct core *c, struct now now, struct lease *l) {
 #ifdef MUTANT_BLAME_NOBODY
     return;
 #endif
-#ifndef MUTANT_BLAME_UNPROVEN
-    if (!l->session->worker->proven)
+    if (may_be_its_own(l->session->worker)) {
+        note_died_with(c, l);
         return;
-#endif
+    }
     lease_sort_items(l);
     size_t window = l->count < TRIAL_WINDOW ? l->count : TRIAL_WINDOW;
 

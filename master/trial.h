@@ -19,9 +19,10 @@
  *
  *   - one that leaves with a trouble of its own (Leave.trouble: a disk that cannot be written) takes nothing along;
  *   - one that has never had an outcome taken in this crawl may die at whatever it is given: its deaths do not count;
- *   - a URL that one worker died with alone goes to another one next, while there is another that has proven itself and
- *     is well: a worker that dies again and again convicts nothing that another survives. (Where there is no other, one
- *     that has worked and then dies of everything, without a word, is not told from URLs that kill.)
+ *   - a URL that one worker died with alone goes to another one next, while there is another that is well, proven or not:
+ *     a worker that dies again and again convicts nothing that another survives. (Where there is no other, one that has
+ *     worked and then dies of everything, without a word, is not told from URLs that kill.) One that has not proven
+ *     itself gets it only when nobody who has is free of having died with it last: so two take turns, and who counts comes.
  *
  * One worker at a time is summoned for a trial: it gets nothing new until its leases have ended, then the one URL.
  * That is not stored: a restart of the master interrupts a trial, which begins anew.

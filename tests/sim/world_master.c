@@ -275,10 +275,10 @@ void world_master_tick(struct world *w) {
         master_ended(w);
         return;
     }
-    /* Who left because there was nothing to do, under other options or before the seed was named again, is started again by
-     * the user. */
-    if ((w->result->faults[FAULT_OTHER_OPTIONS] > 0 || w->seed_anew) && !world_options_odd(w) &&
-        core_state(w->core) == CORE_RUNNING)
+    /* Who left because there was nothing to do, under other options, before the seed was named again or because the crawl had
+     * been stopped, is started again by the user. */
+    if ((w->result->faults[FAULT_OTHER_OPTIONS] > 0 || w->seed_anew || w->stopped) &&
+        !world_options_odd(w) && core_state(w->core) == CORE_RUNNING)
         world_master_recall(w);
     int64_t next = core_next_ms(w->core, master_now(w)) - w->now_ms;
     e = world_schedule(w, next < 1 ? 1 : next, EVENT_MASTER_TICK);

@@ -290,6 +290,13 @@ static void test_by_itself(void **state) {
     end(&m, &p);
 }
 
+static void be_troubled(struct peer *p, const char *trouble) {
+    Trawl__Heartbeat h = TRAWL__HEARTBEAT__INIT;
+
+    h.trouble = (char *)trouble;
+    (void)peer_ask(p, TRAWL__REQUEST__BODY_HEARTBEAT, &h);
+}
+
 /* A worker with other leases is summoned: nothing new for it until they have ended. Others work on meanwhile. */
 static void test_summons(void **state) {
     struct master m;
@@ -300,12 +307,14 @@ static void test_summons(void **state) {
     begin(&m, &p, (const char *const[]){"http://b.example/1", NULL});
     peer_join(&other, &m, "other", 1);
     assert_int_equal(items_granted(&other, &others, &others_fp), 1);
+    be_troubled(&other, "no room"); /* or it would be asked when the first one has died with it */
     master_seed(&m, "http://a.example/1");
     for (int i = 0; i < TRIAL_STAND; i++) {
         assert_int_equal(items_granted(&p, &attempt, &fp), 1);
         peer_die(&p);
         master_wait(&m, 10);
     }
+    be_troubled(&other, "");
     prove(&m, "other");
     /* Two visits are under way and one origin is ready: a second visit is the other's share. */
     master_seed(&m, "http://d.example/1");
@@ -388,6 +397,54 @@ static void test_another_first(void **state) {
     end(&m, &p);
 }
 
+/* The other has not proven itself yet, and may never have the chance if it is not asked. */
+static void test_another_unproven(void **state) {
+    struct master m;
+    struct peer p, other;
+    uint64_t attempt, fp;
+
+    (void)state;
+    begin(&m, &p, (const char *const[]){"http://a.example/1", NULL});
+    for (int i = 0; i < TRIAL_ALONE + 1; i++) {
+        assert_int_equal(items_granted(&p, &attempt, &fp), 1);
+        peer_die(&p);
+        master_wait(&m, 10);
+    }
+    peer_join(&other, &m, "other", 1);
+    assert_int_equal(peer_exchange(&p, NULL, NULL, 1)->n_grants, 0);
+    assert_int_equal(items_granted(&other, &attempt, &fp), 1);
+    (void)peer_report(&other, attempt, fp, TRAWL__STATE__FETCHED, true);
+    assert_int_equal(master_stats(&m).fetched, 1);
+    peer_release(&other);
+    end(&m, &p);
+}
+
+/* A URL that kills both: they take turns, and the deaths of the one that has worked convict it. */
+static void test_turns(void **state) {
+    struct master m;
+    struct peer p, other;
+    unsigned deaths[2] = {0};
+
+    (void)state;
+    begin(&m, &p, (const char *const[]){"http://a.example/1", NULL});
+    peer_join(&other, &m, "other", 1);
+    for (int i = 0; i < 8 * TRIAL_GUILTY && master_stats(&m).failed == 0; i++) {
+        for (int k = 0; k < 2; k++) {
+            struct peer *who = k == 0 ? &p : &other;
+            if (peer_exchange(who, NULL, NULL, 1)->n_grants == 0)
+                continue;
+            deaths[k]++;
+            peer_die(who);
+            master_wait(&m, 10);
+        }
+    }
+    assert_int_equal(master_stats(&m).failed, 1);
+    assert_int_equal(deaths[0], TRIAL_GUILTY);
+    assert_in_range(deaths[1], TRIAL_GUILTY - TRIAL_ALONE - 1, 2 * TRIAL_GUILTY);
+    peer_release(&other);
+    end(&m, &p);
+}
+
 static void leave(struct peer *p, const char *trouble) {
     Trawl__Leave l = TRAWL__LEAVE__INIT;
 
@@ -401,7 +458,6 @@ static void test_explained(void **state) {
     struct peer p;
     uint64_t attempt, fp;
     struct core_stats s;
-    Trawl__Heartbeat h = TRAWL__HEARTBEAT__INIT;
 
     (void)state;
     begin(&m, &p, three);
@@ -411,8 +467,7 @@ static void test_explained(void **state) {
         peer_die(&p);
         master_wait(&m, 10);
     }
-    h.trouble = "cannot write x:\nno room";
-    (void)peer_ask(&p, TRAWL__REQUEST__BODY_HEARTBEAT, &h);
+    be_troubled(&p, "cannot write x:\nno room");
     assert_int_equal(peer_exchange(&p, NULL, NULL, 1)->n_grants, 0);
     s = master_stats(&m);
     assert_int_equal(s.workers_troubled, 1);
@@ -425,12 +480,13 @@ static void test_explained(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_poison),    cmocka_unit_test(test_several),
-        cmocka_unit_test(test_restarts),      cmocka_unit_test(test_kills_from_outside),
-        cmocka_unit_test(test_survived),      cmocka_unit_test(test_whose_lease_ends),
-        cmocka_unit_test(test_by_itself),     cmocka_unit_test(test_summons),
-        cmocka_unit_test(test_origin),        cmocka_unit_test(test_unproven),
-        cmocka_unit_test(test_another_first), cmocka_unit_test(test_explained),
+        cmocka_unit_test(test_one_poison),       cmocka_unit_test(test_several),
+        cmocka_unit_test(test_restarts),         cmocka_unit_test(test_kills_from_outside),
+        cmocka_unit_test(test_survived),         cmocka_unit_test(test_whose_lease_ends),
+        cmocka_unit_test(test_by_itself),        cmocka_unit_test(test_summons),
+        cmocka_unit_test(test_origin),           cmocka_unit_test(test_unproven),
+        cmocka_unit_test(test_another_first),    cmocka_unit_test(test_explained),
+        cmocka_unit_test(test_another_unproven), cmocka_unit_test(test_turns),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
