@@ -490,14 +490,23 @@ size_t store_mem_count(const struct store *s) {
     return ((const struct mem *)s)->count;
 }
 
+static void set_fault(struct mem *m, struct fault *f, uint64_t nth, int errno_value) {
+    pthread_mutex_lock(&m->lock);
+    *f = (struct fault){nth, errno_value};
+    pthread_mutex_unlock(&m->lock);
+}
+
 void store_mem_fail_write(struct store *s, uint64_t nth, int errno_value) {
-    ((struct mem *)s)->write_fault = (struct fault){nth, errno_value};
+    struct mem *m = (struct mem *)s;
+    set_fault(m, &m->write_fault, nth, errno_value);
 }
 
 void store_mem_fail_sync(struct store *s, uint64_t nth, int errno_value) {
-    ((struct mem *)s)->sync_fault = (struct fault){nth, errno_value};
+    struct mem *m = (struct mem *)s;
+    set_fault(m, &m->sync_fault, nth, errno_value);
 }
 
 void store_mem_fail_read(struct store *s, uint64_t nth, int errno_value) {
-    ((struct mem *)s)->read_fault = (struct fault){nth, errno_value};
+    struct mem *m = (struct mem *)s;
+    set_fault(m, &m->read_fault, nth, errno_value);
 }

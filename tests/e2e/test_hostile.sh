@@ -50,6 +50,8 @@ check "every reason is documented" python3 "$HOSTILE/check.py" reasons --export 
     --docs "$TOP/docs/architecture.md"
 changing=$(grep -cP '^robots-changing\t/robots.txt$' "$T/server/requests.tsv")
 check "a changing robots.txt was asked for once" test "$changing" = 1
+late=$(grep -P '^robots-stale-\S+\tlate$' "$T/server/requests.tsv" | sort -u | wc -l)
+check "each of what comes late came, and answered nothing" test "$late" = 4
 
 # The others never noticed.
 check "the good origins: every URL was requested, and nothing else" check_log "$T/web.log" \

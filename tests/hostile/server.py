@@ -15,14 +15,17 @@ expected.tsv. `refused` and `black-hole` never accept; CERTS has NAME.pem and NA
 import argparse
 import asyncio
 import base64
+import ctypes
 import gzip
 import os
 import random
 import resource
+import signal
 import socket
 import ssl
 import struct
 import sys
+import time
 import zlib
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
@@ -30,10 +33,22 @@ import bodies  # noqa: E402
 
 BEHAVIOURS = {}         # name -> (handler, seeds, tls)
 APART = set()           # those that are served only when they are asked for
+BUSY = {                # those that send very much: served by a process of their own, so that no other waits
+    "endless-body", "endless-chunks", "chunk-extensions", "header-many", "bombs", "many-links", "nested", "huge-attribute",
+    "three-for-one", "long-links", "sitemap-bomb", "robots-huge", "robots-bomb"}
 PAGE = b"<!doctype html><title>t</title><p>a page\n"
 BOMB_BYTES = 64 << 20
+PR_SET_PDEATHSIG = 1
 LINK_INSIDE = b'<a href="/inside">in</a>'
 LINK_BEHIND = b'<a href="/behind">behind</a>'
+MADE = {}               # name -> what makes, of its host, what is sent often or takes long to make
+
+
+def made(name):
+    def add(maker):
+        MADE[name] = maker
+        return maker
+    return add
 
 
 def behaviour(name, *seeds, tls=False):
@@ -49,6 +64,7 @@ class Exchange:
     def __init__(self, server, name, reader, writer, path):
         self.server, self.name, self.reader, self.writer, self.path = server, name, reader, writer, path
         self.host = "%s:%d" % writer.get_extra_info("sockname")[:2]
+        self.made = server.made.get(name)
         self.keep = False
         self.sent = bodies.Sent(writer.get_extra_info("sockname")[:2], path, [server.args.max_body])
 
@@ -159,10 +175,14 @@ async def header_1mib(x):
     await x.raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nX-Big: " + b"b" * (1 << 20) + b"\r\n\r\nx")
 
 
+@made("header-many")
+def many_fields(_host):
+    return b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n" + b"".join(b"X-%d: %d\r\n" % (i, i) for i in range(100000)) + b"\r\nx"
+
+
 @behaviour("header-many")
 async def header_many(x):
-    await x.raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n" +
-                b"".join(b"X-%d: %d\r\n" % (i, i) for i in range(100000)) + b"\r\nx")
+    await x.raw(x.made)
 
 
 @behaviour("header-nul")
@@ -350,7 +370,8 @@ QA4rAAdO//YgYAgMBEjjyQQL7IDxtwLjmGAU14STi6AzCA7gkAkTcf
 """)
 
 
-def make_bombs():
+@made("bombs")
+def make_bombs(_host):
     one = gzip_of(bomb_pieces())
     two = gzip.compress(one)
     return {
@@ -370,9 +391,8 @@ def make_bombs():
 @behaviour("bombs", "/gzip", "/br", "/zstd", "/gzip-gzip", "/gzip-gzip-zstd", "/members", "/five", "/unknown",
            "/torn", "/not-gzip")
 async def bombs(x):
-    made = x.server.bombs
-    if x.path in made:
-        await x.answer(made[x.path][1], [b"Content-Encoding: " + made[x.path][0]])
+    if x.path in x.made:
+        await x.answer(x.made[x.path][1], [b"Content-Encoding: " + x.made[x.path][0]])
     elif x.path == "/inside":
         await x.answer()
     else:
@@ -510,10 +530,15 @@ async def session_ids(x):
 
 # ---- pages that are too much -------------------------------------------------------------------------------
 
+@made("many-links")
+def many_links_page(_host):
+    return b"".join(b"<a href=/n/%d>" % i for i in range(1000000))
+
+
 @behaviour("many-links", "/all")
 async def many_links(x):
     if x.path == "/all":
-        await x.answer(b"".join(b"<a href=/n/%d>" % i for i in range(1000000)))
+        await x.answer(x.made)
     elif x.path.startswith("/n/"):
         await x.answer()
     else:
@@ -528,6 +553,11 @@ async def nested(x):
         await (x.answer() if x.path in ("/inside", "/after") else x.not_found())
 
 
+@made("huge-attribute")
+def attribute(_host):
+    return gzip_of(attribute_pieces())
+
+
 def attribute_pieces():
     """100 MiB, compressed about 1 : 100, so that the ratio alone is no ground to stop."""
     rng = random.Random(1)
@@ -540,7 +570,7 @@ def attribute_pieces():
 @behaviour("huge-attribute", "/plain", "/gzip")
 async def huge_attribute(x):
     if x.path == "/gzip":
-        await x.answer(x.server.attribute, [b"Content-Encoding: gzip"])
+        await x.answer(x.made, [b"Content-Encoding: gzip"])
     elif x.path == "/plain":
         await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n")
         await x.body(LINK_INSIDE + b'<p title="')
@@ -551,17 +581,23 @@ async def huge_attribute(x):
         await (x.answer() if x.path == "/inside" else x.not_found())
 
 
+@made("three-for-one")
+def three_for_one_page(_host):
+    """32 MiB in a legacy encoding that are 96 MiB in UTF-8."""
+    return gzip_of([LINK_INSIDE] + [(b"%d " % i + b"\x80" * 3000) for i in range(11000)] + [LINK_BEHIND])
+
+
 @behaviour("three-for-one", "/page")
 async def three_for_one(x):
-    """32 MiB in a legacy encoding that are 96 MiB in UTF-8."""
     if x.path == "/page":
-        page = [LINK_INSIDE] + [(b"%d " % i + b"\x80" * 3000) for i in range(11000)] + [LINK_BEHIND]
-        await x.answer(gzip_of(page), [b"Content-Encoding: gzip"], kind=b"text/html; charset=windows-1252")
+        await x.answer(x.made, [b"Content-Encoding: gzip"], kind=b"text/html; charset=windows-1252")
     else:
         await (x.answer() if x.path in ("/inside", "/behind") else x.not_found())
 
 
-def long_links_page():
+@made("heavy")
+@made("long-links")
+def long_links_page(_host):
     """11,000 links that are three times as long when escaped, compressed."""
     return gzip_of([b'<a href="/%05d/' % i + b"\xc3\xa9" * 1340 + b'">' for i in range(11000)])
 
@@ -569,16 +605,21 @@ def long_links_page():
 @behaviour("long-links", "/page")
 async def long_links(x):
     if x.path == "/page":
-        await x.answer(x.server.long_links, [b"Content-Encoding: gzip"], kind=b"text/html; charset=utf-8")
+        await x.answer(x.made, [b"Content-Encoding: gzip"], kind=b"text/html; charset=utf-8")
     else:
         await x.not_found()
+
+
+@made("sitemap-bomb")
+def sitemap_of_long_urls(host):
+    return gzip_of([b"<urlset>"] + [b"<url><loc>http://%s/%d%s</loc></url>" % (host.encode(), i, b"l" * 2000)
+                                    for i in range(50000)])
 
 
 @behaviour("sitemap-bomb", "/sitemap.xml.gz")
 async def sitemap_bomb(x):
     if x.path == "/sitemap.xml.gz":
-        await x.answer(gzip_of([b"<urlset>"] + [b"<url><loc>http://%s/%d%s</loc></url>" % (x.host.encode(), i, b"l" * 2000)
-                                                for i in range(50000)]), kind=b"application/gzip")
+        await x.answer(x.made, kind=b"application/gzip")
     else:
         await x.not_found()
 
@@ -606,12 +647,16 @@ async def robots_binary(x):
     await x.answer(random.Random(2).randbytes(100000), kind=b"application/octet-stream")
 
 
+@made("robots-bomb")
+def robots_with_spaces(_host):
+    return gzip_of([b"User-agent: *\nDisallow: /closed\n"] + [b" " * (1 << 20)] * 256)
+
+
 @behaviour("robots-bomb", "/open", "/closed")
 async def robots_bomb(x):
     if x.path != "/robots.txt":
         return await page_of_site(x)
-    pieces = [b"User-agent: *\nDisallow: /closed\n"] + [b" " * (1 << 20)] * 256
-    await x.answer(gzip_of(pieces), [b"Content-Encoding: gzip"], kind=b"text/plain")
+    await x.answer(x.made, [b"Content-Encoding: gzip"], kind=b"text/plain")
 
 
 @behaviour("robots-slow", "/open")
@@ -750,6 +795,7 @@ STALE = {
     "chunk": b"0\r\n\r\n",
 }
 STALE_PAGES = 3
+STALE_LATE_S = 0.5      # of the second that the next request comes later
 
 
 def stale(late, closes):
@@ -762,8 +808,11 @@ def stale(late, closes):
             await x.answer(b"<a href=/%d>" % (n + 1) + b"n" * n if n + 1 < STALE_PAGES else b"the last one")
         else:
             return await x.not_found()
+        answered = time.monotonic()
         await asyncio.sleep(0.01)
-        await x.raw(late)
+        if time.monotonic() - answered < STALE_LATE_S:      # or it could meet the next request, as its answer
+            await x.raw(late)
+            x.server.note(x.name, "late")
         x.keep = not closes
     return handler
 
@@ -930,7 +979,7 @@ async def heavy(x):
         x.server.note("all", "in flight")
         x.server.all_held.set()
     await x.server.all_held.wait()
-    await x.answer(x.server.long_links, [b"Content-Encoding: gzip"], kind=b"text/html; charset=utf-8")
+    await x.answer(x.made, [b"Content-Encoding: gzip"], kind=b"text/html; charset=utf-8")
 
 
 APART.add("heavy")
@@ -941,16 +990,14 @@ APART.add("heavy")
 class Server:
     def __init__(self, args):
         self.args = args
-        self.bombs = {} if args.only else make_bombs()
-        self.attribute = b"" if args.only else gzip_of(attribute_pieces())
-        self.long_links = long_links_page()
+        self.made = {}
         self.random = random.Random(3)
         self.log = open(os.path.join(args.out, "requests.tsv"), "w", encoding="utf-8", buffering=1)
         self.counts = {}
         self.answered = frozenset()
         self.held = []
         self.holding = 0
-        self.all_held = asyncio.Event()
+        self.all_held = None     # of the loop that runs
 
     def count(self, name, path):
         return self.counts.get((name, path), 0)
@@ -1008,36 +1055,53 @@ class Server:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         writer.close()
 
-    async def listen(self, name, handler, tls, address):
-        port = self.args.tls_port if tls else self.args.port
+    def listen(self, name, address, port):
+        """The socket, or None where nobody serves."""
         if name == "refused":
-            return
+            return None
         if name == "black-hole":
             self.fill_backlog(address, port)
-            return
-        if name == "tls-plain":
-            self.held.append(await asyncio.start_server(self.plain_bytes, address, port))
-            return
-        self.held.append(await asyncio.start_server(
-            lambda r, w: self.serve(name, handler, r, w), address, port, backlog=2048,
-            ssl=self.context(name) if tls else None))
+            return None
+        return socket.create_server((address, port), backlog=2048)
 
-    async def run(self):
-        origins, seeds = [], []
+    async def accept(self, name, handler, tls, listening):
+        if name == "tls-plain":
+            return await asyncio.start_server(self.plain_bytes, sock=listening)
+        return await asyncio.start_server(lambda r, w: self.serve(name, handler, r, w), sock=listening, backlog=2048,
+                                          ssl=self.context(name) if tls else None)
+
+    async def run(self, served):
+        self.all_held = asyncio.Event()
+        self.held += [await self.accept(*one) for one in served]
+        await asyncio.Event().wait()
+
+    def start(self):
+        """Listens, says so, and serves in two processes."""
+        origins, seeds, busy, quick = [], [], [], []
         only = self.args.only
         chosen = {name: how for name, how in BEHAVIOURS.items()
                   if (name.startswith(only) if only else name not in APART)}
         for i, (name, (handler, paths, tls)) in enumerate(chosen.items(), 1):
-            address = f"{self.args.net}.{i}"
-            await self.listen(name, handler, tls, address)
-            origin = f"https://{address}:{self.args.tls_port}" if tls else f"http://{address}:{self.args.port}"
+            address, port = f"{self.args.net}.{i}", self.args.tls_port if tls else self.args.port
+            if name in MADE:
+                self.made[name] = MADE[name](f"{address}:{port}")
+            listening = self.listen(name, address, port)
+            if listening is not None:
+                (busy if name in BUSY else quick).append((name, handler, tls, listening))
+            origin = f"{'https' if tls else 'http'}://{address}:{port}"
             origins.append(f"{name}\t{origin}\n")
             seeds += [f"{origin}{path}\n" for path in paths]
         for file, lines in (("seeds.txt", seeds), ("origins.tsv", origins)):
             with open(os.path.join(self.args.out, file + ".new"), "w", encoding="utf-8") as f:
                 f.writelines(lines)
             os.rename(f.name, os.path.join(self.args.out, file))
-        await asyncio.Event().wait()
+        parent = os.getpid()
+        if busy and os.fork() == 0:
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() == parent:
+                asyncio.run(self.run(busy))
+        else:
+            asyncio.run(self.run(quick))
 
 
 def main():
@@ -1051,7 +1115,7 @@ def main():
     p.add_argument("--out", required=True)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 16384), hard))
-    asyncio.run(Server(p.parse_args()).run())
+    Server(p.parse_args()).start()
 
 
 if __name__ == "__main__":
