@@ -7,8 +7,11 @@
  * <math>, their integration points (<foreignObject>, <mi>, <annotation-xml> ...) and the tags that
  * break out of them, scripting disabled. What it cannot know, for want of a tree, is which HTML
  * elements are open: an end tag that would close one around an unclosed <svg>, and one inside an
- * integration point that the tree builder ignores because elements are still open there. Pages that
- * close what they open are read exactly.
+ * integration point that the tree builder ignores because elements are still open there; nor does it
+ * follow <mglyph> and <malignmark> into MathML text. Pages that close what they open are read exactly.
+ *
+ * <svg> within <math> is an element of MathML, but for a child of <annotation-xml>, and <math> within
+ * <svg> one of SVG: only where HTML may stand do they begin what their names say.
  *
  *     want callback:      return html_context_wants(&c, element) || ...;
  *     start_tag callback: html_context_start_tag(&c, element, tag, &h);
@@ -30,10 +33,16 @@ enum html_namespace { HTML_NAMESPACE_HTML, HTML_NAMESPACE_SVG, HTML_NAMESPACE_MA
 
 enum { HTML_CONTEXT_DEPTH_MAX = 64 };
 
+struct html_context_level {
+    uint8_t ns;      /* enum html_namespace; HTML: an integration point */
+    bool annotation; /* the content of an <annotation-xml> that is no HTML */
+    uint16_t open;   /* there: elements that are open; in HTML: those that were opened */
+};
+
 struct html_context {
-    uint8_t stack[HTML_CONTEXT_DEPTH_MAX]; /* enum html_namespace, [depth - 1] is the current one */
-    size_t depth;                          /* 0: HTML, nothing foreign around it */
-    size_t overflow;                       /* entered beyond the maximum: taken as the innermost */
+    struct html_context_level stack[HTML_CONTEXT_DEPTH_MAX]; /* [depth - 1] is the current one */
+    size_t depth;    /* 0: HTML, nothing foreign around it */
+    size_t overflow; /* entered beyond the maximum: taken as the innermost */
 };
 
 void html_context_init(struct html_context *c);

@@ -147,9 +147,11 @@ static void start_in(struct tree_test *t, const struct section *context) {
     while (n > 0 && context->text[n - 1] == '\n')
         n--;
     if (n > 4 && memcmp(context->text, svg, 4) == 0) {
-        t->context.stack[t->context.depth++] = HTML_NAMESPACE_SVG;
+        t->context.stack[t->context.depth++] =
+            (struct html_context_level){.ns = HTML_NAMESPACE_SVG};
     } else if (n > 5 && memcmp(context->text, math, 5) == 0) {
-        t->context.stack[t->context.depth++] = HTML_NAMESPACE_MATHML;
+        t->context.stack[t->context.depth++] =
+            (struct html_context_level){.ns = HTML_NAMESPACE_MATHML};
     } else {
         const struct html_element *e = html_element_find(context->text, n);
         if (e != NULL && e->content_state != HTML_DATA)

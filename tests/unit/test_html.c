@@ -133,6 +133,48 @@ static void test_foreign_content(void **state) {
                   "<math><mi><style></b></style></mi><style><b></b></style></math>");
 }
 
+/* §13.2.6: what <svg> and <math> begin in each other, and where HTML may stand in them. "C" is a CDATA section where those are,
+ * a comment elsewhere. */
+static void test_foreign_in_foreign(void **state) {
+#define CDATA "<![CDATA[C>]]>"
+#define COMMENT "![CDATA[C]]>"
+    static const struct {
+        const char *input, *expected;
+    } cases[] = {
+        {"<math><svg><title>" CDATA, "<math><svg><title>C>"},
+        {"<math><svg><foreignObject>" CDATA "<b>" CDATA, "<math><svg><foreignobject>C><b>" COMMENT},
+        {"<math><svg><mi><b>" CDATA, "<math><svg><mi><b>" COMMENT},
+        {"<math><svg><title><a>" CDATA, "<math><svg><title><a>C>"},
+        {"<math><svg></svg>" CDATA "</math>" CDATA, "<math><svg></svg>C></math>" COMMENT},
+        {"<svg><math><mi><a>" CDATA, "<svg><math><mi><a>C>"},
+        {"<svg><math></math><title><a>" CDATA, "<svg><math></math><title><a>" COMMENT},
+        {"<math><annotation-xml><svg><title><a>" CDATA,
+         "<math><annotation-xml><svg><title><a>" COMMENT},
+        {"<math><annotation-xml><x/><y></y><svg><title><a>" CDATA,
+         "<math><annotation-xml><x/><y></y><svg><title><a>" COMMENT},
+        {"<math><annotation-xml><y><svg><title><a>" CDATA,
+         "<math><annotation-xml><y><svg><title><a>C>"},
+        {"<math><annotation-xml><svg></svg></annotation-xml><svg><title><a>" CDATA,
+         "<math><annotation-xml><svg></svg></annotation-xml><svg><title><a>C>"},
+        {"<math><annotation-xml><mi><b></mi><svg><title><a>" CDATA,
+         "<math><annotation-xml><mi><b></mi><svg><title><a>" COMMENT},
+        {"<math><annotation-xml></math>" CDATA, "<math><annotation-xml></math>" COMMENT},
+        {"<math><annotation-xml encoding=Text/HTML><svg><title><a>" CDATA,
+         "<math><annotation-xml encoding=Text/HTML><svg><title><a>" COMMENT},
+        {"<math><annotation-xml encoding='application/xhtml+xml'><a>" CDATA,
+         "<math><annotation-xml encoding=application/xhtml+xml><a>" COMMENT},
+        {"<math><annotation-xml encoding=text/xml><a>" CDATA,
+         "<math><annotation-xml encoding=text/xml><a>C>"},
+        {"<math><mtext>" CDATA "<svg>" CDATA "</svg>" CDATA "<i>" CDATA,
+         "<math><mtext>C><svg>C></svg>C><i>" COMMENT},
+        {"<svg><desc>" CDATA "</desc>" CDATA, "<svg><desc>C></desc>C>"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_tokens(cases[i].input, cases[i].expected);
+}
+
 static void test_text_off(void **state) {
     static const char input[] = "a&amp;b<i title='&lt;&#x41'>c</i><!-- d -->e";
     struct trace t;
@@ -294,6 +336,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_raw_text),
         cmocka_unit_test(test_foreign_content),
+        cmocka_unit_test(test_foreign_in_foreign),
         cmocka_unit_test(test_text_off),
         cmocka_unit_test(test_newlines_over_chunks),
         cmocka_unit_test(test_unwanted_tags),
