@@ -96,13 +96,20 @@ bool headers_combine(const char *head, size_t head_len, const char *name, struct
     return !to->failed;
 }
 
-bool headers_is_interim(const char *head, size_t head_len) {
+/* The status, as it stands in the first line; "": there is none. */
+static const char *status_of(const char *head, size_t head_len) {
     const char *space = head_len > 0 ? memchr(head, ' ', head_len) : NULL;
     const char *end = head + head_len;
 
     while (space != NULL && space < end && *space == ' ')
         space++;
-    return space != NULL && end - space >= 3 && space[0] == '1' && memcmp(space, "101", 3) != 0;
+    return space != NULL && end - space >= 3 ? space : "";
+}
+
+bool headers_is_interim(const char *head, size_t head_len) {
+    const char *status = status_of(head, head_len);
+
+    return status[0] == '1' && memcmp(status, "101", 3) != 0;
 }
 
 static bool is_token_char(char c) {
@@ -144,7 +151,8 @@ static bool is_word(const char *p, size_t len, const char *word) {
     return len == strlen(word) && strncasecmp(p, word, len) == 0;
 }
 
-static enum headers_framing length_framing(const char *head, size_t head_len) {
+/* Of a body without chunks. */
+static void read_lengths(const char *head, size_t head_len, struct headers_framing *f) {
     int64_t first = -1, length;
     const char *value;
     size_t len;
@@ -152,14 +160,21 @@ static enum headers_framing length_framing(const char *head, size_t head_len) {
     for (unsigned i = 0; headers_find(head, head_len, "content-length", i, &value, &len); i++) {
         const char *end = value + len;
         do {
-            if (!take_length(&value, end, &length))
-                return HEADERS_LENGTH_INVALID;
-            if (first >= 0 && length != first)
-                return HEADERS_LENGTH_CONFLICT;
+            if (!take_length(&value, end, &length)) {
+                f->fault = HEADERS_LENGTH_INVALID;
+                return;
+            }
+            if (first >= 0 && length != first) {
+                f->fault = HEADERS_LENGTH_CONFLICT;
+                return;
+            }
             first = length;
         } while (value < end);
     }
-    return HEADERS_FRAMING_FINE;
+    if (first < 0)
+        return;
+    f->end = HEADERS_END_LENGTH;
+    f->length = (uint64_t)first;
 }
 
 /* One element of the list at `*p`, without white space around it; moves `*p` behind its comma. */
@@ -175,30 +190,92 @@ static void take_word(const char **p, const char *end, const char **word, size_t
     *len = (size_t)(to - *word);
 }
 
-/* The codings of one field, after those of the fields before it. An empty element is none (RFC 9110 §5.6.1), and
- * identity changes nothing, unless something was coded before. False: one is unknown. */
-static bool take_codings(const char *value, size_t len, bool *chunked) {
+/* The transfer codings that there are but chunked (RFC 9112 §7.2). */
+static bool is_other_coding(const char *word, size_t len) {
+    return is_word(word, len, "gzip") || is_word(word, len, "x-gzip") ||
+           is_word(word, len, "deflate") || is_word(word, len, "compress") ||
+           is_word(word, len, "x-compress");
+}
+
+/* The codings of one field. False: one was to be undone. */
+static bool take_codings(const char *value, size_t len, unsigned *words, bool *chunked) {
     const char *p = value, *end = value + len, *word;
     size_t word_len;
 
-    while (p < end) {
+    do {
         take_word(&p, end, &word, &word_len);
-        if (word_len == 0 || (is_word(word, word_len, "identity") && !*chunked))
-            continue;
-        if (!is_word(word, word_len, "chunked"))
+        ++*words;
+        if (is_word(word, word_len, "chunked"))
+            *chunked = true;
+        else if (is_other_coding(word, word_len))
             return false;
-        *chunked = true;
-    }
+    } while (p < end);
     return true;
 }
 
-enum headers_framing headers_framing(const char *head, size_t head_len) {
+static bool has_field(const char *head, size_t head_len, const char *name) {
     const char *value;
     size_t len;
+
+    return headers_find(head, head_len, name, 0, &value, &len);
+}
+
+/* 1xx, 204 and 304 (rule 1). A 304 says the length of what it stands for, a 204 may not say any (RFC 9110 §8.6). */
+static bool ends_with_head(const char *head, size_t head_len, struct headers_framing *f) {
+    const char *status = status_of(head, head_len);
+    bool is_304 = strncmp(status, "304", 3) == 0;
+
+    if (status[0] != '1' && !is_304 && strncmp(status, "204", 3) != 0)
+        return false;
+    f->end = HEADERS_END_HEAD;
+    f->odd = has_field(head, head_len, "transfer-encoding") ||
+             (!is_304 && has_field(head, head_len, "content-length"));
+    return true;
+}
+
+static bool is_http_1_0(const char *head, size_t head_len) {
+    return head_len >= 8 && memcmp(head, "HTTP/1.0", 8) == 0;
+}
+
+struct headers_framing headers_framing(const char *head, size_t head_len) {
+    struct headers_framing f = {.end = HEADERS_END_CONNECTION};
+    const char *value;
+    size_t len;
+    unsigned words = 0;
     bool chunked = false;
 
+    if (ends_with_head(head, head_len, &f))
+        return f;
     for (unsigned i = 0; headers_find(head, head_len, "transfer-encoding", i, &value, &len); i++)
-        if (!take_codings(value, len, &chunked))
-            return HEADERS_CODING_UNKNOWN;
-    return chunked ? HEADERS_FRAMING_FINE : length_framing(head, head_len);
+        if (!take_codings(value, len, &words, &chunked)) {
+            f.fault = HEADERS_CODING_UNDONE;
+            return f;
+        }
+    if (chunked)
+        f.end = HEADERS_END_CHUNKS;
+    else
+        read_lengths(head, head_len, &f);
+    f.odd = words > 0 && (words > 1 || !chunked || is_http_1_0(head, head_len) ||
+                          has_field(head, head_len, "content-length"));
+    return f;
+}
+
+bool headers_chunked_plainly(const char *head, size_t head_len) {
+    static const char name[] = "transfer-encoding:";
+    const char *p = head, *end = head + head_len, *line;
+    size_t len;
+
+    while (next_line(&p, end, &line, &len)) {
+        unsigned words = 0;
+        bool chunked = false;
+        if (len < sizeof name - 1 || strncasecmp(line, name, sizeof name - 1) != 0)
+            continue;
+        while (len > 0 && (line[len - 1] == '\r' || is_space(line[len - 1])))
+            len--;
+        if (len >= sizeof name - 1 &&
+            take_codings(line + sizeof name - 1, len - (sizeof name - 1), &words, &chunked) &&
+            chunked)
+            return true;
+    }
+    return false;
 }

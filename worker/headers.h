@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "shared/buf.h"
 
@@ -34,15 +35,38 @@ bool headers_is_interim(const char *head, size_t head_len);
 /* Is the line a field: a name that is a token, and a colon (RFC 9112 §5)? */
 bool headers_is_field(const char *line, size_t len);
 
-enum headers_framing {
-    HEADERS_FRAMING_FINE,
+enum headers_fault {
+    HEADERS_NO_FAULT,
     HEADERS_LENGTH_INVALID,  /* a length that is no number, or not one that fits 63 bits */
     HEADERS_LENGTH_CONFLICT, /* two that differ */
-    HEADERS_CODING_UNKNOWN   /* a transfer coding but chunked: none was offered (RFC 9112 §7.4) */
+    HEADERS_CODING_UNDONE /* a transfer coding that changes the body, and was not offered (RFC 9112 §7.4) */
 };
 
-/* What the fields say about where the message ends, RFC 9112 §6.3: no guess is made where they say nothing, or two
- * things; but a transfer coding overrides all lengths. */
-enum headers_framing headers_framing(const char *head, size_t head_len);
+enum headers_end {
+    HEADERS_END_HEAD,
+    HEADERS_END_LENGTH,
+    HEADERS_END_CHUNKS,
+    HEADERS_END_CONNECTION
+};
+
+struct headers_framing {
+    enum headers_fault fault; /* with it nothing else is said */
+    enum headers_end end;     /* where the message ends: with what */
+    uint64_t length;          /* of the body, with END_LENGTH */
+    bool odd;                 /* others may see another end: what comes behind it is no message */
+};
+
+/* Where the message ends, by its status and fields, RFC 9112 §6.3:
+ *   1xx, 204, 304         with the head, whatever its fields say
+ *   chunked               in any place among the transfer codings, as browsers have it: with the last chunk; lengths
+ *                         do not count
+ *   Content-Length        equal ones are one
+ *   else                  with the connection
+ * A word among the transfer codings that names none (identity, which is none any more, utf-8, binary) says nothing, as in
+ * browsers. `head`: of a response, without folds. */
+struct headers_framing headers_framing(const char *head, size_t head_len);
+
+/* Is it chunked by a field that is written as it should be: no white space before the colon, no fold in it? */
+bool headers_chunked_plainly(const char *head, size_t head_len);
 
 #endif

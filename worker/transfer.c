@@ -142,6 +142,40 @@ static bool append_status_line(struct transfer *t, const char *p, size_t n) {
 
 static bool is_no_answer(const struct transfer *t, const char *line, size_t len);
 
+/* libcurl 7.88 sees no field with white space before its colon or in a second line, and takes no length beside a transfer
+ * coding, any at all. Where it goes by something else than the message does, the body is counted here; chunks that it does not
+ * see are refused. The connection serves no other fetch if others may see another end. */
+static void settle_framing(struct transfer *t) {
+    const struct buf *head = &t->head;
+    curl_off_t curls = -1;
+
+    t->all->unfolded.of = NULL; /* it may be of what this one served before */
+    if (t->folded)
+        head = headers_unfolded(&t->all->unfolded, t, &t->head);
+    t->framing = headers_framing(head->data, head->len);
+    if (t->framing.fault != HEADERS_NO_FAULT || t->h2 ||
+        headers_is_interim(t->head.data, t->head.len))
+        return;
+    (void)curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &curls);
+    if (t->framing.odd)
+        (void)curl_easy_setopt(t->easy, CURLOPT_FORBID_REUSE, 1L);
+    switch (t->framing.end) {
+    case HEADERS_END_HEAD:
+        t->ended = t->framing.odd;
+        break;
+    case HEADERS_END_LENGTH:
+        t->ends_by_us = t->framing.odd || curls < 0 || (uint64_t)curls != t->framing.length;
+        t->ended = t->ends_by_us && t->framing.length == 0;
+        break;
+    case HEADERS_END_CHUNKS:
+        if (!headers_chunked_plainly(t->head.data, t->head.len))
+            t->framing.fault = HEADERS_CODING_UNDONE;
+        break;
+    case HEADERS_END_CONNECTION:
+        break;
+    }
+}
+
 /* Interim responses (1xx) are replaced by what follows; trailers behind the body are left out. All of them count. */
 static size_t on_header(char *p, size_t one, size_t n, void *arg) {
     struct transfer *t = arg;
@@ -173,8 +207,8 @@ static size_t on_header(char *p, size_t one, size_t n, void *arg) {
     }
     t->head_done = (n == 2 && p[0] == '\r') || (n == 1 && p[0] == '\n');
     if (t->head_done)
-        t->framing = headers_framing(t->head.data, t->head.len);
-    return t->framing == HEADERS_FRAMING_FINE ? n : 0;
+        settle_framing(t);
+    return t->framing.fault == HEADERS_NO_FAULT && !t->ended ? n : 0;
 }
 
 /* What the server says that will come is made room for at once. */
@@ -191,10 +225,14 @@ static size_t on_body(char *p, size_t one, size_t n, void *arg) {
     (void)one;
     if (t->body.len == 0)
         expect_body(t);
-    switch (body_append(&t->body, p, n)) {
+    size_t wanted = n;
+    if (t->ends_by_us && n >= t->framing.length - t->body.len)
+        wanted = (size_t)(t->framing.length - t->body.len);
+    switch (body_append(&t->body, p, wanted)) {
     case BODY_OK:
         t->all->bytes_in += n;
-        return n;
+        t->ended = t->ends_by_us && t->body.len == t->framing.length;
+        return t->ended ? 0 : n;
     case BODY_DISK:
         become(t, TRANSFER_PAUSED);
         return CURL_WRITEFUNC_PAUSE;
@@ -675,7 +713,8 @@ struct transfer *transfer_start(struct transfers *ts, const struct agent_fetch *
     buf_reset(&t->head);
     body_reset(&t->body, body_bytes_max(ts, f));
     t->sent = t->head_done = t->head_too_large = t->no_memory = t->folded = false;
-    t->framing = HEADERS_FRAMING_FINE;
+    t->framing = (struct headers_framing){.fault = HEADERS_NO_FAULT};
+    t->ends_by_us = t->ended = false;
     t->field_bytes = t->field_lines = 0;
     t->spoke_first = t->readied = t->standing = t->kept = t->h2 = t->no_answer = t->torn =
         t->stray_line = t->unproven = false;

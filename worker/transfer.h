@@ -133,7 +133,9 @@ struct transfer {
     bool sent; /* its connection stood, its request was about to be written */
     bool head_done, head_too_large, no_memory;
     bool folded; /* a field goes on in a second line */
-    enum headers_framing framing;
+    struct headers_framing framing;
+    bool ends_by_us;                 /* its length is not what curl goes by */
+    bool ended;                      /* the body is whole, and the exchange was ended for that */
     size_t field_bytes, field_lines; /* of all header blocks and trailers */
     struct transfer *next, *prev;    /* of the target */
     struct transfer *next_free;      /* idle ones; */

@@ -75,11 +75,11 @@ static void fail_write(struct transfer *t) {
         transfer_fail(t, AGENT_NETWORK, "answer-unasked");
     else if (t->head_too_large)
         transfer_fail(t, AGENT_HOPELESS, "protocol-header-too-large");
-    else if (t->framing == HEADERS_LENGTH_CONFLICT)
+    else if (t->framing.fault == HEADERS_LENGTH_CONFLICT)
         transfer_fail(t, AGENT_HOPELESS, "protocol-length-conflict");
-    else if (t->framing == HEADERS_LENGTH_INVALID)
+    else if (t->framing.fault == HEADERS_LENGTH_INVALID)
         transfer_fail(t, AGENT_HOPELESS, "protocol-header-invalid");
-    else if (t->framing == HEADERS_CODING_UNKNOWN)
+    else if (t->framing.fault == HEADERS_CODING_UNDONE)
         transfer_fail(t, AGENT_HOPELESS, "protocol-transfer-coding");
     else
         transfer_fail(t, AGENT_NETWORK, "out-of-memory");
@@ -109,12 +109,12 @@ static void fail_receive(struct transfer *t, long os_errno) {
 
 /* The body ends where its connection does (RFC 9112 §6.3, the last case). */
 static bool ends_with_connection(const struct transfer *t) {
-    const char *value;
-    size_t len;
+    return t->status >= 200 && t->framing.end == HEADERS_END_CONNECTION;
+}
 
-    return t->status >= 200 && t->status != 204 && t->status != 304 &&
-           !transfer_header(t, "content-length", 0, &value, &len) &&
-           !transfer_header(t, "transfer-encoding", 0, &value, &len);
+/* curl has counted no length of its own, and taken the end of the connection for that of the body. */
+static bool ends_early(const struct transfer *t) {
+    return t->ends_by_us && !t->ended && !t->body.cut;
 }
 
 /* A body that ends with its connection looks whole when this worker's own fence has ended that. */
@@ -140,6 +140,8 @@ static void judge_response(struct transfer *t) {
         transfer_fail(t, AGENT_NETWORK, "header-incomplete");
     else if (cut_by_us(t))
         transfer_fail(t, AGENT_NETWORK, "lease-over");
+    else if (ends_early(t))
+        transfer_fail(t, AGENT_NETWORK, "body-incomplete");
     else
         t->unproven = is_unproven(t);
     /* RFC 9309 §2.3.1.4: what it would forbid may be missing. */
@@ -189,6 +191,8 @@ static void judge(struct transfer *t, CURLcode code) {
         t->stray_line = true;
         code = CURLE_OK;
     }
+    if (t->ended && code == CURLE_WRITE_ERROR)
+        code = CURLE_OK;
     switch (code) {
     case CURLE_OK: /* so curl calls a header without an end, too */
         judge_response(t);

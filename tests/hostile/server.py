@@ -842,6 +842,43 @@ async def coding_lists(x):
     await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: %s\r\n\r\n%s" % (LISTS[x.path], body))
 
 
+HELD = {    # the connection stays open behind each
+    "/identity": b"Content-Length: 41\r\nTransfer-Encoding: identity", "/word": b"Transfer-Encoding: utf-8\r\nContent-Length: 41",
+    "/list": b"Content-Length: 41, 41", "/space": b"Content-Length : 41", "/fold": b"X: y\r\nTransfer-Encoding: x,\r\n y\r\nContent-Length: 41"}
+
+
+@behaviour("length-held", *HELD)
+async def length_held(x):
+    """Bodies whose end the connection does not show."""
+    if x.path not in HELD:
+        return await x.not_found()
+    x.sent.add(PAGE)
+    await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n%s\r\n\r\n%s" % (HELD[x.path], PAGE))
+    await x.reader.read()
+
+
+BODILESS = {"/length": b"Content-Length: 5", "/lengths": b"Content-Length: 5, 6\r\nContent-Length: x", "/chunked": b"Transfer-Encoding: chunked",
+            "/gzip": b"Transfer-Encoding: gzip", "/plain": b"X: y"}
+
+
+@behaviour("no-content", *BODILESS)
+async def no_content(x):
+    """204 with fields about a body; the connection stays open."""
+    if x.path not in BODILESS:
+        return await x.not_found()
+    x.sent.add(b"")
+    await x.raw(b"HTTP/1.1 204 No Content\r\n%s\r\n\r\n" % BODILESS[x.path])
+    x.keep = True
+
+
+@behaviour("chunked-unseen", "/space", "/fold")
+async def chunked_unseen(x):
+    field = {"/space": b"Transfer-Encoding : chunked", "/fold": b"Transfer-Encoding:\r\n chunked"}.get(x.path)
+    if field is None:
+        return await x.not_found()
+    await x.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n%s\r\n\r\n5\r\nhello\r\n0\r\n\r\n" % field)
+
+
 @behaviour("space-before-colon", "/type", "/location")
 async def space_before_colon(x):
     if x.path == "/type":

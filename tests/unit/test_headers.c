@@ -12,12 +12,32 @@
 
 #define START "HTTP/1.1 200 OK\r\n"
 
-static enum headers_framing framing(const char *fields) {
+static struct headers_framing framing(const char *line, const char *fields) {
     char head[1024];
-    int len = snprintf(head, sizeof head, START "%s\r\n", fields);
+    int len = snprintf(head, sizeof head, "%s\r\n%s\r\n", line, fields);
 
     assert_true(len > 0 && (size_t)len < sizeof head);
     return headers_framing(head, (size_t)len);
+}
+
+struct framing_case {
+    const char *fields;
+    enum headers_fault fault;
+    enum headers_end end;
+    uint64_t length;
+    bool odd;
+};
+
+static void expect_framings(const char *line, const struct framing_case *cases, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        struct headers_framing f = framing(line, cases[i].fields);
+        assert_int_equal(f.fault, cases[i].fault);
+        if (f.fault != HEADERS_NO_FAULT)
+            continue;
+        assert_int_equal(f.end, cases[i].end);
+        assert_int_equal(f.length, cases[i].length);
+        assert_int_equal(f.odd, cases[i].odd);
+    }
 }
 
 static void test_find(void **state) {
@@ -104,44 +124,109 @@ static void test_interim(void **state) {
     assert_false(headers_is_interim(NULL, 0));
 }
 
+#define OK_LINE "HTTP/1.1 200 OK"
+#define EXPECT(line, cases) expect_framings(line, cases, sizeof(cases) / sizeof(cases)[0])
+
 static void test_lengths(void **state) {
+    static const struct framing_case cases[] = {
+        {"", .end = HEADERS_END_CONNECTION},
+        {"Content-Length: 0\r\n", .end = HEADERS_END_LENGTH},
+        {"Content-Length: 9223372036854775807\r\n", .end = HEADERS_END_LENGTH, .length = INT64_MAX},
+        {"Content-Length: 9223372036854775808\r\n", .fault = HEADERS_LENGTH_INVALID},
+        {"Content-Length:\r\n", .fault = HEADERS_LENGTH_INVALID},
+        {"Content-Length: -1\r\n", .fault = HEADERS_LENGTH_INVALID},
+        {"Content-Length: +1\r\n", .fault = HEADERS_LENGTH_INVALID},
+        {"Content-Length: 1 2\r\n", .fault = HEADERS_LENGTH_INVALID},
+        {"Content-Length: 0x10\r\n", .fault = HEADERS_LENGTH_INVALID},
+        {"Content-Length: 1.0\r\n", .fault = HEADERS_LENGTH_INVALID},
+        {"Content-Length: \"1\"\r\n", .fault = HEADERS_LENGTH_INVALID},
+        {"Content-Length: 1,\r\n", .fault = HEADERS_LENGTH_INVALID},
+        {"Content-Length: \t7 \r\n", .end = HEADERS_END_LENGTH, .length = 7},
+        {"Content-Length: 7 , 07\r\n", .end = HEADERS_END_LENGTH, .length = 7},
+        {"Content-Length: 7, 8\r\n", .fault = HEADERS_LENGTH_CONFLICT},
+        {"Content-Length: 7\r\ncontent-length: 7\r\n", .end = HEADERS_END_LENGTH, .length = 7},
+        {"Content-Length: 7\r\ncontent-length: 8\r\n", .fault = HEADERS_LENGTH_CONFLICT},
+        {"Content-Length : 7\r\n", .end = HEADERS_END_LENGTH, .length = 7},
+    };
+
     (void)state;
-    assert_int_equal(framing(""), HEADERS_FRAMING_FINE);
-    assert_int_equal(framing("Content-Length: 0\r\n"), HEADERS_FRAMING_FINE);
-    assert_int_equal(framing("Content-Length: 9223372036854775807\r\n"), HEADERS_FRAMING_FINE);
-    assert_int_equal(framing("Content-Length: 9223372036854775808\r\n"), HEADERS_LENGTH_INVALID);
-    assert_int_equal(framing("Content-Length:\r\n"), HEADERS_LENGTH_INVALID);
-    assert_int_equal(framing("Content-Length: -1\r\n"), HEADERS_LENGTH_INVALID);
-    assert_int_equal(framing("Content-Length: +1\r\n"), HEADERS_LENGTH_INVALID);
-    assert_int_equal(framing("Content-Length: 1 2\r\n"), HEADERS_LENGTH_INVALID);
-    assert_int_equal(framing("Content-Length: 0x10\r\n"), HEADERS_LENGTH_INVALID);
-    assert_int_equal(framing("Content-Length: 1,\r\n"), HEADERS_LENGTH_INVALID);
-    assert_int_equal(framing("Content-Length: 7 , 07\r\n"), HEADERS_FRAMING_FINE);
-    assert_int_equal(framing("Content-Length: 7, 8\r\n"), HEADERS_LENGTH_CONFLICT);
-    assert_int_equal(framing("Content-Length: 7\r\ncontent-length: 7\r\n"), HEADERS_FRAMING_FINE);
-    assert_int_equal(framing("Content-Length: 7\r\ncontent-length: 8\r\n"),
-                     HEADERS_LENGTH_CONFLICT);
+    EXPECT(OK_LINE, cases);
 }
 
 static void test_codings(void **state) {
+    static const struct framing_case cases[] = {
+        {"Transfer-Encoding: Chunked\r\n", .end = HEADERS_END_CHUNKS},
+        {"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n", .end = HEADERS_END_CHUNKS,
+         .odd = true},
+        {"Content-Length: 1, 2\r\nTransfer-Encoding: chunked\r\n", .end = HEADERS_END_CHUNKS,
+         .odd = true},
+        {"Transfer-Encoding: gzip\r\n", .fault = HEADERS_CODING_UNDONE},
+        {"Transfer-Encoding: gzip, chunked\r\n", .fault = HEADERS_CODING_UNDONE},
+        {"Transfer-Encoding: chunked\r\nTransfer-Encoding: x-compress\r\n",
+         .fault = HEADERS_CODING_UNDONE},
+        {"Transfer-Encoding : Deflate\r\n", .fault = HEADERS_CODING_UNDONE},
+        {"Transfer-Encoding: identity, chunked\r\n", .end = HEADERS_END_CHUNKS, .odd = true},
+        {"Transfer-Encoding: chunked, identity\r\n", .end = HEADERS_END_CHUNKS, .odd = true},
+        {"Transfer-Encoding: chunked ,\r\n", .end = HEADERS_END_CHUNKS},
+        /* As gateways send it that add what is there; the body is chunked once. */
+        {"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", .end = HEADERS_END_CHUNKS,
+         .odd = true},
+        {"Transfer-Encoding:\r\n", .end = HEADERS_END_CONNECTION, .odd = true},
+        {"Transfer-Encoding: identity\r\n", .end = HEADERS_END_CONNECTION, .odd = true},
+        {"Transfer-Encoding: utf-8\r\n", .end = HEADERS_END_CONNECTION, .odd = true},
+        {"Transfer-Encoding: xchunked, \"chunked\", chunked;q=1\r\nContent-Length: 2\r\n",
+         .end = HEADERS_END_LENGTH, .length = 2, .odd = true},
+        {"Transfer-Encoding: identity\r\nContent-Length: 1, 2\r\n",
+         .fault = HEADERS_LENGTH_CONFLICT},
+        {"Transfer-Encoding: identity\r\nContent-Length: 5, 5\r\n", .end = HEADERS_END_LENGTH,
+         .length = 5, .odd = true},
+    };
+    static const struct framing_case old[] = {
+        {"Transfer-Encoding: chunked\r\n", .end = HEADERS_END_CHUNKS, .odd = true},
+        {"Content-Length: 1\r\n", .end = HEADERS_END_LENGTH, .length = 1}};
+
     (void)state;
-    assert_int_equal(framing("Transfer-Encoding: Chunked\r\n"), HEADERS_FRAMING_FINE);
-    assert_int_equal(framing("Content-Length: 1\r\nTransfer-Encoding: chunked\r\n"),
-                     HEADERS_FRAMING_FINE);
-    assert_int_equal(framing("Content-Length: 1, 2\r\nTransfer-Encoding: chunked\r\n"),
-                     HEADERS_FRAMING_FINE);
-    assert_int_equal(framing("Transfer-Encoding: identity\r\nContent-Length: 1, 2\r\n"),
-                     HEADERS_LENGTH_CONFLICT);
-    assert_int_equal(framing("Transfer-Encoding: gzip\r\n"), HEADERS_CODING_UNKNOWN);
-    assert_int_equal(framing("Transfer-Encoding: gzip, chunked\r\n"), HEADERS_CODING_UNKNOWN);
-    assert_int_equal(framing("Transfer-Encoding: identity, chunked\r\n"), HEADERS_FRAMING_FINE);
-    assert_int_equal(framing("Transfer-Encoding: chunked ,\r\n"), HEADERS_FRAMING_FINE);
-    assert_int_equal(framing("Transfer-Encoding:\r\n"), HEADERS_FRAMING_FINE);
-    assert_int_equal(framing("Transfer-Encoding: chunked, identity\r\n"), HEADERS_CODING_UNKNOWN);
-    assert_int_equal(framing("Transfer-Encoding : gzip\r\n"), HEADERS_CODING_UNKNOWN);
-    /* As gateways send it that add what is there; the body is chunked once. */
-    assert_int_equal(framing("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
-                     HEADERS_FRAMING_FINE);
+    EXPECT(OK_LINE, cases);
+    EXPECT("HTTP/1.0 200 OK", old);
+}
+
+/* RFC 9112 §6.3, rule 1: there is no body to be measured. */
+static void test_no_body(void **state) {
+    static const char *const lines[] = {"HTTP/1.1 204 No Content", "HTTP/1.1 304 Not Modified",
+                                        "HTTP/1.1 100 Continue", "HTTP/1.1 101 X"};
+    static const struct framing_case odd[] = {
+        {"Transfer-Encoding: chunked\r\n", .odd = true},
+        {"Transfer-Encoding: gzip\r\nContent-Length: 1\r\nContent-Length: x\r\n", .odd = true},
+    };
+    static const struct framing_case length[] = {{"Content-Length: 5\r\n", .odd = true},
+                                                 {"Content-Length: 1, x\r\n", .odd = true}};
+    static const struct framing_case of_another[] = {{"Content-Length: 5\r\n", .odd = false},
+                                                     {"", .odd = false}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+        EXPECT(lines[i], odd);
+    EXPECT("HTTP/1.1 204 N", length);
+    EXPECT("HTTP/1.1 304 N", of_another);
+}
+
+static void test_chunked_plainly(void **state) {
+    static const struct {
+        const char *head;
+        bool is;
+    } heads[] = {
+        {START "transfer-encoding: chunked\r\n\r\n", true},
+        {START "Transfer-Encoding:identity,CHUNKED \r\n\r\n", true},
+        {START "Transfer-Encoding : chunked\r\n\r\n", false},
+        {START "Transfer-Encoding:\r\n chunked\r\n\r\n", false},
+        {START "Transfer-Encoding : x\r\nTransfer-Encoding: chunked\r\n\r\n", true},
+        {START "X-Transfer-Encoding: chunked\r\n\r\n", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
+        assert_int_equal(headers_chunked_plainly(heads[i].head, strlen(heads[i].head)),
+                         heads[i].is);
 }
 
 int main(void) {
@@ -149,6 +234,7 @@ int main(void) {
         cmocka_unit_test(test_find),    cmocka_unit_test(test_folds),
         cmocka_unit_test(test_combine), cmocka_unit_test(test_interim),
         cmocka_unit_test(test_lengths), cmocka_unit_test(test_codings),
+        cmocka_unit_test(test_no_body), cmocka_unit_test(test_chunked_plainly),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

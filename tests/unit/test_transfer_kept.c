@@ -470,13 +470,148 @@ static void lines_behind_the_last_chunk(void **state) {
     }
 }
 
+/* The server leaves the connection open: where a body ends that libcurl counts otherwise, its length says. A connection on which
+ * they may be at odds serves no other fetch. */
+static void where_a_body_ends(void **state) {
+#define HEAD(fields) "HTTP/1.1 200 OK\r\n" fields "\r\n"
+    static const struct {
+        const char *answer, *body;
+        unsigned connections; /* with another fetch behind it */
+    } cases[] = {
+        {HEAD("Content-Length: 3, 3\r\n") "<1>", "<1>", 1},
+        {HEAD("Content-Length: 3\r\nContent-Length: 3\r\n") "<1>", "<1>", 1},
+        {HEAD("Content-Length: 0\r\n"), "", 1},
+        {HEAD("Transfer-Encoding: identity\r\nContent-Length: 3\r\n") "<1>", "<1>", 2},
+        {HEAD("Content-Length: 3\r\nTransfer-Encoding: identity\r\n") "<1>", "<1>", 2},
+        {HEAD("Content-Length: 3\r\nTransfer-Encoding: utf-8\r\n") "<1><forged>", "<1>", 2},
+        {HEAD("Content-Length: 0\r\nTransfer-Encoding:\r\n"), "", 2},
+        {HEAD("Content-Length : 3\r\n") "<1>" NOBODYS, "<1>", 2},
+        {HEAD("Transfer-Encoding: chunked\r\n") "3\r\n<1>\r\n0\r\n\r\n", "<1>", 1},
+        {HEAD("Transfer-Encoding: chunked\r\nContent-Length: 9\r\n") "3\r\n<1>\r\n0\r\n\r\n", "<1>",
+         2},
+        {HEAD("Transfer-Encoding: chunked, identity\r\n") "3\r\n<1>\r\n0\r\n\r\n", "<1>", 2},
+        {HEAD("Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n") "3\r\n<1>\r\n0\r\n\r\n",
+         "<1>", 2},
+        {"HTTP/1.1 100 C\r\nContent-Length: 2\r\n\r\n" HEAD("Content-Length: 3\r\n") "<1>", "<1>",
+         1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct step steps[] = {{.answer = cases[i].answer}, {.answer = OK_2}};
+        struct rig r;
+        begin(&r, steps);
+        expect_body(&r, false, cases[i].body);
+        expect_body(&r, false, "<2>");
+        assert_int_equal(r.server.connections, cases[i].connections);
+        end(&r);
+    }
+}
+
+/* What cannot be counted is refused, and what ends too early is no body. */
+static void where_none_can_be_seen(void **state) {
+    static const struct {
+        const char *answer, *reason;
+        enum agent_failure failure;
+        bool closes;
+    } cases[] = {
+        {HEAD("Transfer-Encoding : chunked\r\n") "3\r\n<1>\r\n0\r\n\r\n",
+         "protocol-transfer-coding", AGENT_HOPELESS, false},
+        {HEAD("Transfer-Encoding:\r\n chunked\r\n") "3\r\n<1>\r\n0\r\n\r\n",
+         "protocol-transfer-coding", AGENT_HOPELESS, false},
+        {HEAD("Transfer-Encoding: gzip\r\nContent-Length: 3\r\n") "<1>", "protocol-transfer-coding",
+         AGENT_HOPELESS, false},
+        {HEAD("Transfer-Encoding: identity\r\nContent-Length: 9\r\n") "<1>", "body-incomplete",
+         AGENT_NETWORK, true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct step steps[] = {{.answer = cases[i].answer, .close_late = cases[i].closes},
+                                     {.answer = OK_2}};
+        struct rig r;
+        begin(&r, steps);
+        if (cases[i].closes)
+            assert_int_equal(write(r.server.go[1], "x", 1), 1);
+        expect_failure(&r, cases[i].failure, cases[i].reason);
+        expect_body(&r, false, "<2>");
+        end(&r);
+    }
+}
+
+/* What an interim response says of a length or a coding is nothing (RFC 9110 §8.6, RFC 9112 §6.1). */
+static void interim_fields_say_nothing(void **state) {
+    static const char *const fields[] = {"Content-Length: 2", "Content-Length: x",
+                                         "Transfer-Encoding: chunked",
+                                         "Transfer-Encoding: identity"};
+    static const char *const answers[] = {HEAD("") "<1>", HEAD("Content-Length: 3\r\n") "<1>"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+        for (size_t k = 0; k < sizeof answers / sizeof answers[0]; k++) {
+            char answer[256];
+            snprintf(answer, sizeof answer, "HTTP/1.1 103 Early\r\n%s\r\n\r\n%s", fields[i],
+                     answers[k]);
+            const struct step steps[] = {{.answer = answer, .close_late = true}};
+            struct rig r;
+            begin(&r, steps);
+            assert_int_equal(write(r.server.go[1], "x", 1), 1);
+            expect_body(&r, false, "<1>");
+            end(&r);
+        }
+}
+
+/* RFC 9112 §6.3, rule 1: whatever their fields say. */
+static void answers_without_a_body(void **state) {
+    static const struct {
+        const char *answer;
+        unsigned connections;
+    } cases[] = {
+        {"204 N\r\n\r\n", 1},
+        {"204 N\r\nContent-Length: 5\r\n\r\n", 2},
+        {"204 N\r\nContent-Length: 1, x\r\n\r\nhello", 2},
+        {"204 N\r\nTransfer-Encoding: chunked\r\n\r\n", 2},
+        {"204 N\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 2},
+        {"204 N\r\nTransfer-Encoding: gzip\r\n\r\n", 2},
+        {"304 N\r\nContent-Length: 5\r\n\r\n", 1},
+        {"304 N\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 1},
+        {"304 N\r\nTransfer-Encoding: chunked\r\n\r\n", 2},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char answer[256];
+        snprintf(answer, sizeof answer, "HTTP/1.1 %s", cases[i].answer);
+        const struct step steps[] = {{.answer = answer}, {.answer = OK_2}};
+        struct rig r;
+        begin(&r, steps);
+        struct transfer *t = fetch(&r, false);
+        assert_int_equal(t->failure, AGENT_NO_FAILURE);
+        assert_int_equal(t->body.len, 0);
+        assert_false(t->unproven);
+        transfer_release(t);
+        expect_body(&r, false, "<2>");
+        assert_int_equal(r.server.connections, cases[i].connections);
+        end(&r);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(connections_are_kept),  cmocka_unit_test(what_came_late_is_nobodys),
-        cmocka_unit_test(one_that_had_ended),    cmocka_unit_test(one_that_ends_under_the_request),
-        cmocka_unit_test(out_of_step),           cmocka_unit_test(before_anything_was_asked),
-        cmocka_unit_test(the_servers_own_fault), cmocka_unit_test(nobody_there),
-        cmocka_unit_test(first_line_is_folded),  cmocka_unit_test(lines_behind_the_last_chunk),
+        cmocka_unit_test(connections_are_kept),
+        cmocka_unit_test(what_came_late_is_nobodys),
+        cmocka_unit_test(one_that_had_ended),
+        cmocka_unit_test(one_that_ends_under_the_request),
+        cmocka_unit_test(out_of_step),
+        cmocka_unit_test(before_anything_was_asked),
+        cmocka_unit_test(the_servers_own_fault),
+        cmocka_unit_test(nobody_there),
+        cmocka_unit_test(first_line_is_folded),
+        cmocka_unit_test(lines_behind_the_last_chunk),
+        cmocka_unit_test(where_a_body_ends),
+        cmocka_unit_test(where_none_can_be_seen),
+        cmocka_unit_test(interim_fields_say_nothing),
+        cmocka_unit_test(answers_without_a_body),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
