@@ -80,7 +80,8 @@ static void test_foreign(void **state) {
     READ(HTML, "<svg><style>p{<a>no</a>}</style><text>yes</text></svg>", "", "yes");
     READ(HTML, "<svg><script/><text>yes</text></svg>more", "", "yes more");
     READ(HTML, "<svg><style>no<p>a breakout", "", "a breakout");
-    READ(HTML, "<math><mi>x<![CDATA[<y>]]></mi></math>z", "", "x<y> z"); /* as the standard and Chromium have it */
+    READ(HTML, "<math><mi>x<![CDATA[<y>]]></mi></math>z", "",
+         "x<y> z"); /* as the standard and Chromium have it */
     READ(HTML, "<svg><![CDATA[<y>]]></svg>", "", "<y>");
 }
 
