@@ -10,6 +10,7 @@ kept in $E2E_BODIES.d/SHA1, so that a part of it can be told. Without $E2E_BODIE
 """
 import hashlib
 import os
+import threading
 import urllib.parse
 
 KEEP_BYTES = 1 << 20
@@ -21,7 +22,7 @@ def write(server, path, length, sha1, body):
         os.makedirs(FILE + ".d", exist_ok=True)
         name = os.path.join(FILE + ".d", sha1)
         if not os.path.exists(name):
-            with open(f"{name}.{os.getpid()}.new", "wb") as f:
+            with open(f"{name}.{os.getpid()}-{threading.get_ident()}.new", "wb") as f:
                 f.write(body)
             os.replace(f.name, name)
     if isinstance(path, str):

@@ -133,6 +133,31 @@ def late_chunk(c, path):
            % (len(body), body), LATE, b"0\r\n\r\n")
 
 
+def under_request(late):
+    """The same so late that the next request meets it, and that its answer comes behind it: at once, or later."""
+    def handle(c, path):
+        answer = c.answer(path)
+        if c.requests <= 2:
+            c.send(answer)
+        elif path in ("/p0", "/p1", "/p2"):
+            c.send(late + answer)
+        else:
+            c.send(late, LATE, answer)
+    return handle
+
+
+@behaviour()
+@each
+def line_under_request(c, path):
+    under_request(b"\r\n")(c, path)
+
+
+@behaviour()
+@each
+def chunk_under_request(c, path):
+    under_request(b"0\r\n\r\n")(c, path)
+
+
 @behaviour()
 @each
 def late_408(c, path):

@@ -34,7 +34,7 @@ print(sum(1 for r in rows if r["url"].startswith(sys.argv[2] + "/") and eval(sys
 all_fetched() {
     [ "$(rows "$1" 'r["state"] == "fetched" and r["attempts"] == 1 and not r["reason"]')" = 7 ]
 }
-for name in late-answer answer-at-once late-line late-chunk late-408 late-end end-under-request reset-under-request \
+for name in late-answer answer-at-once late-line late-chunk line-under-request chunk-under-request late-408 late-end end-under-request reset-under-request \
     tls-late-answer tls-proven h2-spoken-as-http1 h2-end h2-reset h2-silent h2-goaway h2-refused; do
     check "$name: all pages, each at the first attempt" all_fetched $name
 done
