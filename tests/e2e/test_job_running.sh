@@ -30,6 +30,7 @@ sealed() {
     [ "$(find "$T/crawl/archive" -name '*.warc.gz' 2>/dev/null | wc -l)" -ge "$1" ]
 }
 check "segments are sealed while the crawl runs" wait_until 20 sealed 3
+"$TRAWL" ctl pause --master "$address" >"$T/pause.txt"        # until all that follows has begun, however slow this machine is
 
 # ---- a job that ends first --------------------------------------------------------------------------------------
 mkdir -p "$T/before/archive" "$T/after"
@@ -37,7 +38,6 @@ cp "$T"/crawl/archive/*.warc.gz "$T/before/archive/"
 job pages wordcount --master "$address" --workers 2 --input "$T/crawl" --output "$T/pages.d"
 check "word count over what is sealed: the job ends" exits pages 30 0
 check "... and the crawl goes on" running crawl
-"$TRAWL" ctl pause --master "$address" >"$T/pause.txt"        # until all that follows has begun, however slow this machine is
 
 # ---- asked about, cancelled -------------------------------------------------------------------------------------
 # A name that is no good for a terminal or for HTML.

@@ -16,7 +16,7 @@ expected=$(expected_count "$T/site/expected.tsv")
 worker() {
     start "w$1" "$TRAWL" worker --master "$listen" --dir "$T/worker$1" --name "w$1" --threads 1
 }
-start master "$TRAWL" master --dir "$T/master" "${QUICK[@]}" --listen "$listen" --scope any --delay 100ms \
+start master "$TRAWL" master --dir "$T/master" "${QUICK[@]}" --listen "$listen" --scope any --delay 200ms \
     --seeds "$T/site/seeds.txt"
 for i in 1 2 3 4; do
     worker $i
@@ -46,7 +46,7 @@ check "the master ends by itself" exits master 90 0
 for i in 1 2 3 4; do
     check "worker $i leaves with it" exits "w$i" 20 0
 done
-check "polite: never closer than the delay, one connection, robots.txt first" check_log "$T/web.log" --delay 100ms \
+check "polite: never closer than the delay, one connection, robots.txt first" check_log "$T/web.log" --delay 200ms \
     --max-inflight 1 --robots-max $((kills + 1))
 check "bounded waste: refetches only where a worker was killed" check_log "$T/web.log" --kills "$T/kills" \
     --refetch-max $((kills * 12))
