@@ -113,7 +113,7 @@ const Trawl__Request *crew_register(struct crew *w) {
     memcpy(instance, w->worker, strlen(w->worker) < 16 ? strlen(w->worker) : 16);
     r->register_->worker = (char *)w->worker;
     r->register_->instance = arena_bytes(&w->arena, instance, sizeof instance);
-    r->register_->incarnation = 1;
+    r->register_->incarnation = r->register_->process = 1;
     r->register_->loop = w->loop;
     r->register_->loops = w->loops;
     r->register_->serial = 1;

@@ -41,7 +41,7 @@ struct counter {
     uint32_t block; /* so many are reserved at once */
 };
 
-enum { CORE_LOADED_BATCH = 256 };
+enum { CORE_LOADED_BATCH = 256, CRAWL_NAME_DIGITS = 16 };
 
 struct core {
     const struct options *options;
@@ -51,8 +51,8 @@ struct core {
     struct error failure;
     bool failed;
 
-    unsigned char key[16]; /* of the fingerprints */
-    char crawl[17];        /* names the crawl: part of its segments' names */
+    unsigned char key[16];             /* of the fingerprints */
+    char crawl[CRAWL_NAME_DIGITS + 1]; /* names the crawl: part of its segments' names */
     uint64_t term;
     struct counter seqs, attempts, sessions, segment_numbers, job_numbers;
     uint64_t first_attempt; /* of this term; lower ones are of leases from before a restart */

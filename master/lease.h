@@ -68,8 +68,13 @@ struct lease {
 /* A worker, by name: all fetch loops of one process. */
 struct worker {
     char *name;
+    /* Of the process that has the name: claim.h. */
     unsigned char instance[16];
-    uint64_t incarnation;
+    uint64_t incarnation, process, place;
+    struct {
+        uint64_t process; /* another one that asks for the name; 0: nobody */
+        int64_t since_ms, last_ms;
+    } asker;
     uint32_t sessions; /* alive */
     size_t leases;     /* visits of all of them */
     bool draining;

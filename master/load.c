@@ -215,8 +215,9 @@ static bool load_session(struct core *c, struct now now, const void *key, size_t
     if (w == NULL)
         return false;
     memcpy(w->instance, v->instance.data, 16);
-    if (v->incarnation > w->incarnation)
-        w->incarnation = v->incarnation;
+    w->incarnation = v->incarnation;
+    w->process = v->process;
+    w->place = v->place;
     struct session *s = lease_session_add(&c->leases, id, w, v->loop, v->tasks, false, now.mono_ms);
     if (s == NULL)
         return false;

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "master/claim.h"
 #include "master/core_state.h"
 #include "shared/limits.h"
 
@@ -80,8 +81,6 @@ static void put(struct core *c, const struct segment *s, const Trawl__SegmentSea
 
 /* ---- whose it is ------------------------------------------------------------------------------------- */
 
-enum { CRAWL_DIGITS = 16 };
-
 /* Names are WORKER-CRAWL-SESSION-SERIAL; what is behind the crawl has digits and '-'. Gives the worker. One of another
  * crawl must not be asked about here: the answer, that nothing in it is committed, would be its end. */
 static bool name_owner(const struct core *c, const char *name,
@@ -91,8 +90,8 @@ static bool name_owner(const struct core *c, const char *name,
     if (n == 0 || n > LIMIT_SEGMENT_NAME_BYTES || name[n] != '\0' || name[0] == '.')
         return false;
     for (size_t at = n; at-- > 1;) {
-        const char *behind = name + at + 1 + CRAWL_DIGITS;
-        if (name[at] != '-' || strncmp(name + at + 1, c->crawl, CRAWL_DIGITS) != 0 ||
+        const char *behind = name + at + 1 + CRAWL_NAME_DIGITS;
+        if (name[at] != '-' || strncmp(name + at + 1, c->crawl, CRAWL_NAME_DIGITS) != 0 ||
             *behind != '-')
             continue;
         if (at > LIMIT_WORKER_NAME_BYTES || behind[strspn(behind, "0123456789-")] != '\0')
@@ -195,28 +194,20 @@ out:
     committed_list_release(&list);
 }
 
-/* May who asks see to the segments of the worker: it has died, or its directory is theirs. */
-static bool may_seal(const struct core *c, const char *owner, ProtobufCBinaryData instance) {
-    const struct worker *w = lease_worker(&c->leases, owner);
-
-    if (w == NULL || w->sessions == 0)
-        return true;
-    return instance.len == sizeof w->instance &&
-           memcmp(w->instance, instance.data, sizeof w->instance) == 0;
-}
-
 /* NULL: answered already, or the core has failed. */
 static struct segment *for_request(struct core *c, const char *name, ProtobufCBinaryData instance,
-                                   Trawl__Reply *reply, Trawl__SegmentReply **m) {
+                                   uint64_t place, Trawl__Reply *reply, Trawl__SegmentReply **m) {
     char owner[LIMIT_WORKER_NAME_BYTES + 1];
 
     if (!name_owner(c, name, owner)) {
         reply->code = TRAWL__CODE__REFUSED;
-        reply->error = "it is a segment of another crawl";
+        reply->error = "it is a segment of another crawl; start the worker with another --dir, or "
+                       "for the master of that crawl";
         return NULL;
     }
-    if (!may_seal(c, owner, instance)) {
-        reply->code = TRAWL__CODE__BUSY;
+    /* Asking closes it: a copy of the directory must not end what its worker still writes. */
+    if (!claim_proven(lease_worker(&c->leases, owner), instance, place)) {
+        reply->code = TRAWL__CODE__HELD;
         reply->error = arena_printf(&c->arena, "worker %s, whose segment it is, is alive", owner);
         return NULL;
     }
@@ -240,7 +231,7 @@ static struct segment *for_request(struct core *c, const char *name, ProtobufCBi
 void segment_query(struct core *c, struct now now, const Trawl__SegmentQuery *q,
                    Trawl__Reply *reply) {
     Trawl__SegmentReply *m;
-    struct segment *s = for_request(c, q->name, q->instance, reply, &m);
+    struct segment *s = for_request(c, q->name, q->instance, q->place, reply, &m);
 
     if (s == NULL)
         return;
@@ -287,7 +278,7 @@ static bool holes_well_formed(struct core *c, const struct segment *s,
 void segment_seal(struct core *c, struct now now, const Trawl__SegmentSeal *seal,
                   Trawl__Reply *reply) {
     Trawl__SegmentReply *m;
-    struct segment *s = for_request(c, seal->name, seal->instance, reply, &m);
+    struct segment *s = for_request(c, seal->name, seal->instance, seal->place, reply, &m);
 
     if (s == NULL)
         return;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "master/claim.h"
 #include "master/core_state.h"
 #include "master/trial.h"
 #include "shared/fingerprint.h"
@@ -123,7 +124,7 @@ static bool name_valid(const char *name) {
     return n > 0 && n <= LIMIT_WORKER_NAME_BYTES && name[n] == '\0' && name[0] != '.';
 }
 
-/* Whatever ran before under this name, in this directory, is dead: the new process holds its lock. */
+/* Whatever ran before under this name is dead. */
 static void supersede(struct core *c, struct now now, struct worker *w) {
     size_t at = 0;
     struct session *s;
@@ -152,6 +153,8 @@ static struct session *session_new(struct core *c, struct now now, struct worker
     stored.worker = w->name;
     stored.instance = r->instance;
     stored.incarnation = r->incarnation;
+    stored.process = r->process;
+    stored.place = r->place;
     stored.loop = r->loop;
     stored.loops = r->loops;
     stored.serial = r->serial;
@@ -189,65 +192,91 @@ static bool has_room(const struct core *c, const char *worker) {
            (c->leases.worker_count < LIMIT_WORKERS || lease_worker(&c->leases, worker) != NULL);
 }
 
-static void refuse(Trawl__Reply *reply, const char *why) {
-    reply->code = TRAWL__CODE__REFUSED;
+/* Records of two crawls do not come into one archive. Tasks bring none. */
+static bool other_crawl(const struct core *c, const Trawl__Register *r) {
+#ifdef MUTANT_ANY_CRAWL
+    return false;
+#endif
+    return r->tasks == 0 && r->crawl[0] != '\0' && strcmp(r->crawl, c->crawl) != 0;
+}
+
+static bool answer(Trawl__Reply *reply, Trawl__Code code, const char *why) {
+    reply->code = code;
     reply->error = (char *)why;
+    return false;
+}
+
+/* What can be said without a look at who is there. */
+static bool well_formed(const Trawl__Register *r, Trawl__Reply *reply) {
+    if (!name_valid(r->worker) || r->instance.len != 16 || r->loops == 0 || r->loop >= r->loops ||
+        r->loops > LIMIT_WORKER_LOOPS)
+        return answer(reply, TRAWL__CODE__BAD_REQUEST,
+                      "a worker's name has letters, digits, '.', '_' and '-'");
+    if (r->process == 0 || strlen(r->crawl) > CRAWL_NAME_DIGITS ||
+        r->crawl[strspn(r->crawl, "0123456789abcdef")] != '\0')
+        return answer(reply, TRAWL__CODE__BAD_REQUEST,
+                      "a worker's process has a number, and a crawl a name of 16 hex digits");
+    if (!tasks_valid(r))
+        return answer(reply, TRAWL__CODE__BAD_REQUEST,
+                      "a worker that runs tasks has one loop, up to 256 tasks and an address");
+    return true;
+}
+
+static bool welcome(struct core *c, const Trawl__Register *r, Trawl__Reply *reply) {
+    if (r->tasks == 0 && c->options->jobs_only)
+        return answer(reply, TRAWL__CODE__REFUSED,
+                      "this master has no crawl, only jobs: it takes workers with --tasks");
+    if (other_crawl(c, r))
+        return answer(reply, TRAWL__CODE__REFUSED,
+                      arena_printf(&c->arena,
+                                   "its directory has the archive of another crawl (%s, and this "
+                                   "is %s); start it with another --dir, or for the master of that "
+                                   "crawl",
+                                   r->crawl, c->crawl));
+    if (!has_room(c, r->worker))
+        return answer(reply, TRAWL__CODE__REFUSED, "there are too many workers");
+    return true;
+}
+
+/* The name is the process's, and whoever had it has no session any more. False: answered. */
+static bool get_name(struct core *c, struct now now, struct worker *w, const Trawl__Register *r,
+                     Trawl__Reply *reply) {
+    enum claim claim = claim_ask(c, now, w, r);
+
+    switch (claim) {
+    case CLAIM_HAS:
+        return true;
+    case CLAIM_TAKES:
+        supersede(c, now, w);
+        claim_take(w, r);
+        w->draining = false;
+        meter_worker_starts(w);
+        return !c->failed;
+    case CLAIM_WAITS:
+        return answer(reply, TRAWL__CODE__BUSY, claim_text(c, w, r, claim));
+    default:
+        return answer(reply, TRAWL__CODE__REFUSED, claim_text(c, w, r, claim));
+    }
 }
 
 void session_register(struct core *c, struct now now, const Trawl__Register *r, const char *peer,
                       Trawl__Reply *reply) {
     Trawl__RegisterReply *m = arena_alloc(&c->arena, sizeof *m);
-    struct session *s = NULL;
 
-    if (!name_valid(r->worker) || r->instance.len != 16 || r->loops == 0 || r->loop >= r->loops ||
-        r->loops > LIMIT_WORKER_LOOPS) {
-        reply->code = TRAWL__CODE__BAD_REQUEST;
-        reply->error = "a worker's name has letters, digits, '.', '_' and '-'";
+    if (!well_formed(r, reply) || !welcome(c, r, reply))
         return;
-    }
-    if (!tasks_valid(r)) {
-        reply->code = TRAWL__CODE__BAD_REQUEST;
-        reply->error = "a worker that runs tasks has one loop, up to 256 tasks and an address";
-        return;
-    }
-    if (r->tasks == 0 && c->options->jobs_only) {
-        refuse(reply, "this master has no crawl, only jobs: it takes workers with --tasks");
-        return;
-    }
-    if (!has_room(c, r->worker)) {
-        refuse(reply, "there are too many workers");
-        return;
-    }
     struct worker *w = lease_worker_add(&c->leases, r->worker);
     if (w == NULL || m == NULL) {
         core_fail(c, "out of memory for a session");
         return;
     }
-    /* A name that nobody has is free, whoever had it: another directory counts its processes anew. */
-    bool other = memcmp(w->instance, r->instance.data, 16) != 0;
-    if (other && w->sessions > 0) {
-        refuse(reply,
-               arena_printf(&c->arena, "the name %s is in use by a worker with another directory",
-                            w->name));
+    if (!get_name(c, now, w, r, reply))
         return;
+    struct session *s = session_of_loop(c, w, r->loop);
+    if (s != NULL && r->serial > s->serial) {
+        session_end(c, now, s, SESSION_REPLACED);
+        s = NULL;
     }
-    if (!other && r->incarnation < w->incarnation) {
-        refuse(reply, "a newer process of this worker has registered");
-        return;
-    }
-    if (other || r->incarnation > w->incarnation) {
-        supersede(c, now, w);
-        w->draining = false;
-        meter_worker_starts(w);
-    } else {
-        s = session_of_loop(c, w, r->loop);
-        if (s != NULL && r->serial > s->serial) {
-            session_end(c, now, s, SESSION_REPLACED);
-            s = NULL;
-        }
-    }
-    memcpy(w->instance, r->instance.data, 16);
-    w->incarnation = r->incarnation;
     if (w->sessions == 0)
         core_tell(c, CORE_WORKER_JOINED, w->name, NULL);
     if (s == NULL)

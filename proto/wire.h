@@ -20,7 +20,7 @@
 #include "proto/trawl.pb-c.h"
 #include "shared/buf.h"
 
-#define WIRE_VERSION 3u
+#define WIRE_VERSION 4u
 
 struct arena_block;
 struct arena {

@@ -27,6 +27,9 @@ struct agent *agent_new(const struct agent_config *config) {
     if (a == NULL)
         return NULL;
     a->incarnation = config->incarnation;
+    a->process = config->process;
+    a->place = config->place;
+    snprintf(a->crawl, sizeof a->crawl, "%s", config->crawl == NULL ? "" : config->crawl);
     a->loop = config->loop;
     a->loops = config->loops;
     a->transfers_max = config->transfers_max;
@@ -515,6 +518,12 @@ static bool poll_visits(struct agent *a, int64_t now_ms, struct agent_effect *e)
 static bool poll_once(struct agent *a, struct agent_effect *e) {
     if (a->state == AGENT_STATE_REFUSED && a->refusal[0] != '\0') {
         emit(e, AGENT_REFUSED, NULL);
+        e->text = a->refusal;
+        return true;
+    }
+    if (a->waits && !a->waits_told) {
+        a->waits_told = true;
+        emit(e, AGENT_WAITS, NULL);
         e->text = a->refusal;
         return true;
     }

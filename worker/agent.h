@@ -60,10 +60,11 @@ typedef void agent_committed(void *arg, const char *segment, uint64_t offset,
                              const unsigned char digest[20]);
 
 struct agent_config {
-    const char *worker;         /* name */
-    unsigned char link_key[16]; /* random; of told.h */
-    unsigned char instance[16]; /* of the worker's directory */
-    uint64_t incarnation; /* of the process: grows with each start in the worker's directory */
+    const char *worker;                   /* name */
+    unsigned char link_key[16];           /* random; of told.h */
+    unsigned char instance[16];           /* of the worker's directory */
+    uint64_t incarnation, process, place; /* of the process: home.h */
+    const char *crawl; /* whose records the directory has; NULL or empty: of none yet */
     uint32_t loop, loops;
     uint32_t transfers_max;     /* fetches at once */
     size_t exchange_link_bytes; /* bytes of links in one exchange; 0: LIMIT_EXCHANGE_LINK_BYTES */
@@ -96,8 +97,9 @@ enum agent_effect_kind {
                       taken by agent_mark() now */
     AGENT_ROTATE, /* close the current segment: the loop is leaving. The next record would open a new one */
     AGENT_SEAL, /* nothing of closed segment `segment` awaits an answer: query, seal; then agent_sealed() */
-    AGENT_LEFT,    /* the session has ended and everything is sealed: the loop may exit */
-    AGENT_REFUSED, /* the master refuses us for good (version, name taken): `text` says why; exit 1 */
+    AGENT_LEFT,  /* the session has ended and everything is sealed: the loop may exit */
+    AGENT_WAITS, /* the master lets us wait with the registration: `text` says why; told once */
+    AGENT_REFUSED, /* the master refuses us for good (version, name taken, another crawl): `text` says why; exit 1 */
     AGENT_FAILED, /* no memory: nothing more comes from this agent (A8); the shell ends as if it were killed */
 };
 

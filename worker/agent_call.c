@@ -33,6 +33,9 @@ static bool make_register(struct agent *a, int64_t now_ms) {
     m.worker = a->worker;
     m.instance = (ProtobufCBinaryData){.data = a->instance, .len = sizeof a->instance};
     m.incarnation = a->incarnation;
+    m.process = a->process;
+    m.place = a->place;
+    m.crawl = a->crawl;
     m.loop = a->loop;
     m.loops = a->loops;
     m.serial = ++a->serial;
@@ -222,6 +225,8 @@ static void take_register(struct agent *a, int64_t now_ms, const Trawl__Reply *r
         return;
     }
     a->session = r->session;
+    a->waits = a->waits_told = false;
+    snprintf(a->crawl, sizeof a->crawl, "%s", r->options->crawl);
     told_clear(&a->told);
     a->term = reply->term;
     a->number = 0;
@@ -288,6 +293,11 @@ void agent_take_reply(struct agent *a, int64_t now_ms, enum agent_line line,
     bool discarded = l->discarded;
 
     if (reply->code == TRAWL__CODE__BUSY) {
+        if (!discarded && l->body == TRAWL__REQUEST__BODY_REGISTER && !a->waits) {
+            a->waits = true;
+            snprintf(a->refusal, sizeof a->refusal, "the master lets this worker wait: %s",
+                     reply->error);
+        }
         if (discarded)
             l->state = LINE_FREE;
         else

@@ -55,7 +55,8 @@ struct agent_verdict {
 struct agent {
     char *worker, *token;
     unsigned char instance[16];
-    uint64_t incarnation;
+    uint64_t incarnation, process, place;
+    char crawl[24]; /* whose records are written, from the first registration on; empty before */
     uint32_t loop, loops, transfers_max;
     size_t exchange_link_bytes, exchange_links, message_bytes, attach_items;
     agent_committed *committed;
@@ -74,7 +75,8 @@ struct agent {
     uint64_t number; /* of the last exchange made */
     uint64_t beat;   /* of the last heartbeat made */
     int64_t next_beat_ms, next_poll_ms;
-    char refusal[256];
+    char refusal[512];
+    bool waits, waits_told; /* why is in `refusal` */
 
     uint32_t heartbeat_ms, lease_ms, retries;
     bool cookies;     /* kept during a visit */

@@ -1,6 +1,7 @@
 #include "worker/home.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -10,8 +11,10 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "shared/fingerprint.h"
 #include "shared/io.h"
 
 static bool failed(struct home *h, const char *what, const char *below) {
@@ -40,18 +43,48 @@ static bool read_file(int at, const char *name, void *to, size_t size, size_t *l
     return n >= 0;
 }
 
-bool home_instance(int dir_fd, const char *segment, unsigned char instance[HOME_INSTANCE_BYTES]) {
-    char path[LIMIT_SEGMENT_NAME_BYTES + 32];
-    size_t len = strlen(segment), got = 0;
+/* ---- where a process is ------------------------------------------------------------------------------ */
 
-    /* A worker's name may have a '-' in it, what is behind it does not. */
+/* Of the lock in a worker's directory. */
+static uint64_t place_of(int at) {
+    static const unsigned char key[16] = "trawl: the place";
+    struct {
+        char boot[40];
+        uint64_t dev, ino;
+    } file = {.boot = ""};
+    struct stat st;
+    size_t n;
+
+    if (!read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", file.boot, sizeof file.boot, &n) ||
+        n < 32 || fstatat(at, "lock", &st, 0) != 0)
+        return 0;
+    file.dev = st.st_dev;
+    file.ino = st.st_ino;
+    return fingerprint(key, &file, sizeof file);
+}
+
+/* NAME of NAME-CRAWL-SESSION-SERIAL: it may have a '-' in it, what is behind it does not. 0: it is no such name. */
+static size_t owner_len(const char *segment, size_t len) {
     for (int dashes = 0; len > 0 && dashes < 3; dashes += segment[len] == '-')
         len--;
-    if (dir_fd < 0 || len == 0 || len > LIMIT_WORKER_NAME_BYTES || segment[0] == '.')
+    return len <= LIMIT_WORKER_NAME_BYTES && segment[0] != '.' ? len : 0;
+}
+
+bool home_of_segment(int dir_fd, const char *segment, struct home_proof *proof) {
+    char path[LIMIT_WORKER_NAME_BYTES + 16];
+    size_t len = owner_len(segment, strlen(segment)), got = 0;
+
+    if (dir_fd < 0 || len == 0)
         return false;
-    snprintf(path, sizeof path, "workers/%.*s/instance", (int)len, segment);
-    return read_file(dir_fd, path, instance, HOME_INSTANCE_BYTES, &got) &&
-           got == HOME_INSTANCE_BYTES;
+    snprintf(path, sizeof path, "workers/%.*s", (int)len, segment);
+    int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    bool known = read_file(fd, "instance", proof->instance, HOME_INSTANCE_BYTES, &got) &&
+                 got == HOME_INSTANCE_BYTES;
+    proof->place = place_of(fd);
+    close(fd);
+    return known;
 }
 
 /* Whole or not at all, and durable. */
@@ -136,23 +169,138 @@ static bool lock_home(struct home *h) {
     return false;
 }
 
-/* Who it is, and how often it was started: both outlive the process. */
-static bool read_identity(struct home *h) {
+/* ---- whose records it has ------------------------------------------------------------------------------ */
+
+static bool crawl_valid(const char *crawl) {
+    return strlen(crawl) == HOME_CRAWL_DIGITS && crawl[strspn(crawl, "0123456789abcdef")] == '\0';
+}
+
+static bool read_crawl(int dir_fd, char crawl[HOME_CRAWL_DIGITS + 1]) {
+    char text[HOME_CRAWL_DIGITS + 2] = "";
+    size_t n;
+
+    if (!read_file(dir_fd, "crawl-id", text, sizeof text - 1, &n))
+        return false;
+    text[strcspn(text, "\n")] = '\0';
+    if (!crawl_valid(text))
+        return false;
+    memcpy(crawl, text, HOME_CRAWL_DIGITS + 1);
+    return true;
+}
+
+/* CRAWL of a segment's file. */
+static bool crawl_of_file(const char *file, char crawl[HOME_CRAWL_DIGITS + 1]) {
+    const char *end = strstr(file, ".warc.gz");
+    size_t len = end == NULL ? 0 : owner_len(file, (size_t)(end - file));
+
+    if (len == 0 || (size_t)(end - file) < len + 2 + HOME_CRAWL_DIGITS)
+        return false;
+    memcpy(crawl, file + len + 1, HOME_CRAWL_DIGITS);
+    crawl[HOME_CRAWL_DIGITS] = '\0';
+    return crawl_valid(crawl) && file[len + 1 + HOME_CRAWL_DIGITS] == '-';
+}
+
+/* What the segments say that are there. Those of several crawls, of times when nobody looked, say nothing. */
+static void guess_crawl(int dir_fd, char crawl[HOME_CRAWL_DIGITS + 1]) {
+    int fd = openat(dir_fd, "archive", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    char other[HOME_CRAWL_DIGITS + 1];
+    const struct dirent *entry;
+
+    if (dir == NULL && fd >= 0)
+        close(fd);
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        if (!crawl_of_file(entry->d_name, other))
+            continue;
+        if (crawl[0] != '\0' && strcmp(crawl, other) != 0) {
+            crawl[0] = '\0';
+            break;
+        }
+        memcpy(crawl, other, sizeof other);
+    }
+    if (dir != NULL)
+        closedir(dir);
+}
+
+/* The file as it is, if somebody else made it meanwhile. */
+static bool write_crawl(int dir_fd, const char *crawl) {
+    char text[HOME_CRAWL_DIGITS + 2], tmp[64];
+    int n = snprintf(text, sizeof text, "%s\n", crawl);
+
+    snprintf(tmp, sizeof tmp, "crawl-id.%d.tmp", (int)gettid());
+    int fd = openat(dir_fd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return false;
+    bool ok = io_write(fd, text, (size_t)n) && fsync(fd) == 0;
+    int saved = errno;
+    close(fd);
+    if (ok && !io_rename_new(dir_fd, tmp, "crawl-id")) {
+        saved = errno;
+        ok = errno == EEXIST;
+    }
+    (void)unlinkat(dir_fd, tmp, 0);
+    ok = ok && io_sync_dir(dir_fd);
+    if (!ok)
+        errno = saved;
+    return ok;
+}
+
+bool home_bind(int dir_fd, const char *crawl, struct error *err) {
+    char has[HOME_CRAWL_DIGITS + 1] = "";
+
+    if (!crawl_valid(crawl)) {
+        error_set(err, 0, "the master has no name for its crawl");
+        return false;
+    }
+    if (!read_crawl(dir_fd, has) && (!write_crawl(dir_fd, crawl) || !read_crawl(dir_fd, has))) {
+        error_set(err, errno, "cannot write crawl-id, which says whose records are in archive/");
+        return false;
+    }
+    if (strcmp(has, crawl) == 0)
+        return true;
+    error_set(err, 0,
+              "the directory has the archive of another crawl (%s, and the master's is %s); start "
+              "the worker with another --dir, or for the master of that crawl",
+              has, crawl);
+    return false;
+}
+
+/* ---- who it is ------------------------------------------------------------------------------------------ */
+
+static bool write_incarnation(struct home *h) {
     char text[32] = "";
+    struct timespec t;
     size_t n = 0;
 
-    if (!read_file(h->fd, "instance", h->instance, sizeof h->instance, &n) ||
-        n != sizeof h->instance) {
-        if (getrandom(h->instance, sizeof h->instance, 0) != sizeof h->instance ||
-            !write_file(h->fd, "instance", h->instance, sizeof h->instance))
-            return failed(h, "write the instance of", h->name);
-    }
     if (read_file(h->fd, "incarnation", text, sizeof text - 1, &n))
         h->incarnation = strtoull(text, NULL, 10);
     h->incarnation++;
+    clock_gettime(CLOCK_REALTIME, &t);
+    uint64_t clock = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+    if (h->incarnation < clock)
+        h->incarnation = clock;
     int len = snprintf(text, sizeof text, "%" PRIu64 "\n", h->incarnation);
     return write_file(h->fd, "incarnation", text, (size_t)len) ||
            failed(h, "write the incarnation of", h->name);
+}
+
+static bool read_identity(struct home *h) {
+    unsigned char *instance = h->proof.instance;
+    size_t n = 0;
+
+    if (!read_file(h->fd, "instance", instance, HOME_INSTANCE_BYTES, &n) ||
+        n != HOME_INSTANCE_BYTES) {
+        if (getrandom(instance, HOME_INSTANCE_BYTES, 0) != HOME_INSTANCE_BYTES ||
+            !write_file(h->fd, "instance", instance, HOME_INSTANCE_BYTES))
+            return failed(h, "write the instance of", h->name);
+    }
+    while (h->process == 0)
+        if (getrandom(&h->process, sizeof h->process, 0) != sizeof h->process)
+            return failed(h, "make a number for a process of", h->name);
+    h->proof.place = place_of(h->fd);
+    if (!read_crawl(h->dir_fd, h->crawl))
+        guess_crawl(h->dir_fd, h->crawl);
+    return write_incarnation(h);
 }
 
 void home_init(struct home *h) {

@@ -124,6 +124,11 @@ static void take_options(struct loop *l, const Trawl__Options *o) {
     if (beat_ms > BEAT_TIMEOUT_MAX_MS)
         beat_ms = BEAT_TIMEOUT_MAX_MS;
     l->beat_timeout_ms = beat_ms < BEAT_TIMEOUT_MIN_MS ? BEAT_TIMEOUT_MIN_MS : beat_ms;
+    struct error err;
+    if (!home_bind(l->config.home->dir_fd, o->crawl, &err)) {
+        loop_give_up(l, err.text);
+        return;
+    }
     if (!set_policy(l, o)) {
         l->failed = l->over = true;
         return;
@@ -188,6 +193,10 @@ static void take_effect(struct loop *l, const struct agent_effect *e, int64_t no
         if (l->troubled)
             loop_fail(l, l->stall_error.text);
         l->over = true;
+        break;
+    case AGENT_WAITS:
+        if (l->config.loop == 0)
+            log_warn("loop", "%s", e->text);
         break;
     case AGENT_REFUSED:
         loop_fail(l, e->text);
@@ -434,8 +443,11 @@ static bool watch(struct loop *l, int fd, enum tag tag) {
 
 static bool set_up_agent(struct loop *l) {
     struct agent_config config = {
-        .worker = l->config.worker,
-        .incarnation = l->config.incarnation,
+        .worker = l->config.home->name,
+        .incarnation = l->config.home->incarnation,
+        .process = l->config.home->process,
+        .place = l->config.home->proof.place,
+        .crawl = l->config.home->crawl,
         .loop = l->config.loop,
         .loops = l->config.loops,
         .transfers_max = l->config.transfers,
@@ -443,7 +455,7 @@ static bool set_up_agent(struct loop *l) {
         .committed_arg = l,
     };
 
-    memcpy(config.instance, l->config.instance, sizeof config.instance);
+    memcpy(config.instance, l->config.home->proof.instance, sizeof config.instance);
     if (getrandom(config.link_key, sizeof config.link_key, 0) != sizeof config.link_key) {
         error_set(&l->err, errno, "no random numbers");
         return false;
@@ -481,8 +493,8 @@ static bool set_up_transfers(struct loop *l) {
 static bool set_up_archive(struct loop *l) {
     struct archive_config config = {
         .dir_fd = l->config.archive_fd,
-        .worker = l->config.worker,
-        .remote = {seal_call, l, l->config.home_fd},
+        .worker = l->config.home->name,
+        .remote = {seal_call, l, l->config.home->dir_fd},
         .closed = on_segment_closed,
         .synced = on_synced,
         .sealed = on_sealed,

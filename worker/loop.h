@@ -14,16 +14,14 @@
 #include "proto/rpc.h"
 #include "shared/error.h"
 #include "shared/waitgroup.h"
+#include "worker/home.h"
 
 struct loop;
 
 struct loop_config {
-    struct rpc_client *client;     /* shared by all loops */
-    int archive_fd;                /* the directory */
-    int home_fd;                   /* DIR of home.h */
-    const char *worker;            /* name */
-    const unsigned char *instance; /* 16 bytes */
-    uint64_t incarnation;
+    struct rpc_client *client; /* shared by all loops */
+    int archive_fd;            /* the directory */
+    const struct home *home;   /* who the process is */
     uint32_t loop, loops;
     uint32_t transfers;
     uint32_t connections;      /* to web servers, at least as many as transfers */

@@ -33,8 +33,8 @@ struct seal {
     const char *name;
     const struct seal_remote *remote;
     struct error *err;
-    unsigned char instance[HOME_INSTANCE_BYTES];
-    size_t instance_len; /* 0: not known */
+    struct home_proof proof;
+    bool proven; /* else there is none */
     char open_name[NAME_BYTES], tmp_name[NAME_BYTES], final_name[NAME_BYTES];
     uint64_t file_bytes, head_bytes;
     struct range *kept;
@@ -63,6 +63,9 @@ static enum seal_result ask(struct seal *s, const Trawl__Request *request, struc
         error_set(s->err, 0, "%s: the master's answer cannot be read", s->name);
     } else if (reply->code == TRAWL__CODE__BUSY || reply->code == TRAWL__CODE__RESTARTED) {
         error_set(s->err, 0, "%s: the master is busy: %s", s->name, reply->error);
+    } else if (reply->code == TRAWL__CODE__HELD) {
+        error_set(s->err, 0, "%s is left as it is: %s", s->open_name, reply->error);
+        result = SEAL_HELD;
     } else if (reply->code != TRAWL__CODE__OK || reply->body_case != TRAWL__REPLY__BODY_SEGMENT) {
         error_set(s->err, 0, "%s: the master refuses: %s", s->name, reply->error);
         result = SEAL_FAILED;
@@ -110,6 +113,11 @@ static enum seal_result keep(struct seal *s, uint64_t offset, uint64_t length) {
     return SEAL_DONE;
 }
 
+static ProtobufCBinaryData instance_of(struct seal *s) {
+    return (ProtobufCBinaryData){.len = s->proven ? sizeof s->proof.instance : 0,
+                                 .data = s->proof.instance};
+}
+
 static enum seal_result query(struct seal *s, struct arena *a) {
     Trawl__Request r;
     Trawl__SegmentQuery q = TRAWL__SEGMENT_QUERY__INIT;
@@ -119,7 +127,8 @@ static enum seal_result query(struct seal *s, struct arena *a) {
     request_init(&r, TRAWL__REQUEST__BODY_SEGMENT_QUERY);
     r.segment_query = &q;
     q.name = (char *)s->name;
-    q.instance = (ProtobufCBinaryData){.len = s->instance_len, .data = s->instance};
+    q.instance = instance_of(s);
+    q.place = s->proof.place;
     while (more) {
         enum seal_result result = ask(s, &r, a, &page);
         if (result != SEAL_DONE)
@@ -163,7 +172,8 @@ static enum seal_result tell(struct seal *s, struct arena *a, size_t *holes) {
     request_init(&r, TRAWL__REQUEST__BODY_SEGMENT_SEAL);
     r.segment_seal = &m;
     m.name = (char *)s->name;
-    m.instance = (ProtobufCBinaryData){.len = s->instance_len, .data = s->instance};
+    m.instance = instance_of(s);
+    m.place = s->proof.place;
     m.size = final_bytes(s);
     m.hole_offsets = calloc(s->kept_count + 1, sizeof *m.hole_offsets);
     m.hole_lengths = calloc(s->kept_count + 1, sizeof *m.hole_lengths);
@@ -356,8 +366,7 @@ enum seal_result seal_segment(int dir_fd, const char *name, int fd,
         return SEAL_FAILED;
     if (exists(&s, s.final_name))
         return sealed_before(&s);
-    if (home_instance(remote->home_fd, name, s.instance))
-        s.instance_len = sizeof s.instance;
+    s.proven = home_of_segment(remote->home_fd, name, &s.proof);
     arena_init(&a, LIMIT_ARENA_BYTES);
     enum seal_result result = query(&s, &a);
     if (result == SEAL_DONE)
@@ -438,7 +447,7 @@ enum seal_result seal_recover(int dir_fd, const struct seal_remote *remote, unsi
     while (worst != SEAL_NO_ANSWER && (entry = readdir(dir)) != NULL) {
         struct error why;
         enum seal_result result = recover_one(dir_fd, entry->d_name, remote, sealed, &why);
-        if (result == SEAL_DONE || (result == SEAL_FAILED && worst == SEAL_FAILED))
+        if (result == SEAL_DONE || result == worst || (result == SEAL_HELD && worst == SEAL_FAILED))
             continue;
         worst = result;
         if (err != NULL)

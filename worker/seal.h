@@ -38,8 +38,7 @@
 #define SEAL_SUFFIX_NEW ".warc.gz.new" /* being created: nothing committed is in it */
 
 /* How the master is asked: sends a request, waits for the reply. False: no answer, `err` says why. `home_fd`: of the
- * directory where the instance of a segment's worker lies (home.h), which proves that the segment is ours to seal; -1:
- * there is none. */
+ * directory of a segment's worker (home.h), which proves that the segment is ours to seal; -1: there is none. */
 struct seal_remote {
     bool (*call)(void *arg, const void *bytes, size_t len, struct buf *reply, struct error *err);
     void *arg;
@@ -48,8 +47,9 @@ struct seal_remote {
 
 enum seal_result {
     SEAL_DONE,
-    SEAL_NO_ANSWER, /* or the master is busy, or takes its worker for alive: try again later */
-    SEAL_FAILED,    /* the disk, or what the file holds; may be tried again */
+    SEAL_NO_ANSWER, /* or the master is busy: try again later */
+    SEAL_HELD, /* its worker is alive, and this is not its place: a copy of its directory, say. It is left as it is */
+    SEAL_FAILED, /* the disk, or what the file holds; may be tried again */
 };
 
 /* `fd`: of NAME.warc.gz.open in `dir_fd`, open for reading and writing and locked by the caller. */
@@ -57,7 +57,7 @@ enum seal_result seal_segment(int dir_fd, const char *name, int fd,
                               const struct seal_remote *remote, struct error *err);
 
 /* Seals every *.warc.gz.open in `dir_fd` whose lock is free: its writer is dead. Removes such *.warc.gz.new. Goes on after one that
- * fails, and returns that in the end; no answer ends it at once. `sealed` (may be NULL) is increased by each. */
+ * fails or is held, and returns that in the end; no answer ends it at once. `sealed` (may be NULL) is increased by each. */
 enum seal_result seal_recover(int dir_fd, const struct seal_remote *remote, unsigned *sealed,
                               struct error *err);
 

@@ -50,7 +50,7 @@ struct kept_job {
 struct task_agent {
     char *worker, *serve;
     unsigned char instance[16];
-    uint64_t incarnation;
+    uint64_t incarnation, process, place;
     uint32_t tasks;
 
     enum task_agent_state state;
@@ -63,7 +63,7 @@ struct task_agent {
     uint64_t beat;   /* of the last heartbeat made */
     int64_t next_beat_ms, next_poll_ms;
     uint32_t heartbeat_ms, lease_ms;
-    char refusal[256];
+    char refusal[512];
 
     struct agent_line_state lines[AGENT_LINES];
     struct arena message, inbound; /* being built, being read */
@@ -83,6 +83,8 @@ struct task_agent *task_agent_new(const struct task_agent_config *config) {
     if (a == NULL)
         return NULL;
     a->incarnation = config->incarnation;
+    a->process = config->process;
+    a->place = config->place;
     a->tasks = config->tasks;
     memcpy(a->instance, config->instance, sizeof a->instance);
     a->heartbeat_ms = 1000;
@@ -347,6 +349,8 @@ static bool make_register(struct task_agent *a, int64_t now_ms) {
     m.worker = a->worker;
     m.instance = (ProtobufCBinaryData){.data = a->instance, .len = sizeof a->instance};
     m.incarnation = a->incarnation;
+    m.process = a->process;
+    m.place = a->place;
     m.loops = 1;
     m.serial = ++a->serial;
     m.tasks = a->tasks;

@@ -39,11 +39,11 @@
 struct task_agent;
 
 struct task_agent_config {
-    const char *worker;         /* name */
-    unsigned char instance[16]; /* of the worker's directory */
-    uint64_t incarnation; /* of the process: grows with each start in the worker's directory */
-    uint32_t tasks;       /* at once */
-    const char *serve;    /* where outputs of map tasks are to be had: tcp://host:port */
+    const char *worker;                   /* name */
+    unsigned char instance[16];           /* of the worker's directory */
+    uint64_t incarnation, process, place; /* of the process: home.h */
+    uint32_t tasks;                       /* at once */
+    const char *serve; /* where outputs of map tasks are to be had: tcp://host:port */
 };
 
 /* NULL: no memory. */

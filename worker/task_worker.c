@@ -427,10 +427,12 @@ static bool find_maps_dir(struct task_worker *w) {
 static bool make_agent(struct task_worker *w) {
     struct task_agent_config config = {.worker = w->home.name,
                                        .incarnation = w->home.incarnation,
+                                       .process = w->home.process,
+                                       .place = w->home.proof.place,
                                        .tasks = w->config->tasks,
                                        .serve = shuffle_server_address(w->shuffle)};
 
-    memcpy(config.instance, w->home.instance, sizeof config.instance);
+    memcpy(config.instance, w->home.proof.instance, sizeof config.instance);
     w->agent = task_agent_new(&config);
     if (w->agent == NULL)
         error_set(w->err, 0, "out of memory");

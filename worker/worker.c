@@ -142,6 +142,8 @@ static enum seal_result recover(struct worker *w, bool once, struct error *err) 
     w->call_ms = once ? RECOVER_LAST_CALL_MS : RECOVER_CALL_MS;
     for (;;) {
         result = seal_recover(w->archive_fd, &remote, &sealed, err);
+        if (result == SEAL_HELD)
+            log_warn("worker", "%s", err->text);
         if (result != SEAL_NO_ANSWER || once)
             break;
         log_warn("worker", "%s; trying on", err->text);
@@ -187,10 +189,7 @@ static bool start_loops(struct worker *w) {
     struct loop_config config = {
         .client = w->client,
         .archive_fd = w->archive_fd,
-        .home_fd = w->home.dir_fd,
-        .worker = w->home.name,
-        .instance = w->home.instance,
-        .incarnation = w->home.incarnation,
+        .home = &w->home,
         .loops = w->config->threads,
         .done_fd = w->wake_fd,
         .running = &w->running,
@@ -239,6 +238,7 @@ static bool recover_last(struct worker *w, bool ok) {
 
     switch (recover(w, true, &err)) {
     case SEAL_DONE:
+    case SEAL_HELD:
         return ok;
     case SEAL_NO_ANSWER:
         log_warn("worker", "%s; its segments are sealed when a worker starts here again", err.text);

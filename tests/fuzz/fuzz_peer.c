@@ -175,6 +175,8 @@ static Trawl__Register *take_register(struct world *w, struct input *in) {
     m->worker = (char *)(name_taken(w, name) && !core_failed(w->core, NULL) ? name : "evil");
     m->instance = how & 8 ? take_bytes(w, in) : arena_bytes(&w->arena, instances[how >> 4 & 1], 16);
     m->incarnation = take_number(in);
+    m->process = take_number(in) % 4;
+    m->place = take_number(in) % 4;
     m->serial = (uint32_t)take_number(in);
     if (how & 32) {
         m->loops = 1;

@@ -112,6 +112,8 @@ static Trawl__Register *take_register(struct world *w, struct input *in) {
     m->loops = (uint32_t)take_number(in) + 1;
     m->loop = (uint32_t)take_number(in);
     m->incarnation = take_number(in);
+    m->process = take_number(in) % 4;
+    m->place = take_number(in) % 4;
     m->serial = (uint32_t)take_number(in);
     return m;
 }

@@ -67,6 +67,8 @@ struct honest {
     uint64_t progress; /* URLs and tasks done */
 };
 
+enum { HONEST_PLACE = 99 };
+
 static inline void honest_init(struct honest *h, const char *name, uint32_t tasks, int64_t lease_ms,
                                const Trawl__Reply *(*ask)(void *arg, Trawl__Request *r),
                                void *arg) {
@@ -111,6 +113,7 @@ static inline bool honest_register(struct honest *h, int64_t now_ms) {
     r.worker = (char *)h->name;
     r.instance = (ProtobufCBinaryData){.len = sizeof instance, .data = instance};
     r.incarnation = 1;
+    r.process = r.place = HONEST_PLACE;
     r.loops = 1;
     r.serial = ++h->serial;
     r.tasks = h->tasks;
@@ -459,9 +462,10 @@ static inline void honest_check_segment(struct honest *h) {
         return;
     honest_instance(h, instance);
     q.name = h->segment;
+    q.place = HONEST_PLACE;
     q.instance = (ProtobufCBinaryData){.len = sizeof instance, .data = instance};
     const Trawl__Reply *reply = honest_ask(h, TRAWL__REQUEST__BODY_SEGMENT_QUERY, &q);
-    if (reply->code == TRAWL__CODE__BUSY)
+    if (reply->code == TRAWL__CODE__HELD)
         return; /* somebody has the name, while nobody had it */
     CORE_CHECK(reply->code == TRAWL__CODE__OK);
     CORE_CHECK(reply->segment->n_offsets == h->count - h->first);

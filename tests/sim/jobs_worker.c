@@ -107,6 +107,8 @@ void jobs_worker_start(struct jobs_world *w, struct sim_tasker *s) {
     snprintf(serve, sizeof serve, "tcp://%s:%llu", s->name, (unsigned long long)s->incarnation);
     config.serve = serve;
     config.incarnation = s->incarnation;
+    config.process = s->memory;
+    config.place = s->index + 1;
     config.instance[0] = (unsigned char)(s->index + 1);
     s->agent = task_agent_new(&config);
     if (s->agent == NULL)

@@ -137,6 +137,7 @@ static void world_init(struct world *w) {
         struct sim_worker *s = &w->workers[i];
         snprintf(s->name, sizeof s->name, "w%u", i + 1);
         s->instance[0] = (unsigned char)(i + 1);
+        s->place = i + 1;
         world_restart_later(w, s, rng_below(r, 100));
     }
     choose_sick(w);

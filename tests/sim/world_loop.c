@@ -272,6 +272,9 @@ static void obey(struct world *w, struct sim_loop *l, const struct agent_effect 
         l->left = true;
         world_note(w, "%s/%u leaves", l->worker->name, l->number);
         break;
+    case AGENT_WAITS:
+        world_note(w, "%s/%u: %s", l->worker->name, l->number, e->text);
+        break;
     case AGENT_REFUSED:
         world_fail(w, "%s is refused: %s", l->worker->name, e->text);
         break;
@@ -280,6 +283,7 @@ static void obey(struct world *w, struct sim_loop *l, const struct agent_effect 
         break;
     case AGENT_OPTIONS:
         snprintf(l->crawl, sizeof l->crawl, "%s", e->options->crawl);
+        snprintf(l->worker->crawl, sizeof l->worker->crawl, "%s", e->options->crawl);
         break;
     }
 }
@@ -372,6 +376,9 @@ void world_loop_start(struct world *w, struct sim_worker *s, uint32_t number) {
     struct sim_loop *l = &s->loops[number];
     struct agent_config config = {.worker = s->name,
                                   .incarnation = s->incarnation,
+                                  .process = s->process,
+                                  .place = s->place,
+                                  .crawl = s->crawl,
                                   .loop = number,
                                   .loops = LOOPS,
                                   .transfers_max = TRANSFERS,

@@ -79,6 +79,7 @@ void world_seal_ask(struct world *w, struct sim_worker *s, struct sim_loop *l,
     r.body_case = TRAWL__REQUEST__BODY_SEGMENT_QUERY;
     r.segment_query = &q;
     q.name = segment->name;
+    q.place = s->place;
     q.instance = (ProtobufCBinaryData){.len = sizeof s->instance, .data = s->instance};
     if (!wire_pack(&bytes, &r.base))
         abort();

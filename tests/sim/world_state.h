@@ -91,7 +91,8 @@ struct sim_loop {
 struct sim_worker {
     char name[8];
     unsigned char instance[16];
-    uint64_t incarnation;
+    uint64_t incarnation, process, place;
+    char crawl[24]; /* whose records it has, as the directory says; empty: of none yet */
     bool alive;
     int64_t paused_until_ms;
     bool cut_up, cut_down; /* partitions */
@@ -149,7 +150,7 @@ struct world {
     struct web web;
     struct sim_worker workers[WORKERS_MAX];
     uint32_t worker_count;
-    uint64_t incarnations, calls;
+    uint64_t incarnations, processes, calls;
 
     struct options crawl;
     /* often so few that the links of a page take several exchanges */

@@ -3,6 +3,7 @@
 
 void world_worker_start(struct world *w, struct sim_worker *s) {
     s->incarnation++;
+    s->process = ++w->processes;
     s->alive = true;
     s->cost = (struct cost_sums){0};
     s->paused_until_ms = 0;

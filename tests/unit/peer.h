@@ -30,6 +30,8 @@ struct master {
     unsigned char starts;
 };
 
+enum { PEER_PLACE = 7 };
+
 struct peer {
     struct master *master;
     const char *name;
@@ -155,7 +157,8 @@ static inline const Trawl__Reply *peer_register(struct peer *p) {
     memcpy(instance, p->name, strnlen(p->name, sizeof instance));
     r.worker = (char *)p->name;
     r.instance = (ProtobufCBinaryData){.len = sizeof instance, .data = instance};
-    r.incarnation = p->incarnation;
+    r.incarnation = r.process = p->incarnation;
+    r.place = PEER_PLACE;
     r.loops = 1;
     r.tasks = p->tasks;
     r.serve = p->tasks > 0 ? "tcp://127.0.0.1:1" : "";

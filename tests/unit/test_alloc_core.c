@@ -144,10 +144,14 @@ static void renew_core(void) {
 }
 
 static void make_agent(void) {
-    struct agent_config config = {
-        .worker = "w", .instance = {9}, .loops = 1, .transfers_max = 8, .exchange_link_bytes = 64};
+    struct agent_config config = {.worker = "w",
+                                  .instance = {9},
+                                  .place = 1,
+                                  .loops = 1,
+                                  .transfers_max = 8,
+                                  .exchange_link_bytes = 64};
 
-    config.incarnation = ++rig.incarnation;
+    config.incarnation = config.process = ++rig.incarnation;
     rig.job_count = 0;
     rig.asked[AGENT_CALL] = rig.asked[AGENT_BEAT] = NULL;
     rig.left = false;
@@ -289,6 +293,7 @@ static void seal(size_t i) {
     r.segment_query = &q;
     q.name = rig.segments[i];
     q.instance = (ProtobufCBinaryData){.len = 16, .data = instance};
+    q.place = 1;
     buf_init(&reply, LIMIT_WIRE_BYTES);
     arena_init(&arena, LIMIT_ARENA_BYTES);
     if (!ask(&r, &reply))
@@ -342,6 +347,7 @@ static void take_effect(const struct agent_effect *e) {
     case AGENT_OPTIONS:
         snprintf(rig.crawl, sizeof rig.crawl, "%s", e->options->crawl);
         break;
+    case AGENT_WAITS:
     case AGENT_REFUSED:
         fail_msg("%s", e->text);
         break;

@@ -66,13 +66,13 @@ static void renew_core(void) {
 
 static void make_agent(void) {
     struct task_agent_config config = {
-        .worker = "w1", .tasks = 2, .serve = "tcp://127.0.0.1:1", .instance = {1}};
+        .worker = "w1", .tasks = 2, .serve = "tcp://127.0.0.1:1", .instance = {1}, .place = 1};
 
     rig.count = 0;
     rig.asked[AGENT_CALL] = rig.asked[AGENT_BEAT] = NULL;
     do {
         assert_true(++rig.agents < 10);
-        config.incarnation = ++rig.incarnation;
+        config.incarnation = config.process = ++rig.incarnation;
         rig.agent = task_agent_new(&config);
     } while (rig.agent == NULL);
 }

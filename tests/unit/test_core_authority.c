@@ -76,6 +76,7 @@ static Trawl__Code query(struct peer *p, struct name segment, const char *instan
 
     memcpy(instance, instance_of, strlen(instance_of));
     q.name = segment.text;
+    q.place = PEER_PLACE;
     q.instance = (ProtobufCBinaryData){.len = instance_of[0] == '\0' ? 0 : 16, .data = instance};
     const Trawl__Reply *reply = peer_ask(p, TRAWL__REQUEST__BODY_SEGMENT_QUERY, &q);
     if (count != NULL && reply->code == TRAWL__CODE__OK)
@@ -91,6 +92,7 @@ static Trawl__Code seal(struct peer *p, struct name segment, uint64_t from, uint
 
     memcpy(instance, p->name, strlen(p->name));
     s.name = segment.text;
+    s.place = PEER_PLACE;
     s.instance = (ProtobufCBinaryData){.len = 16, .data = instance};
     s.hole_offsets = offsets;
     s.hole_lengths = lengths;
@@ -130,9 +132,9 @@ static void a_living_workers_segments_are_its_own_to_close(void **state) {
     size_t count = 99;
 
     (void)state;
-    assert_int_equal(query(&w2, segment_of("w1"), "", &count), TRAWL__CODE__BUSY);
-    assert_int_equal(query(&w2, segment_of("w1"), "w2", &count), TRAWL__CODE__BUSY);
-    assert_int_equal(seal(&w2, segment_of("w1"), 300, 1, 0, 0), TRAWL__CODE__BUSY);
+    assert_int_equal(query(&w2, segment_of("w1"), "", &count), TRAWL__CODE__HELD);
+    assert_int_equal(query(&w2, segment_of("w1"), "w2", &count), TRAWL__CODE__HELD);
+    assert_int_equal(seal(&w2, segment_of("w1"), 300, 1, 0, 0), TRAWL__CODE__HELD);
     assert_true(commit(&w1, segment_of("w1").text));
     /* Whoever has the directory has the instance. */
     assert_int_equal(query(&w2, segment_of("w1"), "w1", &count), TRAWL__CODE__OK);
@@ -328,7 +330,7 @@ static void where_outputs_are_served_is_an_address(void **state) {
     (void)state;
     r.worker = "tw";
     r.instance = (ProtobufCBinaryData){.len = sizeof instance, .data = instance};
-    r.loops = 1;
+    r.process = r.loops = 1;
     r.tasks = 1;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         r.serve = (char *)wrong[i];
@@ -348,7 +350,7 @@ static void names_of_workers_are_bounded(void **state) {
     (void)state;
     r.worker = name;
     r.instance = (ProtobufCBinaryData){.len = sizeof instance, .data = instance};
-    r.loops = 1;
+    r.process = r.loops = 1;
     for (int i = 2; i < LIMIT_WORKERS; i++) {
         snprintf(name, sizeof name, "n%d", i);
         const Trawl__Reply *reply = peer_ask(&w2, TRAWL__REQUEST__BODY_REGISTER, &r);
@@ -374,11 +376,11 @@ static void a_name_that_nobody_has_is_free(void **state) {
     (void)peer_ask(&w1, TRAWL__REQUEST__BODY_LEAVE, &leave);
     r.worker = "w1";
     r.instance = (ProtobufCBinaryData){.len = sizeof instance, .data = instance};
-    r.incarnation = UINT64_MAX;
+    r.incarnation = r.process = UINT64_MAX;
     r.loops = 1;
     const Trawl__Reply *reply = peer_ask(&w2, TRAWL__REQUEST__BODY_REGISTER, &r);
     assert_int_equal(reply->code, TRAWL__CODE__OK);
-    assert_int_equal(peer_register(&w1)->code, TRAWL__CODE__REFUSED);
+    assert_int_equal(peer_register(&w1)->code, TRAWL__CODE__BUSY);
     w2.session = reply->register_->session;
     (void)peer_ask(&w2, TRAWL__REQUEST__BODY_LEAVE, &leave);
     peer_come(&w1);

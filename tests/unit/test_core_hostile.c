@@ -66,7 +66,7 @@ static int setup(void **state) {
     assert_true(core_seed(w.core, w.now, seed, sizeof seed - 1, NULL));
     r.worker = "w";
     r.instance = (ProtobufCBinaryData){.len = sizeof instance, .data = instance};
-    r.loops = 1;
+    r.process = r.loops = 1;
     const Trawl__Reply *reply = ask(TRAWL__REQUEST__BODY_REGISTER, &r);
     assert_int_equal(reply->body_case, TRAWL__REPLY__BODY_REGISTER);
     w.session = reply->register_->session;

@@ -91,7 +91,8 @@ static Trawl__Reply *enroll(struct world *w, struct arena *arena, uint64_t incar
 
     m.worker = "w1";
     m.instance = (ProtobufCBinaryData){.data = instance, .len = sizeof instance};
-    m.incarnation = incarnation;
+    m.incarnation = m.process = incarnation;
+    m.place = 1;
     m.loops = 1;
     m.serial = 1;
     r.body_case = TRAWL__REQUEST__BODY_REGISTER;
