@@ -4,7 +4,7 @@
 #   scripts/run-tests.sh [--unit|--e2e] [--list] [PATTERN]
 #
 # PATTERN: only files whose name holds it. Environment: SKIP, a pattern (ERE) of paths to leave out; B, the build directory (default build); JOBS, unit tests at
-# once (default: cores); UNIT_TIMEOUT, E2E_TIMEOUT, seconds a file; E2E_SCALE, by how much waits are stretched
+# once, and end-to-end tests that do not say "Alone:" in their head (default: cores); UNIT_TIMEOUT, E2E_TIMEOUT, seconds a file; E2E_SCALE, by how much waits are stretched
 # (default 1, sanitizer builds 4). A single test is counted as one: cmocka's, and every check of an end-to-end test.
 # The last line is `N passed, N failed`; the exit code is 0 only when some passed and none failed.
 set -u
@@ -71,12 +71,11 @@ run_one() {
     begin=$(date +%s%N)
     if [ "$kind" = unit ]; then
         CMOCKA_MESSAGE_OUTPUT=TAP timeout -k 5 "$((UNIT_TIMEOUT * E2E_SCALE))" "$file" >"$LOGS/$name.log" 2>&1 </dev/null &
-        trap 'kill $!' TERM
-        wait $!
-    else        # in the foreground, so that Ctrl-C reaches it and it can clean up
-        E2E_LOGS=$LOGS timeout --foreground -k 20 "$((E2E_TIMEOUT * E2E_SCALE))" bash "$file" \
-            >"$LOGS/$name.log" 2>&1 </dev/null
+    else
+        E2E_LOGS=$LOGS timeout -k 20 "$((E2E_TIMEOUT * E2E_SCALE))" bash "$file" >"$LOGS/$name.log" 2>&1 </dev/null &
     fi
+    trap 'kill $!' TERM
+    wait $!
     echo $? >"$LOGS/$name.rc"
     awk "BEGIN { printf \"%.1f\", ($(date +%s%N) - $begin) / 1e9 }" >"$LOGS/$name.time"
 }
@@ -138,8 +137,32 @@ wait
 for f in "${unit[@]}"; do
     count_one unit "$f"
 done
-for f in "${e2e[@]}"; do        # one after the other: they measure time
-    run_one e2e "$f"
+# Side by side but for those that measure time or memory, or take both cores: these last. Each is told of as it ends.
+alone=()
+declare -A running=()
+end_one() {
+    local pid
+    wait -n -p pid "${!running[@]}"
+    count_one e2e "${running[$pid]}"
+    unset "running[$pid]"
+}
+for f in "${e2e[@]}"; do
+    if grep -q '^# Alone: ' "$f"; then
+        alone+=("$f")
+        continue
+    fi
+    while [ ${#running[@]} -ge "$JOBS" ]; do
+        end_one
+    done
+    run_one e2e "$f" &
+    running[$!]=$f
+done
+while [ ${#running[@]} -gt 0 ]; do
+    end_one
+done
+for f in "${alone[@]}"; do
+    run_one e2e "$f" &
+    wait $!
     count_one e2e "$f"
 done
 

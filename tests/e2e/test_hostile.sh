@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # A web that means harm (tests/hostile/server.py), crawled together with two servers that do not.
+# Alone: it measures time and memory.
 . "$(dirname "$0")/lib.sh"
 begin hostile
 need_trawl

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A worker with 1,024 transfers in flight at once, half of them over TLS, each with as much header as is allowed and
 # 400,000 bytes of body: what it takes. The server holds all of them until the last one has come.
+# Alone: it measures memory, with 1,024 connections that wait for one another.
 . "$(dirname "$0")/lib.sh"
 begin in_flight
 need_trawl

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # 64 origins with a delay of 200 ms: never closer than that, and fetched side by side.
+# Alone: it measures time.
 . "$(dirname "$0")/lib.sh"
 begin many_origins
 need_trawl

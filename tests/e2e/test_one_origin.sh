@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # One origin, no delay, 32 connections allowed: all four workers share it, and never more than 32 in total.
+# Alone: it measures time.
 . "$(dirname "$0")/lib.sh"
 begin one_origin
 need_trawl
