@@ -8,6 +8,7 @@
 #include "shared/limits.h"
 #include "shared/url.h"
 #include "shared/utf8_mend.h"
+#include "shared/xml_mend.h"
 
 #include <expat.h>
 #include <stdint.h>
@@ -28,7 +29,6 @@ enum {
 /* What the bytes are found to be.
  *
  *     HEAD ──> GZIP ──> HEAD        (once)
- *       ├────> XML                  (UTF-16)
  *       └────> SPACE ──> DECLARATION ──> XML
  *                  └───> TEXT
  */
@@ -40,6 +40,13 @@ enum capture { CAPTURE_NOTHING, CAPTURE_LINK, CAPTURE_GUID };
 struct base {
     size_t depth;
     struct url url;
+};
+
+/* Where a stream of UTF-16 is. */
+struct utf16 {
+    bool is_on, is_big_endian, has_byte;
+    unsigned char byte; /* the first one of a unit */
+    uint32_t lead;      /* the first unit of a pair; 0: none */
 };
 
 struct sitemap {
@@ -64,8 +71,12 @@ struct sitemap {
     size_t base_count, base_size;
     const struct charset *charset; /* as the response says; NULL: it does not */
     bool has_bom;
-    bool is_utf8; /* what expat gets is mended first */
+    struct utf16 utf16; /* it is that: read as the same text in UTF-8 */
+    bool is_utf8;       /* what expat gets is mended first: its characters, if it is that, */
     struct utf8_mend mend;
+    struct xml_mend references; /* and its references. */
+    char *mended; /* PIECE_BYTES, so that expat gets large pieces however much is mended: what */
+    size_t mended_len; /* it is given is read again from the begin of an open tag */
 
     XML_Parser xml;
     size_t xml_memory;         /* held by expat */
@@ -490,12 +501,13 @@ static int on_encoding(void *ctx, const char *name, XML_Encoding *to) {
     return XML_STATUS_OK;
 }
 
-/* `encoding`: whatever the document says; NULL: as it says. */
+/* `encoding`: whatever the document says. */
 static bool start_xml(struct sitemap *s, const char *encoding) {
     static const XML_Memory_Handling_Suite memory = {xml_malloc, xml_realloc, xml_free};
 
     s->form = FORM_XML;
-    s->xml = XML_ParserCreate_MM(encoding, &memory, NULL);
+    s->mended = malloc(PIECE_BYTES);
+    s->xml = s->mended == NULL ? NULL : XML_ParserCreate_MM(encoding, &memory, NULL);
     if (s->xml == NULL) {
         s->result = SITEMAP_NO_MEMORY;
         return false;
@@ -532,23 +544,44 @@ static void feed_expat(struct sitemap *s, const char *p, size_t n, bool last) {
     } while (n > 0 && s->result == SITEMAP_OK);
 }
 
+static void flush_mended(struct sitemap *s, bool last) {
+    if ((s->mended_len > 0 || last) && s->result == SITEMAP_OK)
+        feed_expat(s, s->mended, s->mended_len, last);
+    s->mended_len = 0;
+}
+
 static bool take_mended(void *arg, const char *p, size_t n) {
     struct sitemap *s = arg;
 
-    if (s->result == SITEMAP_OK)
-        feed_expat(s, p, n, false);
+    while (n > 0 && s->result == SITEMAP_OK) {
+        size_t room = PIECE_BYTES - s->mended_len, part = n < room ? n : room;
+        memcpy(s->mended + s->mended_len, p, part);
+        s->mended_len += part;
+        p += part;
+        n -= part;
+        if (s->mended_len == PIECE_BYTES)
+            flush_mended(s, false);
+    }
+    return s->result == SITEMAP_OK;
+}
+
+static bool take_characters(void *arg, const char *p, size_t n) {
+    struct sitemap *s = arg;
+
+    xml_mend_feed(&s->references, p, n, take_mended, s);
     return s->result == SITEMAP_OK;
 }
 
 static void feed_xml(struct sitemap *s, const char *p, size_t n, bool last) {
-    if (s->is_utf8) {
-        utf8_mend_feed(&s->mend, p, n, take_mended, s);
-        n = 0;
-    }
-    if (s->is_utf8 && last)
-        utf8_mend_end(&s->mend, take_mended, s);
-    if ((n > 0 || last) && s->result == SITEMAP_OK)
-        feed_expat(s, p, n, last);
+    if (s->is_utf8)
+        utf8_mend_feed(&s->mend, p, n, take_characters, s);
+    else
+        (void)take_characters(s, p, n);
+    if (last && s->is_utf8)
+        utf8_mend_end(&s->mend, take_characters, s);
+    if (last)
+        xml_mend_end(&s->references, take_mended, s);
+    flush_mended(s, last);
 }
 
 /* ---- What the bytes are ------------------------------------------------------------------------ */
@@ -567,17 +600,26 @@ static bool head_is(const struct sitemap *s, int first, int second) {
     return s->head[0] == first && s->head[1] == second;
 }
 
+/* By its byte order mark, or because a tag or a URL begins so (XML 1.0 appendix F.1). */
+static void find_utf16(struct sitemap *s) {
+    bool little = head_is(s, 0xff, 0xfe) || head_is(s, '<', 0) || head_is(s, 'h', 0);
+    bool big = head_is(s, 0xfe, 0xff) || head_is(s, 0, '<') || head_is(s, 0, 'h');
+
+    s->utf16.is_on = little || big;
+    s->utf16.is_big_endian = big;
+}
+
 static void choose_form(struct sitemap *s, char first) {
     s->form = first == '<' ? FORM_DECLARATION : FORM_TEXT;
     if (s->form == FORM_TEXT)
         s->kind = SITEMAP_TEXT;
 }
 
-/* One byte a character so far, whatever the document says: UTF-16 would have shown. */
+/* One byte a character, whatever the document says: UTF-16 has shown, and is UTF-8 here. */
 static void end_declaration(struct sitemap *s) {
     const char *text = s->text.data;
     size_t n = s->text.len;
-    const struct charset *c = s->has_bom ? charset_utf8() : s->charset;
+    const struct charset *c = s->has_bom || s->utf16.is_on ? charset_utf8() : s->charset;
 
     if (c == NULL && n > 5 && memcmp(text, "<?xml", 5) == 0)
         c = charset_prescan(text, n);
@@ -622,6 +664,61 @@ static void feed_form(struct sitemap *s, const char *p, size_t n) {
         feed_text(s, p, n);
 }
 
+static size_t put_utf8(char *to, uint32_t c) {
+    if (c < 0x80) {
+        to[0] = (char)c;
+        return 1;
+    }
+    size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    for (size_t i = n - 1; i > 0; i--, c >>= 6)
+        to[i] = (char)(0x80 | (c & 0x3f));
+    to[0] = (char)(0xf00 >> n | c);
+    return n;
+}
+
+/* One unit more; a surrogate without its other half is U+FFFD. At most 7 bytes. */
+static size_t put_unit(struct utf16 *u, uint32_t unit, char *to) {
+    bool is_trail = unit >= 0xdc00 && unit < 0xe000, is_lead = unit >= 0xd800 && unit < 0xdc00;
+    uint32_t lead = u->lead;
+    size_t n = 0;
+
+    u->lead = is_lead ? unit : 0;
+    if (lead != 0 && is_trail)
+        return put_utf8(to, 0x10000 + ((lead - 0xd800) << 10) + (unit - 0xdc00));
+    if (lead != 0)
+        n += put_utf8(to, 0xfffd);
+    return is_lead ? n : n + put_utf8(to + n, is_trail ? 0xfffd : unit);
+}
+
+static void feed_utf16(struct sitemap *s, const char *p, size_t n) {
+    struct utf16 *u = &s->utf16;
+    char utf8[4096];
+    size_t len = 0;
+
+    for (size_t i = 0; i < n && s->result == SITEMAP_OK; i++) {
+        unsigned char byte = (unsigned char)p[i];
+        if (u->has_byte)
+            len += put_unit(
+                u, u->is_big_endian ? (uint32_t)u->byte << 8 | byte : (uint32_t)byte << 8 | u->byte,
+                utf8 + len);
+        u->byte = byte;
+        u->has_byte = !u->has_byte;
+        if (len > sizeof utf8 - 8) {
+            feed_form(s, utf8, len);
+            len = 0;
+        }
+    }
+    if (len > 0 && s->result == SITEMAP_OK)
+        feed_form(s, utf8, len);
+}
+
+static void feed_characters(struct sitemap *s, const char *p, size_t n) {
+    if (s->utf16.is_on)
+        feed_utf16(s, p, n);
+    else
+        feed_form(s, p, n);
+}
+
 /* What is not gzip, or came out of it. */
 static void feed_plain(struct sitemap *s, const char *p, size_t n) {
     bool over = n > SITEMAP_BYTES_MAX - s->plain_count;
@@ -630,14 +727,12 @@ static void feed_plain(struct sitemap *s, const char *p, size_t n) {
         n = SITEMAP_BYTES_MAX - s->plain_count;
     s->plain_count += n;
     if (s->form == FORM_HEAD && take_head(s, &p, &n)) {
-        bool utf16 = head_is(s, 0xff, 0xfe) || head_is(s, 0xfe, 0xff) || head_is(s, '<', 0) ||
-                     head_is(s, 0, '<');
-        s->form = utf16 ? FORM_XML : FORM_SPACE;
-        if (!utf16 || start_xml(s, NULL))
-            feed_form(s, (const char *)s->head, sizeof s->head);
+        find_utf16(s);
+        s->form = FORM_SPACE;
+        feed_characters(s, (const char *)s->head, sizeof s->head);
     }
     if (s->form != FORM_HEAD && n > 0 && s->result == SITEMAP_OK)
-        feed_form(s, p, n);
+        feed_characters(s, p, n);
     if (over)
         stop(s, SITEMAP_LIMITED);
 }
@@ -739,6 +834,7 @@ void sitemap_free(struct sitemap *s) {
     if (s->is_gzip)
         inflateEnd(&s->z);
     free(s->inflated);
+    free(s->mended);
     buf_release(&s->text);
     buf_release(&s->guid);
     url_release(&s->source);

@@ -21,7 +21,8 @@
  * are yielded resolved. What is encoded otherwise than it says is read all the same: a byte order mark counts first, then what the
  * response says, then the XML declaration (RFC 7303 §3), UTF-8 if none of them does; octets that are not of the
  * encoding, and controls that XML forbids, stand for no character but harm no other. Namespaces are not looked at; prefixes are, so that an extension's elements are not
- * mistaken for the sitemap's own. What was yielded before a fault is good.
+ * mistaken for the sitemap's own. What was yielded before a fault is good. UTF-16 shows in its first bytes, whatever is said of it;
+ * references that XML does not know (xml_mend.h) stand for what HTML makes of them, or for themselves.
  *
  * Safe against what a server may send: no entity of a document type declaration is ever expanded in
  * text (a URL that has one is dropped) and their growth in attributes is bounded, nothing external is

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <zlib.h>
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
@@ -185,8 +186,8 @@ static void other_documents(void **state) {
     assert_yields("<", SITEMAP_NOT_ONE, SITEMAP_UNKNOWN, "");
     assert_yields("<urlset><url><loc>http://a/</loc></url><url><loc>http://no/</lo",
                   SITEMAP_DAMAGED, SITEMAP_URLSET, "http://a/\n");
-    assert_yields("<urlset><url><loc>http://a/</loc></url><url><loc>http://no/?a&b</loc>",
-                  SITEMAP_DAMAGED, SITEMAP_URLSET, "http://a/\n");
+    assert_yields("<urlset><url><loc>http://a/</loc></url><url><loc>http://no/</loc></urls>",
+                  SITEMAP_DAMAGED, SITEMAP_URLSET, "http://a/\nhttp://no/\n");
     assert_yields("<urlset><url><loc>http://a/</loc></url></urlset><x/>", SITEMAP_DAMAGED,
                   SITEMAP_URLSET, "http://a/\n");
 }
@@ -564,6 +565,80 @@ static void encodings_that_lie(void **state) {
                         "http://a/\n");
 }
 
+static size_t put_unit(char *to, unsigned unit, bool big_endian) {
+    to[!big_endian] = (char)(unit & 0xff);
+    to[big_endian] = (char)(unit >> 8);
+    return 2;
+}
+
+/* The text in UTF-16, whatever it says of itself. Returns the bytes. */
+static size_t put_utf16(char *to, const char *text, bool big_endian, bool mark) {
+    size_t n = mark ? put_unit(to, 0xfeff, big_endian) : 0;
+
+    for (; *text != '\0'; text++)
+        n += put_unit(to + n, (unsigned char)*text, big_endian);
+    return n;
+}
+
+static void utf16_by_its_looks(void **state) {
+    static const char *const texts[] = {
+        "<?xml version='1.0' encoding='UTF-8'?><urlset><url><loc>http://a/</loc></url></urlset>",
+        "<?xml version='1.0' encoding='iso-8859-1'?>\r\n<urlset><t>\x01</t><url><loc>http://a/"
+        "</loc></url></urlset>",
+        "<urlset><url><loc>http://a/</loc></url></urlset>", "http://a/\r\n"};
+    static const char pair[] = "\0h\0t\0t\0p\0:\0/\0/\0a\0/\xd8\x3d\xde\x00\xd8\x3d\0b\xde\x00\0\n";
+    char bytes[400];
+    (void)state;
+
+    for (size_t i = 0; i < 16; i++) {
+        size_t n = put_utf16(bytes, texts[i / 4], i % 2, i / 2 % 2);
+        assert_yields_bytes(bytes, n, SITEMAP_OK, i < 12 ? SITEMAP_URLSET : SITEMAP_TEXT,
+                            "http://a/\n");
+    }
+    assert_yields_bytes(pair, sizeof pair - 1, SITEMAP_OK, SITEMAP_TEXT,
+                        "http://a/\xf0\x9f\x98\x80\xef\xbf\xbd"
+                        "b\xef\xbf\xbd\n");
+}
+
+/* Nothing behind an '&' that XML does not know is lost. */
+static void odd_references(void **state) {
+    (void)state;
+    assert_yields(
+        "<urlset><url><t>a & b &nbsp; &eacute; &#x1f; &#0; "
+        "&#55296;</t><loc>http://a/?b=1&c=2&copy=3"
+        "&amp;d</loc></url><url><loc>http://b/&#38;&#x26;&eacute;&none;</loc></url></urlset>",
+        SITEMAP_OK, SITEMAP_URLSET, "http://a/?b=1&c=2&copy=3&d\nhttp://b/&&\xc3\xa9&none;\n");
+    assert_yields("<feed><entry><link href='http://a/?b&c=&lt'/></entry></feed>", SITEMAP_OK,
+                  SITEMAP_ATOM, "http://a/?b&c=&lt\n");
+    assert_yields("<urlset><url><loc><![CDATA[http://a/?b&c&amp;d&#0;]]]></loc></url></urlset>",
+                  SITEMAP_OK, SITEMAP_URLSET, "http://a/?b&c&amp;d&#0;]\n");
+    assert_yields("<?xml version='1.0' encoding='windows-1251'?><urlset><url><loc>http://a/\xe4?b&c"
+                  "</loc></url></urlset>",
+                  SITEMAP_OK, SITEMAP_URLSET, "http://a/\xd0\xb4?b&c\n");
+    assert_yields("http://a/?b&c\n", SITEMAP_OK, SITEMAP_TEXT, "http://a/?b&c\n");
+}
+
+/* The parser reads an open tag again from its beginning with each piece that it gets: what is mended does not make pieces. */
+static void mending_is_linear(void **state) {
+    static const char head[] = "<urlset><url x='";
+    static const char *const units[] = {"\xff", "&", "\x01"};
+    char *text = malloc(SITEMAP_MARKUP_BYTES);
+    (void)state;
+
+    assert_non_null(text);
+    memcpy(text, head, sizeof head - 1);
+    for (size_t i = 0; i < 3; i++) {
+        memset(text + sizeof head - 1, units[i][0], SITEMAP_MARKUP_BYTES - sizeof head + 1);
+        struct outcome o = {.stop_after = 0};
+        clock_t began = clock();
+        run(&o, text, SITEMAP_MARKUP_BYTES, SIZE_MAX);
+        assert_int_equal(o.result, SITEMAP_DAMAGED);
+        buf_release(&o.urls);
+        assert_true(clock() - began < 5 * CLOCKS_PER_SEC); /* it is 0.1 s; half an hour by pieces */
+    }
+    free(text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(urlsets),
@@ -572,6 +647,9 @@ int main(void) {
         cmocka_unit_test(feeds),
         cmocka_unit_test(relative_links),
         cmocka_unit_test(encodings_that_lie),
+        cmocka_unit_test(utf16_by_its_looks),
+        cmocka_unit_test(odd_references),
+        cmocka_unit_test(mending_is_linear),
         cmocka_unit_test(text_lines),
         cmocka_unit_test(other_documents),
         cmocka_unit_test(encodings),
