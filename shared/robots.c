@@ -1,5 +1,6 @@
 #include "shared/robots.h"
 
+#include "shared/charset.h"
 #include "shared/http_status.h"
 #include "shared/limits.h"
 
@@ -339,8 +340,7 @@ static bool on_rule(struct robots *r, struct group *g, bool allow, uint32_t line
     return !g->rules_ours || add_rule(r, allow, line, value.p, value.n);
 }
 
-bool robots_parse(struct robots *r, const void *body, size_t body_len, const char *token) {
-    struct lines l = lines_of(body, body_len);
+static bool parse_lines(struct robots *r, struct lines l, const char *token) {
     struct group g = {.token = has_group(l, token) ? token : "*"};
     struct slice line, field, value;
     bool ok = true;
@@ -364,6 +364,29 @@ bool robots_parse(struct robots *r, const void *body, size_t body_len, const cha
         take_rules(r);
     else
         robots_release(r);
+    return ok;
+}
+
+/* UTF-8 is what it has to be in (§2.2); what was saved as UTF-16 has a mark that says so. */
+bool robots_parse(struct robots *r, const void *body, size_t body_len, const char *token) {
+    struct lines whole = lines_of(body, body_len), l = whole;
+    size_t mark = 0;
+    const struct charset *c = body_len < 2 ? NULL : charset_from_bom(body, body_len, &mark);
+    struct buf text;
+    bool ok = true;
+
+    buf_init(&text, TEXT_BYTES);
+    if (c != NULL && c != charset_utf8()) {
+        ok = charset_decode(c, (const char *)body + mark, (size_t)(whole.end - whole.at) - mark,
+                            &text);
+        l = lines_of(text.data, text.len);
+        l.cut |= whole.cut;
+    }
+    if (ok)
+        ok = parse_lines(r, l, token);
+    else
+        robots_release(r);
+    buf_release(&text);
     return ok;
 }
 

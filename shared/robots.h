@@ -117,7 +117,8 @@ struct robots_match {
 void robots_init(struct robots *r);
 void robots_release(struct robots *r);
 
-/* Takes the rules for the crawler `token` (any letter case) from a robots.txt. Bytes from
+/* Takes the rules for the crawler `token` (any letter case) from a robots.txt; one in UTF-16 with its byte order mark is
+ * read as well. Bytes from
  * LIMIT_ROBOTS_BYTES on are ignored, and so is the line that they cut; a body of exactly that size
  * counts as cut. False: no memory, and nothing is allowed. */
 bool robots_parse(struct robots *r, const void *body, size_t body_len, const char *token);

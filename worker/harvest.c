@@ -100,18 +100,17 @@ static struct url_slice join_fields(const struct transfer *t, const char *name, 
     return (struct url_slice){to->len == 0 ? "" : to->data, to->len};
 }
 
+/* What 300 prefers may be followed (RFC 9110 §15.4.1): nobody chooses here. */
 static bool is_redirect(uint32_t status) {
-    return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+    return status == 300 || status == 301 || status == 302 || status == 303 || status == 307 ||
+           status == 308;
 }
 
 static void find_target(struct harvest *h, const struct transfer *t, struct agent_outcome *o) {
     const char *value;
     size_t len;
 
-    /* What 300 prefers may be followed (RFC 9110 §15.4.1): of robots.txt it is, nobody chooses there. */
-    bool leads = is_redirect(t->status) || (t->robots && t->status == 300);
-
-    if (!leads || !transfer_header(t, "location", 0, &value, &len) || len == 0 ||
+    if (!is_redirect(t->status) || !transfer_header(t, "location", 0, &value, &len) || len == 0 ||
         url_parse(&h->document, t->url, t->url_len, NULL) != URL_OK ||
         url_parse_octets(&h->target, value, len, &h->document) != URL_OK ||
         !url_is_http(&h->target))
@@ -393,16 +392,45 @@ static bool is_whole(const struct transfer *t, enum content_result result, size_
                      : result == CONTENT_OK;
 }
 
-bool harvest_robots(struct harvest *h, struct transfer *t, const char **body, size_t *len) {
+/* Takes the number in front of *p. False: there is none, or it is larger than any body. */
+static bool take_number(const char **p, const char *end, uint64_t *number) {
+    const char *start = *p;
+
+    for (*number = 0; *p < end && **p >= '0' && **p <= '9' && *number < UINT32_MAX; ++*p)
+        *number = *number * 10 + (uint64_t)(**p - '0');
+    return *p > start;
+}
+
+/* Nobody asked for a range: a 206 is the whole only where it says so, "bytes 0-41/42" (RFC 9110 §14.4). */
+static bool is_part(const struct transfer *t) {
+    static const char from_first[] = "bytes 0-";
+    uint64_t last, total;
+    const char *p, *end;
+    size_t len;
+
+    if (t->status != 206)
+        return false;
+    if (!transfer_header(t, "content-range", 0, &p, &len) || len < sizeof from_first ||
+        memcmp(p, from_first, sizeof from_first - 1) != 0)
+        return true;
+    end = p + len;
+    p += sizeof from_first - 1;
+    return !take_number(&p, end, &last) || p == end || *p++ != '/' ||
+           !take_number(&p, end, &total) || p != end || last + 1 != total;
+}
+
+const char *harvest_robots(struct harvest *h, struct transfer *t, const char **body, size_t *len) {
     *body = "";
     *len = 0;
     if (t->status < 200 || t->status > 299)
-        return true;
+        return NULL;
+    if (is_part(t))
+        return "http-206";
     drop_decoded(h);
     enum content_result result = decode(h, t, true, body, len);
     if (!is_whole(t, result, *len))
-        return false;
+        return "protocol-content-coding";
     if (*len > LIMIT_ROBOTS_BYTES)
         *len = LIMIT_ROBOTS_BYTES;
-    return true;
+    return NULL;
 }

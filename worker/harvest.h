@@ -38,9 +38,9 @@ void harvest_outcome(struct harvest *h, const struct transfer *t, struct agent_o
  *   sitemap-none       named as a sitemap, and none: read as a page
  *   links-memory       there was no memory for all of them */
 void harvest_links(struct harvest *h, struct transfer *t, struct agent_outcome *o);
-/* The decoded body of a 2xx robots.txt, cut at LIMIT_ROBOTS_BYTES. False: not all of it can be read, as far as is known: torn
- * inside its coding, damaged, or in another coding than it says. What is missing may forbid: it was not successfully
+/* The decoded body of a 2xx robots.txt, cut at LIMIT_ROBOTS_BYTES. NULL, or why not all of it can be read, as far as is known:
+ * it is a part (206), torn inside its coding, damaged, or in another coding than it says. What is missing may forbid: it was not successfully
  * downloaded (RFC 9309 §2.3.1.1). A coding that is none leaves it as it is. */
-bool harvest_robots(struct harvest *h, struct transfer *t, const char **body, size_t *len);
+const char *harvest_robots(struct harvest *h, struct transfer *t, const char **body, size_t *len);
 
 #endif

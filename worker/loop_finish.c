@@ -117,9 +117,11 @@ static void finish_robots(struct loop *l, struct transfer *t) {
 
     harvest_outcome(l->harvest, t, &o);
     o.elsewhere = t->elsewhere;
-    if (t->failure == AGENT_NO_FAILURE && !harvest_robots(l->harvest, t, &body, &len)) {
+    const char *fault =
+        t->failure == AGENT_NO_FAILURE ? harvest_robots(l->harvest, t, &body, &len) : NULL;
+    if (fault != NULL) {
         o.failure = AGENT_HOPELESS;
-        o.reason = "protocol-content-coding";
+        o.reason = fault;
     }
     agent_fetched_robots(l->agent, fence_now_ms(), t->fetch, &o, body, len);
     transfer_release(t);

@@ -46,8 +46,9 @@ function toText(bytes) {
     }
 }
 
+// What 300 prefers may be followed (RFC 9110 15.4.1), which Fetch leaves alone.
 function location(status, value) {
-    if (![301, 302, 303, 307, 308].includes(status) || value === null || value === "")
+    if (![300, 301, 302, 303, 307, 308].includes(status) || value === null || value === "")
         return null;
     const text = toText(value);
     if (text === null)

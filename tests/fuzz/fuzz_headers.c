@@ -69,17 +69,17 @@ static void harvest(struct transfer *t) {
     check_target(&o);
     harvest_links(h, t, &o);
     check(o.link_count <= LIMIT_PAGE_LINKS);
-    check(!harvest_robots(h, t, &robots, &robots_len) || robots_len <= LIMIT_ROBOTS_BYTES);
+    check(harvest_robots(h, t, &robots, &robots_len) != NULL || robots_len <= LIMIT_ROBOTS_BYTES);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static const uint32_t statuses[] = {200, 206, 301, 302, 304, 308, 404, 503};
+    static const uint32_t statuses[] = {200, 206, 300, 301, 302, 304, 308, 404, 503};
     struct body_pool pool = {.dir_fd = AT_FDCWD, .bytes_max = SIZE_MAX};
     struct transfer t = {.url = document, .url_len = sizeof document - 1};
 
     if (size < 1)
         return 0;
-    t.status = statuses[data[0] % 8];
+    t.status = statuses[data[0] % (sizeof statuses / sizeof statuses[0])];
     data++;
     size--;
     const uint8_t *nul = size == 0 ? NULL : memchr(data, 0, size);

@@ -225,6 +225,54 @@ static void lines_and_fields(void **state) {
     assert_allowed(":\n:::\n\r\n\r", "x", "/a");
 }
 
+/* A file that an editor saved as "Unicode" forbids what it says. */
+static void utf16(void **state) {
+    static const char text[] = "User-agent: *\r\nDisallow: /a\r\nAllow: /a/b";
+    char bytes[2 * sizeof text];
+    struct robots r;
+    (void)state;
+
+    for (int big_endian = 0; big_endian < 2; big_endian++) {
+        size_t n = 0;
+        for (const char *p = text; *p != '\0'; p++, n += 2) {
+            bytes[n + 2 + (size_t)!big_endian] = '\0';
+            bytes[n + 2 + (size_t)big_endian] = *p;
+        }
+        memcpy(bytes, big_endian ? "\xfe\xff" : "\xff\xfe", 2);
+        robots_init(&r);
+        assert_true(robots_parse(&r, bytes, n + 2, "x"));
+        assert_int_equal(r.rule_count, 2);
+        assert_false(robots_allowed(&r, "/a", 2, NULL));
+        assert_true(robots_allowed(&r, "/a/b", 4, NULL));
+        assert_true(robots_parse(&r, bytes, 2, "x"));
+        assert_int_equal(r.rule_count, 0);
+        robots_release(&r);
+    }
+}
+
+/* In UTF-16 too the line that the limit cuts does not count. */
+static void utf16_is_cut(void **state) {
+    static const char head[] = "User-agent: *\nDisallow: /a\n#", tail[] = "\nAllow: /";
+    size_t units = LIMIT_ROBOTS_BYTES / 2 - 1, rest = units - (sizeof head - 1) - (sizeof tail - 1);
+    char *bytes = calloc(1, LIMIT_ROBOTS_BYTES + 100);
+    struct robots r;
+    (void)state;
+
+    assert_non_null(bytes);
+    memcpy(bytes, "\xff\xfe", 2);
+    for (size_t i = 0; i < units; i++)
+        bytes[2 + 2 * i] = i < sizeof head - 1          ? head[i]
+                           : i < sizeof head - 1 + rest ? 'x'
+                                                        : tail[i - rest - (sizeof head - 1)];
+    memcpy(bytes + LIMIT_ROBOTS_BYTES, "a\0b\0", 4);
+    robots_init(&r);
+    assert_true(robots_parse(&r, bytes, LIMIT_ROBOTS_BYTES + 4, "x"));
+    assert_int_equal(r.rule_count, 1);
+    assert_false(robots_allowed(&r, "/a", 2, NULL));
+    robots_release(&r);
+    free(bytes);
+}
+
 static void explains(void **state) {
     static const char text[] =
         "# one\r\nuser-agent: *\r\n\r\nallow: /p%61ge \ndisallow: /page/a b\n";
@@ -601,6 +649,8 @@ int main(void) {
         cmocka_unit_test(wildcards),
         cmocka_unit_test(groups),
         cmocka_unit_test(lines_and_fields),
+        cmocka_unit_test(utf16),
+        cmocka_unit_test(utf16_is_cut),
         cmocka_unit_test(explains),
         cmocka_unit_test(robots_txt_itself),
         cmocka_unit_test(statuses),
