@@ -72,6 +72,7 @@ static const struct html_element elements[] = {
     {"table", 5, HTML_ELEMENT_TABLE, HTML_DATA, HTML_ELEMENT_BREAKOUT},
     {"tbody", 5, HTML_ELEMENT_TABLE, HTML_DATA, 0},
     {"td", 2, HTML_ELEMENT_TABLE, HTML_DATA, 0},
+    {"template", 8, HTML_ELEMENT_TEMPLATE, HTML_DATA, 0},
     {"textarea", 8, HTML_ELEMENT_OTHER, HTML_RCDATA, 0},
     {"tfoot", 5, HTML_ELEMENT_TABLE, HTML_DATA, 0},
     {"th", 2, HTML_ELEMENT_TABLE, HTML_DATA, 0},
@@ -91,7 +92,7 @@ static const struct html_element elements[] = {
 /* Where the names with a first letter start; the next letter's start is their end. */
 static const uint8_t first_letter[27] = {
     0,  4,  10, 12, 17, 19, 23, 23, 31, 36, 36, 36, 39, 47,
-    50, 52, 55, 55, 56, 67, 78, 81, 83, 83, 84, 84, 84,
+    50, 52, 55, 55, 56, 67, 79, 82, 84, 84, 85, 85, 85,
 };
 
 /* For names of a few bytes a loop is faster than memcmp(). */

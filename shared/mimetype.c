@@ -364,23 +364,34 @@ bool mimetype_root_is(const char *body, size_t body_len, const char *name) {
     return (size_t)(p - tag) == strlen(name) && memcmp(tag, name, (size_t)(p - tag)) == 0;
 }
 
+/* Behind a byte order mark and white space. */
+static const char *skip_start(const char *body, const char *end) {
+    const char *p = starts_with(body, end, "\xef\xbb\xbf") ? body + 3 : body;
+
+    while (p < end && (is_space(*p) || *p == '\f'))
+        p++;
+    return p;
+}
+
+bool mimetype_sniff_xml(const char *body, size_t body_len) {
+    const char *end = body + body_len;
+
+    return starts_with(skip_start(body, end), end, "<?xml");
+}
+
 bool mimetype_sniff_html(const char *body, size_t body_len) {
     static const char *const starts[] = {
         "<!DOCTYPE HTML", "<HTML", "<HEAD",  "<SCRIPT", "<IFRAME", "<H1",   "<DIV", "<FONT",
         "<TABLE",         "<A",    "<STYLE", "<TITLE",  "<B",      "<BODY", "<BR",  "<P",
     };
-    const char *end = body + body_len, *p = body;
+    const char *end = body + body_len, *p = skip_start(body, end);
 
-    if (body_len >= 3 && memcmp(body, "\xef\xbb\xbf", 3) == 0)
-        p += 3;
-    while (p < end && (is_space(*p) || *p == '\f'))
-        p++;
     if (end - p >= 4 && memcmp(p, "<!--", 4) == 0)
         return true;
     for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++) {
         size_t n = strlen(starts[i]);
         if ((size_t)(end - p) > n && strncasecmp(p, starts[i], n) == 0 &&
-            (p[n] == ' ' || p[n] == '>'))
+            (is_space(p[n]) || p[n] == '\f' || p[n] == '>'))
             return true;
     }
     return false;

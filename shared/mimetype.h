@@ -58,8 +58,10 @@ bool mimetype_serialise(const struct mimetype *m, struct buf *to);
 bool mimetype_is_html(const struct mimetype *m); /* text/html or application/xhtml+xml */
 bool mimetype_is_xml(const struct mimetype *m);  /* text/xml, application/xml or ...+xml (§4.6) */
 bool mimetype_is_css(const struct mimetype *m);
-/* Whether a body of unknown type starts as HTML does (§7.1, the rows for text/html). */
+/* Whether a body of unknown type starts as HTML does (§7.1, the rows for text/html; any white space ends a tag's name, as in
+ * HTML itself), or with an XML declaration. */
 bool mimetype_sniff_html(const char *body, size_t body_len);
+bool mimetype_sniff_xml(const char *body, size_t body_len);
 /* Whether an XML document's root is of that name, behind whatever prefix: "html", "svg". */
 bool mimetype_root_is(const char *body, size_t body_len, const char *name);
 

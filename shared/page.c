@@ -17,6 +17,8 @@ enum {
     SCRATCH_BYTES = 8 * LIMIT_URL_BYTES,
     /* All documents of <iframe srcdoc>, those inside of one another included. */
     SRCDOC_BYTES = 1 << 20,
+    /* In which an XML document's root element begins, if it is in UTF-16. */
+    ROOT_BYTES = 4096,
 };
 
 /* ------------------------------------------------------------------ attributes */
@@ -130,6 +132,11 @@ static void add_attr(struct page *p, enum page_link_kind kind, const struct html
         add_link(p, kind, a->value, a->value_len, nofollow);
 }
 
+/* What stands here is of a document of its own: an <iframe srcdoc>, or what a <template> may become. It says nothing of the page. */
+static bool is_inert(const struct page *p) {
+    return p->in_srcdoc || p->templates > 0;
+}
+
 static void add_srcset(struct page *p, const struct html_attr *a) {
     struct srcset s;
     const char *url;
@@ -236,7 +243,7 @@ static void on_link(struct page *p, const struct html_tag *tag) {
     add_srcset(p, find_attr(tag, "imagesrcset"));
     if (href == NULL || rel == NULL || !link_kind(rel->value, rel->value_len, &kind))
         return;
-    if (!p->has_canonical && !p->in_srcdoc && has_word(rel, "canonical")) {
+    if (!p->has_canonical && !is_inert(p) && has_word(rel, "canonical")) {
         p->has_canonical = true;
         keep_href(p, &p->canonical_href, href);
     }
@@ -246,7 +253,7 @@ static void on_link(struct page *p, const struct html_tag *tag) {
 static void on_base(struct page *p, const struct html_tag *tag) {
     const struct html_attr *href = find_attr(tag, "href");
 
-    if (href == NULL || p->has_base || p->in_srcdoc)
+    if (href == NULL || p->has_base || is_inert(p))
         return;
     p->has_base = true;
     keep_href(p, &p->base_href, href);
@@ -285,7 +292,7 @@ static void on_meta(struct page *p, const struct html_tag *tag) {
         return;
     bool is_robots =
         value_is(name, "robots") || (p->in->agent != NULL && value_is(name, p->in->agent));
-    if (is_robots && !p->in_srcdoc)
+    if (is_robots && !is_inert(p))
         robots_tag_meta(&p->robots, content->value, content->value_len);
     if (value_is(pragma, "content-type"))
         on_meta_charset(p, charset_from_meta_content(content->value, content->value_len));
@@ -350,6 +357,8 @@ static void on_html(struct page *p, const struct html_tag *tag) {
         on_meta(p, tag);
     else if (id == HTML_ELEMENT_IFRAME)
         on_iframe(p, tag);
+    else if (id == HTML_ELEMENT_TEMPLATE)
+        p->templates += !(p->is_xml && tag->self_closing);
     else if (id == HTML_ELEMENT_IMG || id == HTML_ELEMENT_IMAGE || id == HTML_ELEMENT_SOURCE)
         add_srcset(p, find_attr(tag, "srcset"));
     if (id == HTML_ELEMENT_OTHER)
@@ -363,8 +372,8 @@ static void on_html(struct page *p, const struct html_tag *tag) {
 
 /* Which elements are worth reading, by the kinds that are wanted. */
 static uint64_t wanted_elements(uint32_t follow) {
-    uint64_t set =
-        1ull << HTML_ELEMENT_BASE | 1ull << HTML_ELEMENT_META | 1ull << HTML_ELEMENT_LINK;
+    uint64_t set = 1ull << HTML_ELEMENT_BASE | 1ull << HTML_ELEMENT_META |
+                   1ull << HTML_ELEMENT_LINK | 1ull << HTML_ELEMENT_TEMPLATE;
 
     for (size_t i = 0; i < LINK_ATTR_COUNT; i++)
         if (follow >> link_attrs[i].kind & 1)
@@ -407,9 +416,20 @@ static void set_text(struct page *p) {
     html_set_text(&p->html, p->in_style || (p->anchors.is_open && !p->in_opaque));
 }
 
+/* Of an XML document: prefixes of the name are not looked at. */
+static void drop_prefix(const struct page *p, const char **name, size_t *len) {
+    const char *colon = p->is_xml && *len > 0 ? memchr(*name, ':', *len) : NULL;
+
+    if (colon == NULL)
+        return;
+    *len -= (size_t)(colon + 1 - *name);
+    *name = colon + 1;
+}
+
 static bool on_want(void *ctx, const char *name, size_t name_len) {
     struct page *p = ctx;
 
+    drop_prefix(p, &name, &name_len);
     on_anchor_tag(p, name, name_len);
     p->element = html_element_find(name, name_len);
     return (p->element != NULL && (p->wanted_elements >> p->element->id & 1) != 0) ||
@@ -450,13 +470,19 @@ static void end_style(struct page *p) {
 
 static bool on_end_tag(void *ctx, const struct html_tag *tag) {
     struct page *p = ctx;
+    const char *name = tag->name;
+    size_t len = tag->name_len;
 
+    drop_prefix(p, &name, &len);
+    if (p->templates > 0 && text_is(name, len, "template") &&
+        html_context_namespace(&p->context) == HTML_NAMESPACE_HTML)
+        p->templates--;
     if (p->context.depth > 0)
-        html_context_end_tag(&p->context, html_element_find(tag->name, tag->name_len), &p->html);
-    if (text_is(tag->name, tag->name_len, "style"))
+        html_context_end_tag(&p->context, html_element_find(name, len), &p->html);
+    if (text_is(name, len, "style"))
         end_style(p);
     p->in_opaque = false; /* raw text has no other end tag than its own */
-    on_anchor_tag(p, tag->name, tag->name_len);
+    on_anchor_tag(p, name, len);
     set_text(p);
     return !p->failed;
 }
@@ -617,6 +643,7 @@ static void read_encoded(struct page *p, const char *body, size_t n) {
 
     html_reset(&p->html);
     html_context_init(&p->context);
+    p->templates = 0;
     if (as_is ? feed(p, body, n) : charset_decode_pieces(c, body, n, feed, p))
         html_finish(&p->html);
     else if (p->charset_restart == NULL) /* nothing else stops it */
@@ -742,6 +769,27 @@ static void take_refresh_field(struct page *p) {
                        false);
 }
 
+/* The beginning of an XML document is read in UTF-16 if it is in that: RFC 7303 §3, XML 1.0 appendix F. */
+static bool root_is(struct page *p, const char *name) {
+    const char *body = p->in->body, *label;
+    size_t n = p->in->body_len, mark, len;
+    const struct charset *c = charset_from_bom(body, n, &mark);
+
+    if (c == NULL && mimetype_param(&p->type, "charset", &label, &len))
+        c = charset_by_label(label, len);
+    if (c == NULL)
+        c = charset_prescan(body, n);
+    if (c == NULL || strncmp(c->name, "utf-16", 6) != 0)
+        return mimetype_root_is(body, n, name);
+    buf_reset(&p->scratch);
+    n = n - mark < ROOT_BYTES ? n - mark : ROOT_BYTES;
+    if (!charset_decode(c, body + mark, n, &p->scratch)) {
+        p->failed = true;
+        return false;
+    }
+    return p->scratch.len > 0 && mimetype_root_is(p->scratch.data, p->scratch.len, name);
+}
+
 /* What the body is, by its Content-Type or, failing that, by its looks. */
 static void find_type(struct page *p) {
     const struct page_input *in = p->in;
@@ -751,13 +799,12 @@ static void find_type(struct page *p) {
 
     if (result == MIMETYPE_NO_MEMORY)
         p->failed = true;
-    p->is_xml = mimetype_is_xml(&p->type);
-    if (mimetype_is_unknown(&p->type))
-        p->is_html = mimetype_sniff_html(in->body, in->body_len);
-    else
-        p->is_html = mimetype_is_html(&p->type) ||
-                     (p->is_xml && (mimetype_root_is(in->body, in->body_len, "html") ||
-                                    mimetype_root_is(in->body, in->body_len, "svg")));
+    bool is_unknown = mimetype_is_unknown(&p->type);
+    p->is_html =
+        is_unknown ? mimetype_sniff_html(in->body, in->body_len) : mimetype_is_html(&p->type);
+    p->is_xml = is_unknown ? mimetype_sniff_xml(in->body, in->body_len) : mimetype_is_xml(&p->type);
+    if (!p->is_html && p->is_xml)
+        p->is_html = root_is(p, "html") || root_is(p, "svg");
 }
 
 static void reset(struct page *p, const struct page_input *in) {

@@ -12,7 +12,8 @@
  * The body is read as a browser with scripting disabled reads it, without building a tree: the
  * content of <noscript> counts, what stands in <script>, <style>, <textarea>, <title>, <xmp>,
  * <iframe>, <noembed>, <noframes> and comments does not. Links inside <template> count, and those of <iframe srcdoc>,
- * whose base is this page. An XML document is read so if its root is <html> or <svg>.
+ * whose base is this page; what either of them says of a page (<base>, a canonical link, <meta name=robots>) is not said of this
+ * one. An XML document is read so if its root is <html> or <svg>, whatever prefix its elements have.
  *
  * Link and Refresh header fields say what <link> and <meta http-equiv=refresh> say, of a body of any type; a
  * link that is of something else (its anchor) does not count, and their base is the document (RFC 8288 §3.2). A canonical
@@ -130,6 +131,7 @@ struct page {
     bool has_base, has_canonical, charset_certain, is_xml, failed;
     bool in_srcdoc;    /* what is being read is the document of an <iframe>, */
     struct buf srcdoc; /* and these are those to be read, a NUL behind each */
+    size_t templates;  /* open <template> elements */
     bool in_style;     /* its text is wanted */
     bool in_opaque;    /* in an element whose content is no text of the page's */
     const struct charset *charset_restart;

@@ -53,8 +53,8 @@ static void test_bounds(void **state) {
 }
 
 static void test_sniff(void **state) {
-    static const char *const html[] = {"<!doctype html>", " \r\n<HTML>", "<!--", "\xef\xbb\xbf<p ",
-                                       "<a href=x>"};
+    static const char *const html[] = {"<!doctype html>", " \r\n<HTML>", "<!--",
+                                       "\xef\xbb\xbf<p ", "<a href=x>",  "<html\nlang=en>"};
     static const char *const other[] = {"", "<", "<html", "<abbr>", "x<p>", "<?xml>", "%PDF-"};
 
     (void)state;
@@ -62,6 +62,9 @@ static void test_sniff(void **state) {
         assert_true(mimetype_sniff_html(html[i], strlen(html[i])));
     for (size_t i = 0; i < sizeof other / sizeof other[0]; i++)
         assert_false(mimetype_sniff_html(other[i], strlen(other[i])));
+    assert_true(mimetype_sniff_xml("\xef\xbb\xbf <?xml ", 9));
+    assert_false(mimetype_sniff_xml("<?xm", 4));
+    assert_false(mimetype_sniff_xml("", 0));
 }
 
 /* Fetch, "extract a MIME type": its own examples first, then what servers send. NULL: failure. */

@@ -253,6 +253,26 @@ static void test_noscript_and_template_count(void **state) {
     assert_links("a http://h.example/d/a\na http://h.example/d/b\n");
 }
 
+/* What is in a <template> is no part of the document (HTML §4.12.3): it says nothing of the page. */
+static void test_template_says_nothing(void **state) {
+    (void)state;
+    extract("<template><base href='http://no/'><meta name=robots content=none><link rel=canonical "
+            "href=/no>"
+            "<template></template><base href='http://no/'></template><a href=a>"
+            "<link rel=canonical href=c><base href='/e/'></template><a href=b>");
+    assert_links("link-canonical http://h.example/no\na http://h.example/e/a\n"
+                 "link-canonical http://h.example/e/c\na http://h.example/e/b\n");
+    assert_false(page.robots.noindex);
+    assert_string_equal(page.canonical.data, "http://h.example/e/c");
+    /* In SVG it is no template. */
+    extract("<svg><template></svg><base href='/e/'><a href=a>"
+            "<svg><foreignObject><template></template></foreignObject></svg>");
+    assert_links("a http://h.example/e/a\n");
+    extract("<svg><foreignObject><template></template></foreignObject></svg><base href='/e/'><a "
+            "href=a>");
+    assert_links("a http://h.example/e/a\n");
+}
+
 static void test_base_applies_to_all(void **state) {
     (void)state;
     extract("<a href=a><base target=x><base href='http://b.example/c/'><base href=http://no/>"
@@ -331,6 +351,37 @@ static void test_content_types(void **state) {
     assert_type("", "<p><a href=a>", true);
     assert_type("nonsense", "<p><a href=a>", true);
     assert_type(NULL, "GIF89a<a href=a>", false);
+}
+
+/* The encoding is looked at before the root is, and prefixes are not: XHTML is a vocabulary, not a spelling. */
+static void test_xml_by_its_root(void **state) {
+    static const char text[] =
+        "<?xml version='1.0' encoding='utf-16'?><!-- --><h:html "
+        "xmlns:h='http://www.w3.org/1999/xhtml'><h:head><h:base href='/e/'/></h:head>"
+        "<h:a href='a'/></h:html>";
+    char utf16[2 + 2 * sizeof text];
+    size_t n = 2;
+    (void)state;
+
+    memcpy(utf16, "\xfe\xff", 2);
+    for (const char *p = text; *p != '\0'; p++) {
+        utf16[n++] = '\0';
+        utf16[n++] = *p;
+    }
+    for (size_t skip = 0; skip <= 2; skip += 2) {
+        extract_bytes("application/xml", utf16 + skip, n - skip, PAGE_FOLLOW_LINKS);
+        assert_links("a http://h.example/e/a\n");
+        extract_bytes("text/xml; charset=utf-16be", utf16 + skip, n - skip, PAGE_FOLLOW_LINKS);
+        assert_links("a http://h.example/e/a\n");
+    }
+    extract_bytes("application/xml", text, sizeof text - 1, PAGE_FOLLOW_LINKS);
+    assert_links("a http://h.example/e/a\n");
+    extract_bytes(NULL, text, sizeof text - 1, PAGE_FOLLOW_LINKS);
+    assert_links("a http://h.example/e/a\n");
+    extract_bytes(NULL, "<?xml version='1.0'?><rss><a href='b'/></rss>", 45, PAGE_FOLLOW_LINKS);
+    assert_links("");
+    extract("<h:base href='/e/'><h:a href=a><a href=b>");
+    assert_links("a http://h.example/d/b\n");
 }
 
 static void test_xhtml_closes_itself(void **state) {
@@ -533,6 +584,7 @@ int main(void) {
         cmocka_unit_test(test_css),
         cmocka_unit_test(test_what_is_not_a_link),
         cmocka_unit_test(test_noscript_and_template_count),
+        cmocka_unit_test(test_template_says_nothing),
         cmocka_unit_test(test_base_applies_to_all),
         cmocka_unit_test(test_once_each),
         cmocka_unit_test(test_nofollow),
@@ -541,6 +593,7 @@ int main(void) {
         cmocka_unit_test(test_references_in_urls),
         cmocka_unit_test(test_content_types),
         cmocka_unit_test(test_xhtml_closes_itself),
+        cmocka_unit_test(test_xml_by_its_root),
         cmocka_unit_test(test_encodings),
         cmocka_unit_test(test_late_meta_charset),
         cmocka_unit_test(test_malformed_utf8),
