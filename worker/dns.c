@@ -159,6 +159,7 @@ static void keep_blame(struct dns_address *a, const struct dns_address *old, siz
             a->blamed_ms = old[i].blamed_ms;
 }
 
+/* Returns how long they may be used. */
 static int64_t take_addresses(struct dns_entry *e, const struct ares_addrinfo *info) {
     struct dns_address old[DNS_ADDRESSES_MAX];
     size_t old_count = e->address_count;
@@ -183,12 +184,14 @@ static int64_t take_addresses(struct dns_entry *e, const struct ares_addrinfo *i
         if ((int64_t)n->ai_ttl * 1000 < ttl_ms)
             ttl_ms = (int64_t)n->ai_ttl * 1000;
     }
+    if (e->address_count == 0)
+        return DNS_TTL_NONE_MS;
     return ttl_ms < DNS_TTL_MIN_MS ? DNS_TTL_MIN_MS : ttl_ms;
 }
 
 static void resolved(void *arg, int status, int timeouts, struct ares_addrinfo *info) {
     struct dns_entry *e = arg;
-    int64_t ttl_ms = DNS_TTL_FAILURE_MS;
+    int64_t ttl_ms = DNS_TTL_NONE_MS;
     struct dns_query *q;
 
     (void)timeouts;
@@ -200,8 +203,6 @@ static void resolved(void *arg, int status, int timeouts, struct ares_addrinfo *
         e->address_count = 0;
     if (e->address_count > 0)
         e->reason = NULL;
-    else if (status == ARES_SUCCESS || status == ARES_ENODATA || status == ARES_ENOTFOUND)
-        ttl_ms = DNS_TTL_NONE_MS;
     if (info != NULL)
         ares_freeaddrinfo(info);
     e->until_ms = fence_now_ms() + ttl_ms;

@@ -19,13 +19,14 @@
 #include <stdint.h>
 
 #include "shared/error.h"
+#include "shared/limits.h"
 
 enum {
     DNS_ADDRESSES_MAX = 16, /* of one name; more are ignored */
     DNS_TTL_MIN_MS = 10 * 1000,
     DNS_TTL_MAX_MS = 3600 * 1000,
-    DNS_TTL_NONE_MS = 30 * 1000,   /* there is no such name, or no address */
-    DNS_TTL_FAILURE_MS = 5 * 1000, /* no answer */
+    /* That there is no address, for whatever reason: a moment, so that each attempt at an origin asks anew. */
+    DNS_TTL_NONE_MS = LIMIT_BACKOFF_FIRST_MS / 2,
     DNS_BLAME_MS = 10 * 60 * 1000, /* how long an address counts as dead, while there are others */
 };
 

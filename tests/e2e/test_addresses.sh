@@ -40,7 +40,7 @@ cat >"$T/hosts" <<HOSTS
 10.1.2.3 kept-out.test
 HOSTS
 start dns ip netns exec $ns dnsmasq --conf-file=/dev/null --keep-in-foreground --user=root --pid-file= --no-resolv --no-hosts \
-    --addn-hosts="$T/hosts" --listen-address=127.0.0.1 --bind-interfaces --local=/test/
+    --addn-hosts="$T/hosts" --listen-address=127.0.0.1 --bind-interfaces --local=/test/ --log-queries --log-facility="$T/dns.log"
 
 pages=30
 mkdir "$T/www"
@@ -83,6 +83,14 @@ for name in dead kept-out; do
     check "$name: the page failed" grep -q '^failed/' <(states $name)
     check "$name: ... for its reason" grep -q connection-refused <("$TRAWL" export "$T/$name.d" --format jsonl)
 done
+
+# A name that is not there yet when it is first asked for: each attempt asks anew.
+crawl late --delay 0 --retries 5 http://late.test:8080/
+wait_until 30 grep -q 'late.test is NXDOMAIN' "$T/dns.log" || fail "late.test is asked for"
+echo 127.0.0.1 late.test >>"$T/hosts"
+kill -HUP "${PID[dns]}"
+check "late: the crawl ends" exits late 60 0
+check "late: all pages" test "$(states late)" = "fetched/1:$((pages + 1))"
 
 delay=50
 crawl dies --delay ${delay}ms "http://dies.test:8080/"

@@ -496,6 +496,36 @@ async def redirect_odd(x):
         await (x.answer() if x.path in ("/first", "/second") else x.not_found())
 
 
+@behaviour("inert")
+async def inert(x):
+    """What stands in a <template> says nothing of the page."""
+    if x.path == "/":
+        await x.answer(b"<!doctype html><template><base href='http://127.0.0.1:1/'><meta name=robots content=none></template><a href=inside>in</a>")
+    else:
+        await x.answer()
+
+
+@behaviour("xml-pages", "/utf16", "/prefix", "/untyped")
+async def xml_pages(x):
+    """XHTML in UTF-16, with a prefix, without a type."""
+    page = ("<?xml version='1.0'?><h:html xmlns:h='http://www.w3.org/1999/xhtml'><h:a href='/inside%s'/></h:html>" % x.path).encode()
+    if x.path == "/utf16":
+        await x.answer(page.decode().encode("utf-16"), kind=b"application/xml")
+    elif x.path in ("/prefix", "/untyped"):
+        await x.answer(page, kind=b"application/xhtml+xml" if x.path == "/prefix" else None)
+    else:
+        await x.answer()
+
+
+@behaviour("redirect-300", "/which", "/none")
+async def redirect_300(x):
+    if x.path in ("/which", "/none"):
+        fields = [b"Location: /one"] if x.path == "/which" else []
+        await x.answer(b'<a href="/other">or that</a>', fields, "300 Multiple Choices")
+    else:
+        await x.answer()
+
+
 @behaviour("calendar", "/cal/2026/01")
 async def calendar(x):
     parts = x.path.split("/")
@@ -735,6 +765,23 @@ async def robots_300(x):
         await page_of_site(x)
 
 
+@behaviour("robots-utf16", "/open", "/closed")
+async def robots_utf16(x):
+    if x.path == "/robots.txt":
+        await x.answer("User-agent: *\r\nDisallow: /closed\r\n".encode("utf-16"), kind=b"text/plain")
+    else:
+        await page_of_site(x)
+
+
+@behaviour("robots-part", "/open")
+async def robots_part(x):
+    if x.path == "/robots.txt":
+        body = b"User-agent: *\nDisallow: /a\n"
+        await x.answer(body, [b"Content-Range: bytes 0-%d/60" % (len(body) - 1)], "206 Partial Content", b"text/plain")
+    else:
+        await page_of_site(x)
+
+
 @behaviour("robots-304", "/open")
 async def robots_304(x):
     await (x.answer(b"", status="304 Not Modified") if x.path == "/robots.txt" else page_of_site(x))
@@ -932,18 +979,31 @@ ATOM = (b'<?xml version="1.0"?><feed xmlns="http://www.w3.org/2005/Atom" xml:bas
 ODD_MAP = b'<?xml version="1.0" encoding="utf-16"?><urlset><url><loc>http://%s/in-map</loc></url>\x0b</urlset>'
 
 
+REFERENCES_MAP = ("<?xml version='1.0' encoding='UTF-8'?><urlset><url><t>&nbsp;&#1;</t><loc>http://%s/in-map16?a=1&b=2</loc></url>"
+                  "</urlset>")
+IN_MAPS = ("/open", "/in-map", "/in-map16?a=1&b=2", "/in-map16t", "/blog/entry", "/blog/sub/other")
+
+
 @behaviour("robots-maps", "/open")
 async def robots_maps(x):
-    """A feed with relative links; a sitemap that is not in the encoding that it says, with a control in it."""
+    """A feed with relative links; sitemaps that are not in the encoding that they say, with controls and references that XML does not
+    know in them; one whose one tag is octets of no encoding, and takes its time to read."""
     host = x.host.encode()
     if x.path == "/robots.txt":
-        await x.answer(b"Sitemap: http://%s/feed\nSitemap: http://%s/map.xml\n" % (host, host), kind=b"text/plain")
+        await x.answer(b"".join(b"Sitemap: http://%s/%s\n" % (host, name) for name in (b"feed", b"map.xml", b"map16.xml", b"map16.txt",
+                       b"map-octets.xml")), kind=b"text/plain")
     elif x.path == "/feed":
         await x.answer(ATOM, kind=b"application/atom+xml")
     elif x.path == "/map.xml":
         await x.answer(ODD_MAP % host, kind=b"application/xml")
+    elif x.path == "/map16.xml":
+        await x.answer((REFERENCES_MAP % x.host).encode("utf-16"), kind=b"application/xml")
+    elif x.path == "/map16.txt":
+        await x.answer(("http://%s/in-map16t\r\n" % x.host).encode("utf-16"), kind=b"text/plain")
+    elif x.path == "/map-octets.xml":
+        await x.answer(b"<urlset><url x='" + b"\xff" * (1 << 20), kind=b"application/xml")
     else:
-        await (x.answer() if x.path in ("/open", "/in-map", "/blog/entry", "/blog/sub/other") else x.not_found())
+        await (x.answer() if x.path in IN_MAPS else x.not_found())
 
 
 # ---- TLS ---------------------------------------------------------------------------------------------------
