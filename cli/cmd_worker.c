@@ -13,14 +13,24 @@
 #include "worker/task_worker.h"
 #include "worker/worker.h"
 
+/* Of a crawl that was killed: its workers end by themselves, but first they finish and seal, for which the master's silence
+ * gives them LIMIT_DRAIN_SILENCE_MS and a few calls. Whoever starts one by hand is told at once. */
+enum { PREDECESSOR_MS = 30 * 1000 };
+
+static const char *parent(void) {
+    return getenv("TRAWL_PARENT");
+}
+
 /* Started by `trawl crawl`: to end with it, however it ends. */
 static bool follow_parent(void) {
-    const char *parent = getenv("TRAWL_PARENT");
-
-    if (parent == NULL)
+    if (parent() == NULL)
         return true;
     prctl(PR_SET_PDEATHSIG, SIGTERM);
-    return strtol(parent, NULL, 10) == (long)getppid();
+    return strtol(parent(), NULL, 10) == (long)getppid();
+}
+
+static uint32_t predecessor_ms(void) {
+    return parent() == NULL ? 0 : PREDECESSOR_MS;
 }
 
 static uint32_t cores(void) {
@@ -33,6 +43,7 @@ static int run_tasks(const struct args *a, struct error *err) {
     const struct task_worker_config config = {.master = a->master,
                                               .dir = a->dir,
                                               .name = a->name,
+                                              .predecessor_ms = predecessor_ms(),
                                               .serve = a->serve,
                                               .tasks = a->tasks,
                                               .insecure = a->insecure,
@@ -45,6 +56,7 @@ static int run_loops(const struct args *a, struct error *err) {
     const struct worker_config config = {.master = a->master,
                                          .dir = a->dir,
                                          .name = a->name,
+                                         .predecessor_ms = predecessor_ms(),
                                          .threads = a->threads > 0 ? a->threads : cores(),
                                          .transfers = a->transfers,
                                          .connect_timeout_ms = a->connect_timeout_ms};

@@ -16,6 +16,9 @@
 
 #include "shared/fingerprint.h"
 #include "shared/io.h"
+#include "shared/log.h"
+
+enum { LOCK_POLL_MS = 50 };
 
 static bool failed(struct home *h, const char *what, const char *below) {
     error_set(h->err, errno, "cannot %s %s%s%s", what, h->dir, below[0] == '\0' ? "" : "/", below);
@@ -157,16 +160,34 @@ static bool find_name(struct home *h, const char *name) {
            failed(h, "write", "worker-name");
 }
 
-static bool lock_home(struct home *h) {
+static int64_t clock_ms(void) {
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Nothing tells when another process gives a lock up but flock() itself, which cannot be given a time: so it is asked. */
+static bool lock_home(struct home *h, uint32_t wait_ms) {
+    const struct timespec pause = {.tv_nsec = LOCK_POLL_MS * 1000000L};
+    int64_t until_ms = clock_ms() + wait_ms;
+
     h->lock_fd = openat(h->fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (h->lock_fd < 0)
         return failed(h, "create the lock of", h->name);
-    if (flock(h->lock_fd, LOCK_EX | LOCK_NB) == 0)
-        return true;
-    if (errno != EWOULDBLOCK)
-        return failed(h, "lock", h->name);
-    error_set(h->err, 0, "a worker named %s is already running in %s", h->name, h->dir);
-    return false;
+    for (bool told = false; flock(h->lock_fd, LOCK_EX | LOCK_NB) != 0; told = true) {
+        if (errno != EWOULDBLOCK)
+            return failed(h, "lock", h->name);
+        if (clock_ms() >= until_ms) {
+            error_set(h->err, 0, "a worker named %s is already running in %s", h->name, h->dir);
+            return false;
+        }
+        if (!told)
+            log_info("worker", "%s: waits for the one of that name that still runs in %s", h->name,
+                     h->dir);
+        nanosleep(&pause, NULL);
+    }
+    return true;
 }
 
 /* ---- whose records it has ------------------------------------------------------------------------------ */
@@ -307,7 +328,8 @@ void home_init(struct home *h) {
     *h = (struct home){.dir_fd = -1, .fd = -1, .lock_fd = -1};
 }
 
-bool home_open(struct home *h, const char *dir, const char *name, struct error *err) {
+bool home_open(struct home *h, const char *dir, const char *name, uint32_t wait_ms,
+               struct error *err) {
     h->dir = dir;
     h->err = err;
     if (!io_make_dir(AT_FDCWD, dir, 0755))
@@ -324,7 +346,7 @@ bool home_open(struct home *h, const char *dir, const char *name, struct error *
     close(workers_fd);
     if (h->fd < 0)
         return failed(h, "create the directory of", h->name);
-    return lock_home(h) && read_identity(h);
+    return lock_home(h, wait_ms) && read_identity(h);
 }
 
 void home_close(struct home *h) {

@@ -15,7 +15,7 @@
  *
  *     struct home h;
  *     home_init(&h);
- *     if (!home_open(&h, dir, name, &err)) ...
+ *     if (!home_open(&h, dir, name, 0, &err)) ...
  *     home_close(&h);      // in any case
  *
  * One owner.
@@ -49,7 +49,8 @@ struct home {
 
 void home_init(struct home *h);
 /* Makes what is missing, takes the lock, counts the start. `name` NULL: the one kept there. False: `err` says why. */
-bool home_open(struct home *h, const char *dir, const char *name, struct error *err);
+bool home_open(struct home *h, const char *dir, const char *name, uint32_t wait_ms,
+               struct error *err);
 void home_close(struct home *h);
 /* The directory DIR of `dir_fd` is for the records of that crawl from now on. False: it is another's, or that cannot be
  * written; `err` says why. Any thread, any process. */

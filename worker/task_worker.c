@@ -443,7 +443,8 @@ static bool open_all(struct task_worker *w) {
     sandbox_enter(&(struct sandbox_config){
         .dir_fd = -1, .archive_fd = -1, .home_fd = -1, .allow_exec = true});
     w->wake_fd = stop_signal_take_over(w->err);
-    if (w->wake_fd < 0 || !home_open(&w->home, w->config->dir, w->config->name, w->err) ||
+    if (w->wake_fd < 0 ||
+        !home_open(&w->home, w->config->dir, w->config->name, w->config->predecessor_ms, w->err) ||
         !task_files_open(&w->files, w->home.fd, w->err) || !find_maps_dir(w) || !start_serving(w) ||
         !make_agent(w))
         return false;

@@ -19,7 +19,8 @@
 struct task_worker_config {
     const char *master; /* tcp://host:port */
     const char *dir;
-    const char *name; /* NULL: the one kept in DIR/worker-name */
+    const char *name;        /* NULL: the one kept in DIR/worker-name */
+    uint32_t predecessor_ms; /* how long one of that name that still runs in DIR is waited for */
     const char *
         serve; /* where map outputs are to be had, tcp://host:port; NULL: chosen by the way to the master */
     bool insecure;  /* map outputs may be served beyond loopback, to whoever reaches them */

@@ -61,7 +61,7 @@ static bool failed(struct worker *w, const char *what, const char *below) {
 }
 
 static bool open_directory(struct worker *w) {
-    if (!home_open(&w->home, w->config->dir, w->config->name, w->err))
+    if (!home_open(&w->home, w->config->dir, w->config->name, w->config->predecessor_ms, w->err))
         return false;
     w->archive_fd = home_open_dir(w->home.dir_fd, "archive");
     return w->archive_fd >= 0 || failed(w, "create", "archive");

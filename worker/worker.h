@@ -21,9 +21,10 @@
 struct worker_config {
     const char *master; /* tcp://host:port */
     const char *dir;
-    const char *name;   /* NULL: the one kept in DIR/worker-name */
-    uint32_t threads;   /* fetch loops, 1 .. LIMIT_WORKER_LOOPS */
-    uint32_t transfers; /* at once in each loop, at least 1 */
+    const char *name;        /* NULL: the one kept in DIR/worker-name */
+    uint32_t predecessor_ms; /* how long one of that name that still runs in DIR is waited for */
+    uint32_t threads;        /* fetch loops, 1 .. LIMIT_WORKER_LOOPS */
+    uint32_t transfers;      /* at once in each loop, at least 1 */
     uint32_t
         connect_timeout_ms; /* how long the first contact with the master may take; 0: for ever. Later
                                     ones always may */

@@ -42,9 +42,17 @@ start crawl "$TRAWL" crawl --dir "$T/all" "${QUICK[@]}" --listen "tcp://127.0.0.
 before=$(requests web)
 fetched_at_least web $((before + 80)) 30 || fail "the second crawl starts" "$(requests web) requests"
 kill9 crawl
+# A worker may outlive it: it finishes and seals, or waits for its disk.
+start w1 flock "$T/all/workers/w1/lock" tail -f /dev/null
 cp "$T/web.log" "$T/upto.log"
 start crawl "$TRAWL" crawl --dir "$T/all" "${QUICK[@]}" --listen "tcp://127.0.0.1:$(free_port)" --workers 2 \
     --scope any --delay 80ms --seeds "$T/site/seeds.txt"
+waits() {
+    grep -q "waits for the one of that name" "$T/all/logs/worker-w1.log"
+}
+check "a worker of the crawl that was killed is waited for" wait_until 20 waits
+wait_until 3 false          # longer than all attempts at starting the new one took before
+kill9 w1
 check "a crawl killed with all its workers resumes and ends" exits crawl 60 0
 tail -n "+$((before + 1))" "$T/web.log" >"$T/second.log"
 check "polite across kill -9 of everything" check_log "$T/second.log" --delay 80ms --max-inflight 1

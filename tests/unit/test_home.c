@@ -1,6 +1,7 @@
 /* home: who a worker is, and whose records its directory has; also when it is copied, put back or used for another crawl. */
 #include "worker/home.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -45,7 +46,7 @@ static struct home open_home(const char *dir, const char *name) {
     struct home h;
 
     home_init(&h);
-    if (!home_open(&h, dir, name, &err))
+    if (!home_open(&h, dir, name, 0, &err))
         fail_msg("%s", err.text);
     return h;
 }
@@ -89,10 +90,31 @@ static void one_process_a_name_and_directory(void **state) {
 
     (void)state;
     home_init(&second);
-    assert_false(home_open(&second, "d", "w", &err));
+    assert_false(home_open(&second, "d", "w", 0, &err));
     assert_string_equal(err.text, "a worker named w is already running in d");
     home_close(&second);
     home_close(&h);
+}
+
+/* Who holds the lock lets go of it. */
+static void *leaves(void *arg) {
+    usleep(200 * 1000);
+    home_close(arg);
+    return NULL;
+}
+
+static void one_that_is_about_to_end_is_waited_for(void **state) {
+    struct home h = open_home("d", "w"), second;
+    pthread_t thread;
+
+    (void)state;
+    home_init(&second);
+    assert_false(home_open(&second, "d", "w", 60, &err));
+    home_close(&second);
+    assert_int_equal(pthread_create(&thread, NULL, leaves, &h), 0);
+    assert_true(home_open(&second, "d", "w", 60 * 1000, &err));
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    home_close(&second);
 }
 
 static void incarnations_grow_when_it_is_put_back(void **state) {
@@ -165,6 +187,7 @@ int main(void) {
         cmocka_unit_test_teardown(a_start_is_another_process_in_the_same_place, empty),
         cmocka_unit_test_teardown(a_copy_is_in_another_place, empty),
         cmocka_unit_test_teardown(one_process_a_name_and_directory, empty),
+        cmocka_unit_test_teardown(one_that_is_about_to_end_is_waited_for, empty),
         cmocka_unit_test_teardown(incarnations_grow_when_it_is_put_back, empty),
         cmocka_unit_test_teardown(it_keeps_its_crawl, empty),
         cmocka_unit_test_teardown(segments_tell_their_crawl, empty),
