@@ -17,6 +17,11 @@ enum {
        each line once more, with 100 bytes beside it; a fetch loop may have a thousand transfers. */
     LIMIT_HEADER_BYTES = 64 * 1024,
     LIMIT_HEADER_LINES = 256,
+    /* Name and value of one cookie, one of its attributes (rfc6265bis §5.6), and all of a visit. */
+    LIMIT_COOKIE_BYTES = 4096,
+    LIMIT_COOKIE_ATTRIBUTE_BYTES = 1024,
+    LIMIT_COOKIES = 180,
+    LIMIT_COOKIES_BYTES = 32 * 1024,
 
     /* One message between master and worker, and what its decoding may take. */
     LIMIT_WIRE_BYTES = 16 << 20,

@@ -29,7 +29,6 @@ enum {
     PAUSE_MS = 1000,             /* until a full disk is tried again */
     HEAD_KEEP_BYTES = 4096,      /* of an idle transfer's header block */
     IDLE_MAX_S = 118,            /* of a connection, before it is used again; curl's default */
-    COOKIE_BYTES_MAX = 64 << 10, /* of a visit */
     HTTP1_PLACES = 1024,         /* origins that are remembered for trouble with HTTP/2 */
 };
 
@@ -130,14 +129,17 @@ static void drop_head(struct transfer *t) {
 }
 
 /* A response's first line. HTTP/2 has none (RFC 9113 §8.3.2), and curl makes up "HTTP/2 200": what is archived is a
- * message of HTTP/1.1, as WARC readers want it. */
+ * message of HTTP/1.1, as WARC readers want it. They want capitals, too, where curl and browsers read http/1.1. */
 static bool append_status_line(struct transfer *t, const char *p, size_t n) {
-    static const char h2[] = "HTTP/2 ", h1[] = "HTTP/1.1 ";
+    static const char h2[] = "HTTP/2 ", h1[] = "HTTP/1.1 ", name[] = "HTTP";
 
-    if (n < sizeof h2 - 1 || memcmp(p, h2, sizeof h2 - 1) != 0)
+    if (n >= sizeof h2 - 1 && memcmp(p, h2, sizeof h2 - 1) == 0)
+        return append_head(t, h1, sizeof h1 - 1) &&
+               append_head(t, p + sizeof h2 - 1, n - (sizeof h2 - 1));
+    if (n < sizeof name - 1 || strncasecmp(p, name, sizeof name - 1) != 0)
         return append_head(t, p, n);
-    return append_head(t, h1, sizeof h1 - 1) &&
-           append_head(t, p + sizeof h2 - 1, n - (sizeof h2 - 1));
+    return append_head(t, name, sizeof name - 1) &&
+           append_head(t, p + sizeof name - 1, n - (sizeof name - 1));
 }
 
 static bool is_no_answer(const struct transfer *t, const char *line, size_t len);
@@ -195,8 +197,6 @@ static size_t on_header(char *p, size_t one, size_t n, void *arg) {
         t->head_done = t->folded = false;
     }
     t->folded = t->folded || (n > 0 && (p[0] == ' ' || p[0] == '\t'));
-    if (n > 11 && strncasecmp(p, "set-cookie:", 11) == 0)
-        t->target->cookie_bytes += n;
     if (t->head_done) {
         t->stray_line = t->stray_line || (p[0] != '\r' && p[0] != '\n' && !headers_is_field(p, n));
         return n;
@@ -371,7 +371,7 @@ static int on_ready(void *arg, char *remote, char *local, int remote_port, int l
  * may be a server's word that it has no time. A 408 on one that was kept is about the connection (RFC 9110 §15.5.9). */
 static bool is_no_answer(const struct transfer *t, const char *line, size_t len) {
     long request_bytes = 0;
-    char kind = len > 9 && memcmp(line, "HTTP/1.", 7) == 0 ? line[9] : 0;
+    char kind = len > 9 && strncasecmp(line, "HTTP/1.", 7) == 0 ? line[9] : 0;
 
     if (t->h2 || t->fd < 0 || kind == 0)
         return false;
@@ -407,6 +407,40 @@ static void shrink(struct transfers *ts) {
     (void)bound_connections(ts, max);
 }
 
+/* ---- cookies -------------------------------------------------------------------------------------- */
+
+static void take_cookies(struct transfer *t) {
+    const char *value;
+    struct url url;
+    size_t len;
+
+    if (!t->all->cookies || !t->head_done || t->no_answer ||
+        !transfer_header(t, "set-cookie", 0, &value, &len))
+        return;
+    url_init(&url);
+    if (url_parse(&url, t->url, t->url_len, NULL) == URL_OK)
+        for (unsigned i = 0; transfer_header(t, "set-cookie", i, &value, &len); i++)
+            cookies_take(&t->target->cookies, &url, value, len, (int64_t)time(NULL));
+    url_release(&url);
+}
+
+/* False: no memory. */
+static bool send_cookies(struct transfer *t) {
+    struct buf field;
+    struct url url;
+
+    if (t->target->cookies.first == NULL)
+        return true;
+    url_init(&url);
+    buf_init(&field, LIMIT_HEADER_BYTES);
+    bool ok = url_parse(&url, t->url, t->url_len, NULL) == URL_OK &&
+              cookies_send(&t->target->cookies, &url, (int64_t)time(NULL), &field) &&
+              (field.len == 0 || curl_easy_setopt(t->easy, CURLOPT_COOKIE, field.data) == CURLE_OK);
+    buf_release(&field);
+    url_release(&url);
+    return ok;
+}
+
 /* ---- the end ------------------------------------------------------------------------------------- */
 
 static void finish(struct transfer *t, CURLcode code) {
@@ -423,6 +457,7 @@ static void finish(struct transfer *t, CURLcode code) {
     /* From now backwards: curl does not begin at once, and connecting took its time. */
     t->started_ms = fence_now_ms() - (total_us - ready_us) / 1000;
     transfer_judge(t, code);
+    take_cookies(t);
     tls_peer_end(&t->peer);
     if (code == CURLE_HTTP2 || code == CURLE_HTTP2_STREAM ||
         (t->failure == AGENT_AGAIN && t->h2 && !t->kept))
@@ -516,18 +551,11 @@ int64_t transfers_next_ms(const struct transfers *ts) {
 
 /* ---- the beginning ------------------------------------------------------------------------------- */
 
-/* The engine takes no file, and no cookie but in a share (share_cookies()). Said twice, the file is read twice. */
-static bool set_cookies(CURL *e, bool wanted) {
-    return curl_easy_setopt(e, CURLOPT_COOKIEFILE, NULL) == CURLE_OK &&
-           (!wanted || curl_easy_setopt(e, CURLOPT_COOKIEFILE, "") == CURLE_OK);
-}
-
 static bool set_options(struct transfer *t) {
     struct transfers *ts = t->all;
     CURL *e = t->easy;
 
-    return set_cookies(e, t->all->cookies) &&
-           curl_easy_setopt(e, CURLOPT_USERAGENT, ts->user_agent) == CURLE_OK &&
+    return curl_easy_setopt(e, CURLOPT_USERAGENT, ts->user_agent) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)ts->timeout_ms) == CURLE_OK;
 }
 
@@ -616,49 +644,6 @@ static void on_torn(void *arg, const void *easy) {
             ts->transfers[i].torn = true;
 }
 
-/* What is kept, in characters. */
-static size_t measure_cookies(const struct transfer *t) {
-    struct curl_slist *list = NULL;
-    size_t bytes = 0;
-
-    curl_easy_getinfo(t->easy, CURLINFO_COOKIELIST, &list);
-    for (const struct curl_slist *c = list; c != NULL; c = c->next)
-        bytes += strlen(c->data);
-    curl_slist_free_all(list);
-    return bytes;
-}
-
-/* The easy handle has the visit's cookies, or none. curl bounds what one response may set, but not their sum: over
- * COOKIE_BYTES_MAX the visit begins again without any. False: no memory. */
-static bool share_cookies(struct transfer *t) {
-    struct transfer_target *target = t->target;
-
-    if (!t->all->cookies)
-        return true;
-    if (target->cookies == NULL) {
-        target->cookies = curl_share_init();
-        if (target->cookies == NULL || curl_share_setopt(target->cookies, CURLSHOPT_SHARE,
-                                                         CURL_LOCK_DATA_COOKIE) != CURLSHE_OK)
-            return false;
-    }
-    if (curl_easy_setopt(t->easy, CURLOPT_SHARE, target->cookies) != CURLE_OK)
-        return false;
-    if (target->cookie_bytes <= COOKIE_BYTES_MAX)
-        return true;
-    target->cookie_bytes = measure_cookies(t);
-    if (target->cookie_bytes <= COOKIE_BYTES_MAX)
-        return true;
-    target->cookie_bytes = 0;
-    return curl_easy_setopt(t->easy, CURLOPT_COOKIELIST, "ALL") == CURLE_OK;
-}
-
-static void drop_cookies(struct transfer_target *target) {
-    if (target->cookies != NULL)
-        curl_share_cleanup(target->cookies);
-    target->cookies = NULL;
-    target->cookie_bytes = 0;
-}
-
 static bool begin(struct transfer *t, const char *path) {
     struct transfers *ts = t->all;
     /* Without a connection of the visit's own, what curl has in its pool was shut by an earlier visit: curl 7.88
@@ -668,14 +653,13 @@ static bool begin(struct transfer *t, const char *path) {
                        ? CURL_HTTP_VERSION_1_1
                        : CURL_HTTP_VERSION_2TLS;
 
-    return share_cookies(t) &&
+    return send_cookies(t) &&
            curl_easy_setopt(t->easy, CURLOPT_HTTP_VERSION, version) == CURLE_OK &&
            curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, (long)t->fresh) == CURLE_OK &&
            curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, connect_timeout_ms(t)) ==
                CURLE_OK &&
            curl_easy_setopt(t->easy, CURLOPT_MAXAGE_CONN, idle_s) == CURLE_OK &&
-           curl_easy_setopt(t->easy, CURLOPT_URL, ts->cookies ? t->url : t->target->base) ==
-               CURLE_OK &&
+           curl_easy_setopt(t->easy, CURLOPT_URL, t->target->base) == CURLE_OK &&
            curl_easy_setopt(t->easy, CURLOPT_REQUEST_TARGET, path) == CURLE_OK &&
            curl_easy_setopt(t->easy, CURLOPT_CONNECT_TO, t->target->connect_to) == CURLE_OK &&
            curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER,
@@ -756,7 +740,6 @@ void transfer_release(struct transfer *t) {
         curl_multi_remove_handle(ts->multi, t->easy);
         ts->running--;
     }
-    curl_easy_setopt(t->easy, CURLOPT_SHARE, NULL); /* its cookies end with the target */
     become(t, TRANSFER_IDLE);
     target_remove(t);
     if (t->head.size > HEAD_KEEP_BYTES)
@@ -815,7 +798,7 @@ bool transfer_target_set(struct transfer_target *target, const char *origin, con
 }
 
 void transfer_target_release(struct transfer_target *target) {
-    drop_cookies(target);
+    cookies_release(&target->cookies);
     drop_address(target);
 }
 

@@ -36,6 +36,7 @@
 #include "shared/error.h"
 #include "worker/agent.h"
 #include "worker/body.h"
+#include "worker/cookies.h"
 #include "worker/headers.h"
 #include "worker/sockets.h"
 #include "worker/tls_peer.h"
@@ -77,9 +78,8 @@ struct transfer_target {
     char *base;                    /* scheme://host[:port]/ */
     struct curl_slist *connect_to; /* host:port to address:port */
     struct transfer *first;        /* that run for it */
-    bool hurry;          /* its host has other addresses: the connection must come about soon */
-    void *cookies;       /* curl's share of them; NULL: none yet */
-    size_t cookie_bytes; /* that came since they were measured, at most */
+    bool hurry;             /* its host has other addresses: the connection must come about soon */
+    struct cookies cookies; /* what it set */
 };
 
 /* `origin`: scheme://host[:port]; `host`: as written in it; the claimed address. False: no memory. */

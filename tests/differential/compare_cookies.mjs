@@ -13,6 +13,7 @@ const ATTRIBUTES = ["Path=/", "Path=/d", "Path=/d/e", "Path=/", "Path=/x", "Max-
     "Max-Age=0", "Max-Age=-1", "Max-Age=100", "Max-Age=x", "Max-Age=", "Max-Age=\"100\"", "Max-Age=1e3", "Expires=Thu, 01 Jan 1970 00:00:00 GMT",
     "Expires=Wed, 01-Jan-2098 00:00:00 GMT", "Expires=Wed, 09 Jun 2097 10:18:14 GMT", "expires=x", "Expires=0", "Expires=2097", "Expires=Jun 9 2097 10:18:14",
     "Domain=", "Domain=other.example", "Domain=127.0.0.1", "Domain=.", "X=y", "", "Partitioned", "Version=1"];
+const FOLD = "\f";       // where the field goes on in another line
 const ODD = [..."=;, \t\"\x01\x7f\xe9", "; ", "=="];
 
 let origins, cases = [], sent = [];
@@ -22,7 +23,7 @@ function answer(i, request) {
     const c = cases[i];
     let fields = "", body = "done";
     if (path === PAGE) {
-        fields = c.set.split("\n").filter((l) => l !== "").map((l) => `Set-Cookie: ${l}\r\n`).join("");
+        fields = c.set.split("\n").filter((l) => l !== "").map((l) => `Set-Cookie: ${l.replaceAll(FOLD, "\r\n ")}\r\n`).join("");
         body = `<!doctype html><a href="${c.next}">x</a>`;
     } else if (path === c.next) {
         sent[i] = /^cookie: *(.*?) *\r$/im.exec(request)?.[1] ?? "";
@@ -50,7 +51,7 @@ export default {
 
     make(rng) {
         const line = () => {
-            const text = [rng.pick(PAIRS), ...rng.many(2, () => rng.pick(ATTRIBUTES))].join(rng.pick(["; ", "; ", ";"]));
+            const text = [rng.pick(PAIRS), ...rng.many(2, () => rng.pick(ATTRIBUTES))].join(rng.pick(["; ", "; ", ";", `;${FOLD}`]));
             return rng.chance(4) ? rng.mutate(text, ODD, 2) : text;
         };
         return { set: [line(), ...rng.many(2, line)].join("\n"), next: rng.pick(NEXT) };
@@ -68,7 +69,7 @@ export default {
         const jar = new CookieJar(undefined, { rejectPublicSuffixes: false });
         const at = origins.url(0, PAGE);
         for (const text of c.set.split("\n")) {
-            const cookie = Cookie.parse(text);
+            const cookie = Cookie.parse(text.replaceAll(FOLD, " "));
             if (cookie !== undefined)
                 jar.setCookieSync(cookie, at, { ignoreError: true, http: true });
         }

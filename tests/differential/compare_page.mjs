@@ -164,6 +164,7 @@ const RAW = new Set(["iframe", "noembed", "noframes", "plaintext", "script", "st
 class TagParser extends Parser {
     tags = new Gathered();
     rawIgnored = false;     // a tag that begins raw text had no place, so that what follows it is none
+    foreignIgnored = false; // an <svg> or <math> had no place (in a <select> or <frameset>), so that what follows it is HTML
     unclosed = false;       // an end tag of HTML's closed an <svg> or <math> left open, or one of theirs closed nothing
 
     isForeign() {
@@ -183,6 +184,8 @@ class TagParser extends Parser {
         super.onStartTag(token);
         if (RAW.has(token.tagName) && this.tokenizer.state === TokenizerMode.DATA)
             this.rawIgnored = true;
+        if (["svg", "math"].includes(token.tagName) && !token.selfClosing && !this.isForeign())
+            this.foreignIgnored = true;
         const get = (n) => token.attrs.find((a) => a.name === n && !a.namespace)?.value ??
             token.attrs.find((a) => a.name === n || (a.prefix && `${a.prefix}:${a.name}` === n))?.value ?? null;
         this.tags.add(token.tagName.toLowerCase(), true, get);
@@ -207,7 +210,7 @@ function walk(node, gathered) {
 function parsePage(text) {
     const parser = new TagParser({ scriptingEnabled: false });
     parser.tokenizer.write(text, true);
-    return { tree: walk(parser.document, new Gathered()), tags: parser.tags, unclosed: parser.unclosed, rawIgnored: parser.rawIgnored };
+    return { tree: walk(parser.document, new Gathered()), tags: parser.tags, unclosed: parser.unclosed, foreignIgnored: parser.foreignIgnored, rawIgnored: parser.rawIgnored };
 }
 
 // "Percent-encode after encoding" of a query, in an encoding that is not UTF-8.
@@ -319,7 +322,7 @@ export default {
         const tags = resolveAll(read.tags, name);
         tags.links.push(...resolveAll(Object.assign(new Gathered(), read.tags, { base: read.tree.base }), name).links);
         const charsetDropped = !certain && read.tags.charset !== read.tree.charset;
-        return { name, charsetDropped, unclosed: read.unclosed, rawIgnored: read.rawIgnored, tree: resolveAll(read.tree, name), based: resolveAll(based, name), tags };
+        return { name, charsetDropped, unclosed: read.unclosed, foreignIgnored: read.foreignIgnored, rawIgnored: read.rawIgnored, tree: resolveAll(read.tree, name), based: resolveAll(based, name), tags };
     },
 
     same: (ours, theirs) => JSON.stringify(ours) === JSON.stringify(theirs.tree),

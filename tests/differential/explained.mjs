@@ -6,24 +6,54 @@ const subset = (a, b) => a.every((x) => b.includes(x));
 // The standard escapes ^ in paths since November 2024, node does not yet.
 const caret = (url) => url?.replaceAll("^", "%5E");
 
-// The head of the final response among these bytes: its status line and its fields, [name, value] as written.
+// The final response among these bytes: its status line, its lines as they came, its fields without folds as [name, value], and what is
+// behind the head; and the status lines of interim ones before it.
 function readHead(bytes) {
     let rest = bytes;
-    for (let i = 0; i < 20; i++) {
+    const interim = [];
+    for (;;) {
         const end = /\r?\n\r?\n/.exec(rest);
-        const head = end === null ? rest : rest.slice(0, end.index);
-        const [line, ...fields] = head.split(/\r?\n/);
+        const text = end === null ? rest : rest.slice(0, end.index);
+        const [line, ...raw] = text.split(/\r?\n/);
         const status = Number(/^HTTP\/\S+ +(\d{3})/i.exec(line)?.[1]);
-        if (!(status >= 100 && status < 200 && status !== 101) || end === null)
-            return { line, status, whole: end !== null, fields: fields.map((f) => [f.split(":")[0], f.slice(f.indexOf(":") + 1)]) };
-        rest = rest.slice(end.index + end[0].length);
+        if (end !== null && status >= 100 && status < 200 && status !== 101) {
+            interim.push(line);
+            rest = rest.slice(end.index + end[0].length);
+            continue;
+        }
+        const lines = text.replace(/(?<=\n[^]*)\r?\n(?=[ \t])/g, " ").split(/\r?\n/).slice(1);
+        return { line, status, text, raw, lines, interim, whole: end !== null, body: end === null ? "" : rest.slice(end.index + end[0].length),
+            fields: lines.map((f) => [f.split(":")[0], f.slice(f.indexOf(":") + 1)]) };
     }
-    return { line: "", status: 0, whole: false, fields: [] };
 }
 
 const valuesOf = (head, name) => head.fields.filter(([n]) => n.trim().toLowerCase() === name).map(([, v]) => v.trim().toLowerCase());
-const FRAMING_NAME = /^(content-length|transfer-encoding)$/i;
-const hasFraming = (c, test) => readHead(c.bytes).fields.some(([n], i, all) => FRAMING_NAME.test(n.trim()) && test(n, all[i + 1]?.[0]));
+const listOf = (head, name) => valuesOf(head, name).flatMap((v) => v.split(",")).map((w) => w.trim());
+const codingsOf = (head) => listOf(head, "transfer-encoding");
+const isChunked = (c) => codingsOf(readHead(c.bytes)).includes("chunked");
+
+function lengthsAgree(head) {
+    const lengths = listOf(head, "content-length");
+    return lengths.every((l) => /^\d{1,18}$/.test(l)) && new Set(lengths.map(Number)).size <= 1;
+}
+
+// Chunks to the letter (RFC 9112 7.1), with the last one and trailers that are fields.
+function chunksConform(body) {
+    for (let rest = body; ;) {
+        const size = /^([0-9a-f]+)(;[\t\x20-\x7e\x80-\xff]*)?\r\n/i.exec(rest);
+        if (size === null)
+            return false;
+        const length = Number.parseInt(size[1], 16);
+        rest = rest.slice(size[0].length);
+        if (length === 0)
+            return /^([!#$%&'*+.^_`|~\w-]+:[^\r\n\0]*\r\n)*\r\n/.test(rest);
+        if (rest.slice(length, length + 2) !== "\r\n")
+            return false;
+        rest = rest.slice(length + 2);
+    }
+}
+
+const asCurl = (ours, curl) => ours.failed !== undefined ? curl === null : curl !== null && agrees(ours, curl);
 
 // U+FFFD once where it stands several times, in a path and in a query that cannot encode it.
 const oneEach = (url) => url.replace(/%EF%A3%B7/g, "%EF%BF%BD").replace(/(%EF%BF%BD)+/g, "%EF%BF%BD").replace(/(%26%2365533%3B)+/g, "%26%2365533%3B");
@@ -44,139 +74,178 @@ export const EXPLAINED = [
         source: "URL standard 3.3, \"domain to ASCII\"; web-platform-tests' https://xn--/",
     },
     {
+        id: "no-field-line",
+        of: ["framing"],
+        when: (c, ours, { undici, curl }) => ours.failed === "protocol-header-invalid" && undici === null && curl === null &&
+            readHead(c.bytes).lines.some((l, i) => !l.includes(":") || (i === 0 && /^[ \t]/.test(l))),
+        why: "a line in the head without a colon, or a first one that goes on from nothing: browsers pass over it; libcurl, which trawl reads with, ends there, and cannot be told otherwise",
+        source: "RFC 9112 5, 2.2; libcurl 7.88, headers.c",
+    },
+    {
+        id: "nul-in-head",
+        of: ["framing"],
+        when: (c, ours, { curl }) => ours.failed === "protocol-header-invalid" && curl === null && readHead(c.bytes).text.includes("\0"),
+        why: "a NUL in a field: curl and trawl refuse it, as a user agent has to; undici or Chromium reads on",
+        source: "RFC 9110 5.5",
+    },
+    {
+        id: "length-invalid",
+        of: ["framing"],
+        when: (c, ours) => /^protocol-(header-invalid|length-conflict)$/.test(ours.failed) && !isChunked(c) && !lengthsAgree(readHead(c.bytes)),
+        why: "a length that is no number, or two that differ: a user agent must discard the answer, and does; curl reads the digits at its beginning, Chromium to the end of the connection",
+        source: "RFC 9112 6.3, rule 5",
+    },
+    {
+        id: "length-beside-chunks",
+        of: ["framing"],
+        when: (c, ours, { curl }) => ours.failed === "protocol-header-invalid" && curl === null && isChunked(c) && !lengthsAgree(readHead(c.bytes)),
+        why: "a length that is no number before the coding that overrides it: libcurl, which trawl reads with, ends there; undici refuses it",
+        source: "RFC 9112 6.3, rule 3; libcurl 7.88, http.c",
+    },
+    {
+        id: "length-spelt-twice",
+        of: ["framing"],
+        when: (c, ours, { chromium }) => ours.failed === undefined && chromium === null && new Set(valuesOf(readHead(c.bytes), "content-length")).size > 1 && lengthsAgree(readHead(c.bytes)),
+        why: "one length in two spellings (04 and 4) is one number to trawl and curl; Chromium compares the texts",
+        source: "RFC 9112 6.3, rule 5",
+    },
+    {
+        id: "coding-undone",
+        of: ["framing"],
+        when: (c, ours) => ours.failed === "protocol-transfer-coding" && codingsOf(readHead(c.bytes)).some((w) => ["gzip", "deflate", "compress", "x-gzip", "x-compress"].includes(w)),
+        why: "a body that is packed in its transfer, which nobody asked for: trawl refuses it; the others archive, or show, packed bytes, or fail to unpack them",
+        source: "RFC 9112 6.1, 7.2, 7.4",
+    },
+    {
+        id: "chunked-unseen",
+        of: ["framing"],
+        when: (c, ours) => ours.failed === "protocol-transfer-coding" && isChunked(c) && !readHead(c.bytes).raw.some((l) => /^transfer-encoding:(.*,)?[ \t]*chunked[ \t]*(,|$)/i.test(l)),
+        why: "chunked in a field with white space before its colon or with a fold in it: curl does not see it and gives chunks for a body, undici refuses it; trawl refuses it",
+        source: "RFC 9112 5.1, 5.2",
+    },
+    {
+        id: "status-line",
+        of: ["framing"],
+        when: (c, ours, { curl }) => asCurl(ours, curl) && !/^HTTP\/1\.[01] [1-9]\d\d( [^\r]*)?$/.test(readHead(c.bytes).line),
+        why: "no status line of HTTP/1: trawl reads or refuses it as curl does; Chromium takes it for HTTP/0.9, or looks for one a few bytes on",
+        source: "RFC 9112 2.3, 4",
+    },
+    {
+        id: "interim-status-line",
+        of: ["framing"],
+        when: (c, ours, { curl }) => asCurl(ours, curl) && readHead(c.bytes).interim.some((l) => !/^HTTP\/1\.[01] 1\d\d( [^\r]*)?$/.test(l)),
+        why: "an interim response whose status line is none of HTTP/1: trawl reads or refuses it as curl does",
+        source: "RFC 9112 4",
+    },
+    {
+        id: "head-without-end",
+        of: ["framing"],
+        when: (c, ours) => ours.failed === "header-incomplete" && (!readHead(c.bytes).whole || /\n\r[^\n]/.test(c.bytes)),
+        why: "no empty line ends the head: what came may be half of it; curl and undici take a CR that begins a line for one",
+        source: "RFC 9112 2.2, 8",
+    },
+    {
+        id: "body-cut",
+        of: ["framing"],
+        when: (c, ours) => ours.failed === "body-incomplete" && (isChunked(c) ? !chunksConform(readHead(c.bytes).body)
+            : lengthsAgree(readHead(c.bytes)) && readHead(c.bytes).body.length < Number.parseInt(valuesOf(readHead(c.bytes), "content-length")[0], 10)),
+        why: "less came than the length or the last chunk says: that is no whole body; undici reads to the end where chunked is not the last coding, Chromium takes what is there when it is sent on",
+        source: "RFC 9112 8",
+    },
+    {
+        id: "chunks-broken",
+        of: ["framing"],
+        when: (c, ours, { curl }) => ours.failed === "protocol-chunking" && curl === null && isChunked(c) && !chunksConform(readHead(c.bytes).body),
+        why: "what should be a chunk is none: curl and trawl refuse it; undici reads to the end where chunked is not the last coding, Chromium follows a Location before it looks",
+        source: "RFC 9112 7.1, 8",
+    },
+    {
         id: "as-browsers",
         of: ["framing"],
         when: (c, ours, { chromium }) => ours.failed === undefined && chromium !== undefined && agrees(ours, chromium),
-        why: "trawl reads what Chromium reads; undici holds more to the letter, or reads on where nothing may follow",
+        why: "trawl reads what Chromium reads, and the page is had; undici or curl holds more to the letter, or reads on where nothing may follow",
         source: "RFC 9112 2.2, 4, 5.2, 6.3",
-    },
-    {
-        id: "refused-by-others",
-        of: ["framing"],
-        when: (c, ours, { undici }) => undici === null && /^(protocol-|header-incomplete|body-incomplete|empty-reply|connection-broken)/.test(ours.failed),
-        why: "no message of HTTP, or one that ends too early: undici refuses it as trawl does; Chromium guesses",
-        source: "RFC 9112 2.2, 4, 5.1, 6.3, 7.1, 8",
     },
     {
         id: "trailers",
         of: ["framing"],
-        when: (c, ours, { undici, curl }) => ours.failed === undefined && undici === null && curl === null &&
-            valuesOf(readHead(c.bytes), "transfer-encoding").includes("chunked") && /(^|\n)[ \t]*0+[ \t\r]*(;[^\n]*)?\n/.test(c.bytes),
+        when: (c, ours, { undici, curl }) => ours.failed === undefined && undici === null && curl === null && isChunked(c) &&
+            /(^|\n)[ \t]*0+[ \t\r]*(;[^\n]*)?\n/.test(readHead(c.bytes).body),
         why: "the last chunk has come, and with it the whole body: what is wrong with the trailers behind it costs no page",
         source: "RFC 9112 7.1.2",
     },
     {
         id: "size-0x",
         of: ["framing"],
-        when: (c, ours, { undici, curl }) => ours.failed === undefined && undici === null && curl === null && /(^|\n)[ \t]*0+x/i.test(c.bytes),
+        when: (c, ours) => ours.failed === undefined && isChunked(c) && /(^|\n)[ \t]*0+x/i.test(readHead(c.bytes).body),
         why: "libcurl reads the size 0x12 as 0 with something behind it, the last chunk; trawl keeps what came before and marks it as unproven",
         source: "RFC 9112 7.1",
     },
     {
-        id: "undici-alone",
-        of: ["framing"],
-        when: (c, ours, { curl, chromium }) => /^(protocol-|header-incomplete|body-incomplete|empty-reply)/.test(ours.failed) && curl === null && !chromium,
-        why: "undici alone reads it: NUL or a bare CR in a head, say",
-        source: "RFC 9110 5.5, RFC 9112 2.2",
-    },
-    {
-        id: "as-curl",
-        of: ["framing"],
-        when: (c, ours, { undici, curl }) => ours.failed === undefined && undici === null && curl !== null && agrees(ours, curl),
-        why: "no conformant message, undici refuses it: trawl reads it as curl does (chunk sizes, white space before a colon, a torn last line)",
-        source: "RFC 9112 2.2, 5.1, 7.1",
-    },
-    {
-        id: "status-line",
-        of: ["framing"],
-        when: (c) => !/^HTTP\/1\.[01] [1-9]\d\d( [^\r]*)?$/.test(readHead(c.bytes).line),
-        why: "no status line of HTTP/1",
-        source: "RFC 9112 2.3, 4",
-    },
-    {
-        id: "transfer-coding",
-        of: ["framing"],
-        when: (c) => valuesOf(readHead(c.bytes), "transfer-encoding").some((v) => v !== "chunked"),
-        why: "a transfer coding that nobody asked for, or chunked not once and last: where the message ends is a guess, and they guess differently",
-        source: "RFC 9112 6.1, 6.3, 7.4",
-    },
-    {
-        id: "coding-in-1.0",
-        of: ["framing"],
-        when: (c) => /^HTTP\/(1\.0|0|1 )/.test(readHead(c.bytes).line) && valuesOf(readHead(c.bytes), "transfer-encoding").length > 0,
-        why: "HTTP/1.0 has no transfer codings: Chromium takes none for one, curl and trawl undo it",
-        source: "RFC 9112 6.1",
-    },
-    {
-        id: "identity-and-length",
-        of: ["framing"],
-        when: (c, ours) => ours.failed === undefined && valuesOf(readHead(c.bytes), "transfer-encoding").every((v) => v === "identity" || v === "") &&
-            valuesOf(readHead(c.bytes), "transfer-encoding").length > 0,
-        why: "identity is no transfer coding since RFC 7230: some count the length beside it, some read to the end of the connection",
-        source: "RFC 9112 6.3, 7",
-    },
-    {
         id: "status-101",
         of: ["framing"],
-        when: (c) => readHead(c.bytes).status === 101,
-        why: "a switch of protocols that nobody asked for: trawl keeps it as the answer, http-101; undici reads on",
+        when: (c, ours, { curl }) => asCurl(ours, curl) && readHead(c.bytes).status === 101,
+        why: "a switch of protocols that nobody asked for: trawl keeps it as the answer, http-101, as curl does; undici refuses it, Chromium reads on",
         source: "RFC 9110 15.2.2",
     },
     {
         id: "status-205",
         of: ["framing"],
-        when: (c) => readHead(c.bytes).status === 205,
+        when: (c, ours, { chromium }) => ours.failed === undefined && readHead(c.bytes).status === 205 && chromium?.body?.startsWith("0 "),
         why: "a 205 has no content, by its meaning but not by its framing: what came is archived; Chromium gives it no body",
         source: "RFC 9110 15.3.6, RFC 9112 6.3",
     },
     {
         id: "no-content",
         of: ["framing"],
-        when: (c, ours, { curl }) => [204, 304].includes(readHead(c.bytes).status) && ours.failed === undefined && agrees(ours, curl),
-        why: "a 204 or 304 ends with its head, whatever its fields say; undici reads a body",
+        when: (c, ours) => [204, 304].includes(readHead(c.bytes).status) && ours.failed === undefined && ours.body.startsWith("0 "),
+        why: "a 204 or 304 ends with its head, whatever its fields say; undici reads a body or refuses, curl waits for chunks, Chromium refuses two Locations or lengths",
         source: "RFC 9112 6.3, rule 1",
     },
     {
-        id: "space-before-colon",
+        id: "coding-in-1.0",
         of: ["framing"],
-        when: (c) => hasFraming(c, (name) => /[ \t]$/.test(name)),
-        why: "white space before the colon of a length or a coding: undici refuses, curl takes it for another field, Chromium for that one",
-        source: "RFC 9112 5.1",
-    },
-    {
-        id: "folded-framing",
-        of: ["framing"],
-        when: (c) => hasFraming(c, (name, next) => next !== undefined && /^[ \t]/.test(next)),
-        why: "a length or a coding that is folded over two lines",
-        source: "RFC 9112 5.2",
+        when: (c, ours) => ours.failed === undefined && /^HTTP\/1\.0 /.test(readHead(c.bytes).line) && isChunked(c),
+        why: "HTTP/1.0 has no transfer codings: Chromium takes none for one, curl and trawl undo it",
+        source: "RFC 9112 6.1",
     },
     {
         id: "two-locations",
         of: ["framing"],
-        when: (c, ours, { chromium }) => chromium === null && new Set(valuesOf(readHead(c.bytes), "location")).size > 1,
+        when: (c, ours, { chromium }) => ours.failed === undefined && chromium === null && new Set(readHead(c.bytes).fields
+            .filter(([n]) => n.trim().toLowerCase() === "location").map(([, v]) => v.trim())).size > 1,
         why: "Chromium gives up where two Location fields differ, also in what is no redirect",
         source: "RFC 9110 10.2.2, 5.3",
     },
     {
-        id: "head-without-end",
+        id: "chunks-odd",
         of: ["framing"],
-        when: (c, ours) => ours.failed === "header-incomplete",
-        why: "no empty line ends the head: what came may be half of it",
-        source: "RFC 9112 2.2, 8",
+        when: (c, ours, { undici, curl }) => ours.failed === undefined && undici === null && asCurl(ours, curl) && isChunked(c) && !chunksConform(readHead(c.bytes).body),
+        why: "white space, bare LF or more beside the size of a chunk: trawl reads as curl does, undici refuses it, Chromium has other tolerances",
+        source: "RFC 9112 7.1, 2.2",
+    },
+    {
+        id: "folded-coding",
+        of: ["framing"],
+        when: (c, ours, { curl }) => (curl === null || asCurl(ours, curl)) && readHead(c.bytes).raw.some((l, i, all) => /^transfer-encoding[ \t]*:/i.test(l) && /^[ \t]/.test(all[i + 1] ?? "")),
+        why: "a fold makes chunked a word that is none; curl, and trawl with it, sees the first line alone and takes chunks",
+        source: "RFC 9112 5.2",
+    },
+    {
+        id: "undici-alone",
+        of: ["framing"],
+        when: (c, ours, { curl, chromium }) => /^(protocol-|header-incomplete|body-incomplete)/.test(ours.failed) && curl === null && chromium === null &&
+            /\0|\r[^\n]/.test(readHead(c.bytes).text),
+        why: "a NUL or a bare CR in the head: undici alone reads it",
+        source: "RFC 9110 5.5, RFC 9112 2.2",
     },
     ...[
-        ["name-case", (set) => /(^|\n)[ \t]*a[ \t]*=/.test(set) && /(^|\n)[ \t]*A[ \t]*=/.test(set), "curl takes two names for one that differ only in case"],
-        ["empty-pair", (set) => /(^|\n)[ \t]*[;=]/.test(set), "curl takes the next pair of a line that begins with an empty one for the cookie; RFC 6265 drops the line"],
-        ["max-age", (set) => /max-age[ \t]*=[ \t]*(?!-?\d+[ \t]*(;|\n|$))/i.test(set), "curl ends a cookie at once whose Max-Age is no number; RFC 6265 passes over the attribute"],
-        ["domain-dot", (set) => /domain[ \t]*=[ \t]*\.[ \t]*(;|\n|$)/i.test(set), "curl refuses a cookie whose Domain is a dot; RFC 6265 takes it for none"],
-        ["path-odd", (set) => /path[ \t]*=[ \t]*(?!\/([a-z/]*[a-z])?[ \t]*(;|\n|$))/i.test(set), "a Path that does not begin with a slash is the default to RFC 6265, / to curl; one that ends in a slash matches more to curl"],
-        ["expires-odd", (set) => /expires[ \t]*=(?![ \t]*[a-z]{3}, \d\d[ -][a-z]{3}[ -]\d{2,4} \d\d:\d\d:\d\d gmt[ \t]*(;|\n|$))/i.test(set), "dates that are cut or mixed up: curl makes a time of more of them than RFC 6265 5.1.1"],
-        ["path-quoted", (set) => /path[ \t]*=[ \t]*"/i.test(set), "curl takes the quotes away from a Path; to RFC 6265 it is one that does not begin with /"],
-        ["secure", (set) => /;[ \t]*secure/i.test(set), "without TLS curl leaves a Secure cookie alone, as the draft that follows RFC 6265 says; tough-cookie has it take the place of another"],
-        ["epoch", (set) => /1970/.test(set), "tough-cookie takes the time 0 for none"],
-        ["prefix", (set) => /__(host|secure)-/i.test(set), "__Host- and __Secure- bind in curl, as the draft that follows RFC 6265 says"],
-        ["control", (set) => /[\0-\x08\x09\x0b-\x1f\x7f]/.test(set), "curl refuses cookies with controls, as that draft says"],
-    ].map(([id, when, why]) => ({ id: `cookie-${id}`, of: ["cookies"], when: (c) => when(c.set), why, source: "RFC 6265 5.2, 5.3; libcurl keeps trawl's cookies" })),
+        ["secure", (set) => /;[ \t\f]*secure/i.test(set), "without TLS nobody sets a Secure cookie, nor takes another away with one; tough-cookie has it take the place of another", "5.7, step 8"],
+        ["tab", (set) => set.split("\n").some((l) => /\S\t+\S/.test(l.split(";")[0])), "a tab within a name or value stays; tough-cookie takes it for a control character", "5.6, step 1"],
+        ["epoch", (set) => /1970/.test(set), "tough-cookie takes the time 0 for none, and keeps the cookie", "RFC 6265 5.2.1"],
+        ["prefix", (set) => /(^|\n)[ \t\f]*__(host|secure)-/i.test(set), "__Host- and __Secure- bind", "5.7, steps 20 and 21"],
+        ["control", (set) => /[\0-\x08\x0b\x0e-\x1f\x7f]/.test(set), "a cookie with a control character is none; tough-cookie cuts it there", "5.6, step 1"],
+    ].map(([id, when, why, source]) => ({ id: `cookie-${id}`, of: ["cookies"], when: (c) => when(c.set), why, source: `rfc6265bis ${source}`.replace(/.*(RFC 6265)/, "$1") })),
     {
         id: "packed-again",
         of: ["content"],
@@ -231,8 +300,8 @@ export const EXPLAINED = [
     {
         id: "foreign-left-open",
         of: ["page"],
-        when: (c, ours, theirs) => theirs.unclosed || /<(svg|math|select|frameset)[^]*<(svg|math)/i.test(c.body),
-        why: "an <svg> or <math> that is not closed, or stands in another, in a <select> or <frameset>: trawl does not know which elements are open",
+        when: (c, ours, theirs) => theirs.unclosed || theirs.foreignIgnored,
+        why: "an end tag of HTML's closes an <svg> or <math>, one of theirs closes nothing, or a <select> or <frameset> drops one: trawl does not know which elements are open",
         source: "HTML 13.2.6.5; shared/html_context.h",
     },
     {

@@ -30,6 +30,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         if self.path == "/":
             self.send_header("Set-Cookie", f"at={ADDR}")
+            self.send_header("Set-Cookie", "folded=\r\n yes; Path=/")
         if status == 302:
             self.send_header("Location", MOVES[self.path][0])
         if status == 302 and self.path != "/room":

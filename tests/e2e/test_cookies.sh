@@ -46,6 +46,7 @@ for p in "$port" "$other"; do
 done
 crawl visit --cookies visit
 check "--cookies visit: it is sent back" grep -q " /page .*at=$addr" "$T/visit.site"
+check "... and one whose field is folded, whole" grep -q " /page .*folded=yes" "$T/visit.site"
 check "... first of all it is not there" test "$(head -n 2 "$T/visit.site" | grep -c -- ' -$')" = 2
 check "... the other origin was asked" grep -q ' /other ' "$T/visit.other"
 check "... and sees none" test "$(with visit.other)" = 0

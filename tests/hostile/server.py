@@ -266,6 +266,12 @@ async def odd_status(x):
     await x.answer(status=x.path[1:] + " Odd")
 
 
+@behaviour("status-lower")
+async def status_lower(x):
+    x.sent.add(PAGE)
+    await x.raw(b"http/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n%s" % (len(PAGE), PAGE))
+
+
 @behaviour("unasked")
 async def unasked(x):
     """A second answer behind the first, for a request that was never made."""

@@ -561,6 +561,21 @@ static void interim_fields_say_nothing(void **state) {
         }
 }
 
+/* curl reads it, as browsers do; the archive has it as WARC readers want it. */
+static void in_lower_case(void **state) {
+    static const struct step steps[] = {
+        {.answer = "http/1.1 200 OK\r\nContent-Length: 3\r\n\r\n<1>"}};
+    struct rig r;
+
+    (void)state;
+    begin(&r, steps);
+    struct transfer *t = fetch(&r, false);
+    assert_int_equal(t->failure, AGENT_NO_FAILURE);
+    assert_memory_equal(t->head.data, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", t->head.len);
+    transfer_release(t);
+    end(&r);
+}
+
 /* RFC 9112 §6.3, rule 1: whatever their fields say. */
 static void answers_without_a_body(void **state) {
     static const struct {
@@ -610,6 +625,7 @@ int main(void) {
         cmocka_unit_test(lines_behind_the_last_chunk),
         cmocka_unit_test(where_a_body_ends),
         cmocka_unit_test(where_none_can_be_seen),
+        cmocka_unit_test(in_lower_case),
         cmocka_unit_test(interim_fields_say_nothing),
         cmocka_unit_test(answers_without_a_body),
     };
