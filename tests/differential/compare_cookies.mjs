@@ -69,7 +69,7 @@ export default {
         const jar = new CookieJar(undefined, { rejectPublicSuffixes: false });
         const at = origins.url(0, PAGE);
         for (const text of c.set.split("\n")) {
-            const cookie = Cookie.parse(text.replaceAll(FOLD, " "));
+            const cookie = Cookie.parse(text.replaceAll(FOLD, "   "));
             if (cookie !== undefined)
                 jar.setCookieSync(cookie, at, { ignoreError: true, http: true });
         }

@@ -77,8 +77,8 @@ export const EXPLAINED = [
         id: "no-field-line",
         of: ["framing"],
         when: (c, ours, { undici, curl }) => ours.failed === "protocol-header-invalid" && undici === null && curl === null &&
-            readHead(c.bytes).lines.some((l, i) => !l.includes(":") || (i === 0 && /^[ \t]/.test(l))),
-        why: "a line in the head without a colon, or a first one that goes on from nothing: browsers pass over it; libcurl, which trawl reads with, ends there, and cannot be told otherwise",
+            readHead(c.bytes).lines.some((l, i) => !l.split("\r")[0].includes(":") || (i === 0 && /^[ \t]/.test(l))),
+        why: "a line in the head without a colon, or with a bare CR before it, or a first one that goes on from nothing: browsers pass over it; libcurl, which trawl reads with, ends there, and cannot be told otherwise",
         source: "RFC 9112 5, 2.2; libcurl 7.88, headers.c",
     },
     {
@@ -140,8 +140,15 @@ export const EXPLAINED = [
     {
         id: "head-without-end",
         of: ["framing"],
-        when: (c, ours) => ours.failed === "header-incomplete" && (!readHead(c.bytes).whole || /\n\r[^\n]/.test(c.bytes)),
-        why: "no empty line ends the head: what came may be half of it; curl and undici take a CR that begins a line for one",
+        when: (c, ours) => ours.failed === "header-incomplete" && !readHead(c.bytes).whole,
+        why: "no empty line ends the head: what came may be half of it; curl and undici take it for whole",
+        source: "RFC 9112 8",
+    },
+    {
+        id: "line-begins-with-cr",
+        of: ["framing"],
+        when: (c, ours) => /^(header-incomplete|connection-broken)$/.test(ours.failed) && /\n\r[^\n]/.test(c.bytes),
+        why: "a bare CR begins a line of the head: curl takes that for the empty line, and chunks or a body from there; trawl sees no end of the head and refuses it",
         source: "RFC 9112 2.2, 8",
     },
     {
