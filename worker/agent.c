@@ -483,6 +483,10 @@ static bool poll_end(struct agent *a, int64_t now_ms, struct agent_effect *e) {
         a->state = AGENT_STATE_LEFT;
         return emit(e, AGENT_LEFT, NULL);
     }
+    if (a->rotate) {
+        a->rotate = false;
+        return emit(e, AGENT_ROTATE, NULL);
+    }
     if (agent_leaving(a) && !a->failing && a->visit_count == 0 && !a->rotated) {
         a->rotated = true;
         return emit(e, AGENT_ROTATE, NULL);

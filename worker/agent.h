@@ -95,7 +95,8 @@ enum agent_effect_kind {
     AGENT_FORGET, /* `visit` dies with the next call into the agent */
     AGENT_SYNC, /* make all records written so far durable (fdatasync); then agent_synced() with the mark
                       taken by agent_mark() now */
-    AGENT_ROTATE, /* close the current segment: the loop is leaving. The next record would open a new one */
+    AGENT_ROTATE, /* close the current segment, if there is one: the loop is leaving, or has lost its session. The next
+                     record opens a new one, named for the session then */
     AGENT_SEAL, /* nothing of closed segment `segment` awaits an answer: query, seal; then agent_sealed() */
     AGENT_LEFT,  /* the session has ended and everything is sealed: the loop may exit */
     AGENT_WAITS, /* the master lets us wait with the registration: `text` says why; told once */

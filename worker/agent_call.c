@@ -167,6 +167,9 @@ static void set_phase(struct agent *a, Trawl__Phase phase) {
  * out when its segments are sealed. */
 static void lose_session(struct agent *a) {
     a->state = AGENT_STATE_OUTSIDE;
+#ifndef MUTANT_ONE_SEGMENT
+    a->rotate = true;
+#endif
     a->phase = TRAWL__PHASE__RUNNING;
     agent_stay(a);
     agent_report_void(a);

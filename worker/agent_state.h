@@ -110,6 +110,7 @@ struct agent {
     bool syncing;
 
     struct agent_segment *segments;
+    bool rotate; /* the session is over: no other one writes into its segment */
     bool
         rotated; /* the segment was asked for, and nothing was written or came back to life since */
 

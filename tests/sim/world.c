@@ -142,6 +142,7 @@ static void world_init(struct world *w) {
     }
     choose_sick(w);
     choose_silence(w);
+    world_guest_choose(w);
     world_master_start(w);
     if (!w->options->calm)
         world_schedule(w, rng_below(r, 3000), EVENT_FAULT);
@@ -168,6 +169,7 @@ static void world_release(struct world *w) {
     }
     heap_release(&w->events);
     map_release(&w->acknowledged);
+    world_guest_release(w);
     store_close(w->store);
     options_release(&w->crawl);
 }

@@ -44,6 +44,8 @@ enum world_fault {
     FAULT_OTHER_OPTIONS, /* the master was started with others than before */
     FAULT_STALE,         /* a connection that was kept turned out to have ended */
     FAULT_MOVED,         /* nobody answered at an address, and the host has another one */
+    FAULT_COPIED,        /* a worker's directory, and a worker was started in the copy */
+    FAULT_GUEST_REFUSED, /* such a one, or the first one; or one of another crawl */
     FAULTS,
 };
 

@@ -9,6 +9,7 @@ static const char *const fault_names[FAULTS] = {
     "restarted",    "tail lost",      "master killed",  "writes lost",      "store full",
     "server broke", "clock jump",     "killed sealing", "told to wait",     "flapped",
     "poisoned",     "sick disk",      "other options",  "stale connection", "dead address",
+    "copied",       "guest refused",
 };
 
 const char *world_fault_name(enum world_fault f) {
@@ -78,6 +79,7 @@ void world_fault_event(struct world *w) {
         for (uint32_t i = 0; i < w->worker_count; i++)
             w->workers[i].cut_up = w->workers[i].cut_down = false;
         world_note(w, "the faults heal");
+        world_guest_end(w);
         world_options_restore(w);
         if (w->core != NULL && world_options_odd(w))
             world_master_kill(w);

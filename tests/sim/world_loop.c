@@ -276,12 +276,14 @@ static void obey(struct world *w, struct sim_loop *l, const struct agent_effect 
         world_note(w, "%s/%u: %s", l->worker->name, l->number, e->text);
         break;
     case AGENT_REFUSED:
-        world_fail(w, "%s is refused: %s", l->worker->name, e->text);
+        if (!world_guest_refused(w, l, e->text))
+            world_fail(w, "%s is refused: %s", l->worker->name, e->text);
         break;
     case AGENT_FAILED:
         world_fail(w, "%s has no memory", l->worker->name);
         break;
     case AGENT_OPTIONS:
+        world_guest_joined(w, l);
         snprintf(l->crawl, sizeof l->crawl, "%s", e->options->crawl);
         snprintf(l->worker->crawl, sizeof l->worker->crawl, "%s", e->options->crawl);
         break;

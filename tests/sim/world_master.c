@@ -136,11 +136,14 @@ static void note_request(struct world *w, const Trawl__Request *r, const struct 
     arena_release(&arena);
 }
 
-static void check_sizes(struct world *w, const Trawl__Request *r, const struct buf *bytes) {
+static void check_answer(struct world *w, const struct sim_worker *from, const Trawl__Request *r,
+                         const struct buf *bytes) {
     struct arena arena;
 
     arena_init(&arena, LIMIT_ARENA_BYTES);
-    world_check_sizes(w, r, wire_reply_unpack(&arena, bytes->data, bytes->len));
+    const Trawl__Reply *reply = wire_reply_unpack(&arena, bytes->data, bytes->len);
+    world_check_sizes(w, r, reply);
+    world_guest_check(w, from, r, reply);
     arena_release(&arena);
 }
 
@@ -161,7 +164,7 @@ void world_master_request(struct world *w, struct event *e) {
     enum core_when when = core_request(w->core, master_now(w), r, "sim", &reply);
     w->result->attached += r->body_case == TRAWL__REQUEST__BODY_ATTACH;
     note_request(w, r, &reply);
-    check_sizes(w, r, &reply);
+    check_answer(w, e->worker, r, &reply);
     buf_release(&e->bytes);
     e->bytes = reply;
     arena_release(&arena);
@@ -241,7 +244,7 @@ void world_master_recall(struct world *w) {
 static bool all_sealed(const struct world *w) {
     for (uint32_t i = 0; i < w->worker_count; i++)
         for (const struct sim_segment *s = w->workers[i].disk; s != NULL; s = s->next)
-            if (!s->sealed)
+            if (!s->sealed && !s->copied)
                 return false;
     return true;
 }

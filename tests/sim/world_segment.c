@@ -8,13 +8,15 @@
 
 enum { HEAD_BYTES = 100 }; /* of a segment: its warcinfo record */
 
-static struct sim_segment *segment_new(struct sim_loop *l) {
+static struct sim_segment *segment_new(struct world *w, struct sim_loop *l) {
     struct sim_segment *s = calloc(1, sizeof *s);
 
     if (s == NULL)
         abort();
     snprintf(s->name, sizeof s->name, "%s-%s-%06llu-%u-%04u", l->worker->name, l->crawl,
              (unsigned long long)agent_session(l->agent), l->number, ++l->serial);
+    world_guest_check_segment(w, l->worker, s->name);
+    memcpy(s->instance, l->worker->instance, sizeof s->instance);
     s->size = HEAD_BYTES;
     s->next = l->worker->disk;
     l->worker->disk = s;
@@ -26,7 +28,7 @@ struct sim_record *world_segment_append(struct world *w, struct sim_loop *l, uin
     struct sim_segment *s = l->segment;
 
     if (s == NULL)
-        s = l->segment = segment_new(l);
+        s = l->segment = segment_new(w, l);
     if (s->count == s->room) {
         s->room = s->room == 0 ? 16 : s->room * 2;
         s->records = realloc(s->records, s->room * sizeof *s->records);
@@ -80,7 +82,7 @@ void world_seal_ask(struct world *w, struct sim_worker *s, struct sim_loop *l,
     r.segment_query = &q;
     q.name = segment->name;
     q.place = s->place;
-    q.instance = (ProtobufCBinaryData){.len = sizeof s->instance, .data = s->instance};
+    q.instance = (ProtobufCBinaryData){.len = sizeof segment->instance, .data = segment->instance};
     if (!wire_pack(&bytes, &r.base))
         abort();
     world_send_request(w, NULL, s, AGENT_CALL, 0, &bytes, segment);
@@ -125,6 +127,11 @@ void world_seal_answer(struct world *w, struct event *e) {
     Trawl__Reply *r = wire_reply_unpack(&arena, e->bytes.data, e->bytes.len);
     if (r == NULL || r->body_case != TRAWL__REPLY__BODY_SEGMENT || r->code != TRAWL__CODE__OK)
         goto out;
+    /* Its file is short of what was written later: it is left as it is. */
+    if (s->copied) {
+        s->sealed = true;
+        goto out;
+    }
     for (size_t i = 0; i < r->segment->n_offsets; i++) {
         bool there = false;
         for (size_t j = 0; j < s->count; j++)

@@ -10,6 +10,7 @@
  *     world_segment.c  segments on the disks of workers, and how they are sealed
  *     world_loop.c     a fetch loop: what its agent asks for happens
  *     world_worker.c   processes of two loops: start, end, and stand still
+ *     world_guest.c    workers that should not be there
  *     world_sizes.c    small budgets, and what is longer than the limits
  *     world_check.c    the promises, on the way and at the end
  *
@@ -42,7 +43,9 @@ struct sim_record {
 
 struct sim_segment {
     char name[96];
+    unsigned char instance[16]; /* of the worker that made it */
     bool sealed;
+    bool copied;            /* with its directory: another one's */
     uint64_t size, durable; /* bytes; durable: survive the machine */
     struct sim_record *records;
     size_t count, room;
@@ -148,7 +151,7 @@ struct world {
     struct heap events;
     uint64_t orders;
     struct web web;
-    struct sim_worker workers[WORKERS_MAX];
+    struct sim_worker workers[WORKERS_MAX + 1];
     uint32_t worker_count;
     uint64_t incarnations, processes, calls;
 
@@ -170,6 +173,12 @@ struct world {
         int64_t since_ms;
         uint32_t max_depth; /* of the first ones */
     } odd;                  /* options */
+    struct {
+        struct sim_worker *worker; /* NULL: there is none */
+        struct sim_worker *of;     /* whose directory was copied; NULL: it is another crawl's */
+        bool arrived, over;
+        struct map sessions; /* the process of each, whatever guest there is */
+    } guest;
     /* What all workers used; and before this master was. */
     struct cost_sums cost, cost_before;
 };
@@ -266,6 +275,23 @@ void world_restart_later(struct world *w, struct sim_worker *s, int64_t delay_ms
 void world_worker_pause(struct world *w, struct sim_worker *s, int64_t ms);
 /* The first thing that happens in it: the agents see the time. */
 void world_worker_resume(struct world *w, struct sim_worker *s);
+
+/* ---- world_guest.c ------------------------------------------------------------------------------- */
+
+void world_guest_choose(struct world *w);
+void world_guest_release(struct world *w);
+/* At a start of the worker: its first one makes the copy. */
+void world_guest_arrive(struct world *w, struct sim_worker *s);
+/* The faults are over. */
+void world_guest_end(struct world *w);
+/* May the loop be refused? Then its process ends, and is started again. */
+bool world_guest_refused(struct world *w, struct sim_loop *l, const char *text);
+/* The master's options came. */
+void world_guest_joined(struct world *w, const struct sim_loop *l);
+/* What the master answered. */
+void world_guest_check(struct world *w, const struct sim_worker *from, const Trawl__Request *r,
+                       const Trawl__Reply *reply);
+void world_guest_check_segment(struct world *w, const struct sim_worker *from, const char *name);
 
 /* ---- world_sizes.c ------------------------------------------------------------------------------- */
 

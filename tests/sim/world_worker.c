@@ -2,6 +2,7 @@
 #include "tests/sim/world_state.h"
 
 void world_worker_start(struct world *w, struct sim_worker *s) {
+    world_guest_arrive(w, s);
     s->incarnation++;
     s->process = ++w->processes;
     s->alive = true;
