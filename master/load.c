@@ -222,7 +222,9 @@ static bool load_session(struct core *c, struct now now, const void *key, size_t
     if (s == NULL)
         return false;
     s->serial = v->serial;
+#ifndef MUTANT_OLD_TERMS
     s->other_terms = v->tasks == 0 && v->terms != session_terms(c);
+#endif
     if (v->lease_ms > s->lease_ms)
         s->lease_ms = v->lease_ms;
     if (s->lease_ms > c->grace_until_ms)

@@ -35,13 +35,24 @@ static Trawl__Options *options_message(struct core *c) {
     return m;
 }
 
+/* What a worker is not told of once and for all, but with each grant: leases that were granted under others do not go
+ * on, either. */
+static bool append_granted(const struct options *o, struct buf *terms) {
+#ifdef MUTANT_GRANTS_STAND
+    return true;
+#endif
+    const uint32_t granted[] = {o->delay_ms, o->host_connections, o->ip_connections};
+
+    return buf_append(terms, granted, sizeof granted);
+}
+
 uint64_t session_terms(struct core *c) {
     struct buf packed;
     const Trawl__Options *m = options_message(c);
     uint64_t terms = 0;
 
     buf_init(&packed, LIMIT_WIRE_BYTES);
-    if (m == NULL || !wire_pack(&packed, &m->base))
+    if (m == NULL || !wire_pack(&packed, &m->base) || !append_granted(c->options, &packed))
         core_fail(c, "out of memory for the options");
     else
         terms = fingerprint(c->key, packed.data, packed.len);

@@ -47,7 +47,7 @@ static void make_sitemaps(struct web_origin *o, uint64_t h) {
 }
 
 bool web_exclusive(const struct web *w) {
-    return w->delay_ms > 0 || w->host_connections == 1;
+    return w->terms.delay_ms > 0 || w->terms.host_connections == 1;
 }
 
 /* Down for longer than the first rest and shorter than the second: with three attempts at a URL nothing is lost, if
@@ -104,9 +104,8 @@ void web_init(struct web *w, uint64_t seed, uint32_t origins, uint32_t delay_ms,
               uint32_t host_connections, uint32_t ip_connections) {
     *w = (struct web){.seed = seed,
                       .origin_count = origins,
-                      .delay_ms = delay_ms,
-                      .host_connections = host_connections,
-                      .ip_connections = ip_connections};
+                      .terms = {delay_ms, host_connections, ip_connections}};
+    w->next = w->terms;
     for (uint32_t k = 0; k < origins; k++) {
         struct web_origin *o = &w->origins[k];
         uint64_t h = web_mix(seed, 1000 + k);
@@ -339,6 +338,27 @@ static bool forbidden(const struct web *w, uint32_t origin, uint32_t page) {
            find_robots(w, origin, &whose) != FOUND_NOTHING;
 }
 
+/* ---- terms ------------------------------------------------------------------------------------------------------ */
+
+void web_terms(struct web *w, int64_t until_ms, uint32_t delay_ms, uint32_t host_connections,
+               uint32_t ip_connections) {
+    struct web_terms *t = &w->terms;
+
+    w->next = (struct web_terms){delay_ms, host_connections, ip_connections};
+    w->next_ms = until_ms;
+    if (t->delay_ms > delay_ms)
+        t->delay_ms = delay_ms;
+    if (t->host_connections < host_connections)
+        t->host_connections = host_connections;
+    if (t->ip_connections < ip_connections)
+        t->ip_connections = ip_connections;
+}
+
+void web_time(struct web *w, int64_t now_ms) {
+    if (now_ms >= w->next_ms)
+        w->terms = w->next;
+}
+
 void web_request(struct web *w, int64_t now_ms, uint32_t origin, uint32_t page, const char *who,
                  struct rng *r, struct web_answer *a) {
     struct web_origin *o = &w->origins[origin];
@@ -350,7 +370,7 @@ void web_request(struct web *w, int64_t now_ms, uint32_t origin, uint32_t page, 
         violate(w, "a request before the time that Retry-After told", o->name, who,
                 o->quiet_until_ms, now_ms);
     /* A worker's clock may run one part in a hundred fast. */
-    int64_t delay_ms = w->delay_ms - w->delay_ms / 100;
+    int64_t delay_ms = w->terms.delay_ms - w->terms.delay_ms / 100;
     if (o->last_request_ms != INT64_MIN && now_ms - o->last_request_ms < delay_ms)
         violate(w, "two requests closer than the delay", o->name, who, o->last_request_ms, now_ms);
     if (forbidden(w, origin, page))
@@ -398,9 +418,9 @@ void web_connection(struct web *w, uint32_t origin, int change, const char *who)
     struct web_origin *o = &w->origins[origin];
 
     o->connections = (uint32_t)((int)o->connections + change);
-    if (o->connections > w->host_connections)
+    if (o->connections > w->terms.host_connections)
         violate(w, "too many connections to an origin", o->name, who, o->connections, 0);
-    if (at_address(w, o) > w->ip_connections)
+    if (at_address(w, o) > w->terms.ip_connections)
         violate(w, "too many connections to an address", o->name, who, at_address(w, o), 0);
 }
 

@@ -67,7 +67,10 @@ struct web {
     uint64_t seed;
     uint32_t origin_count;
     struct web_origin origins[WEB_ORIGINS_MAX];
-    uint32_t delay_ms, host_connections, ip_connections;
+    struct web_terms {
+        uint32_t delay_ms, host_connections, ip_connections;
+    } terms, next; /* what counts, and from `next_ms` on */
+    int64_t next_ms;
     int64_t silent_from_ms; /* from then on nobody answers any more; 0: never */
     uint32_t requests, flapped;
     char violation[256]; /* the first promise broken; empty: none */
@@ -75,6 +78,12 @@ struct web {
 
 void web_init(struct web *w, uint64_t seed, uint32_t origins, uint32_t delay_ms,
               uint32_t host_connections, uint32_t ip_connections);
+/* Other terms from now on. For `until_ms` requests and connections of before may come, too: what counts until then is the
+ * least delay and the most connections of both. */
+void web_terms(struct web *w, int64_t until_ms, uint32_t delay_ms, uint32_t host_connections,
+               uint32_t ip_connections);
+/* Before anything that happens at that time. */
+void web_time(struct web *w, int64_t now_ms);
 /* Turns a few pages into ones that kill workers, or whose outcome cannot be taken. */
 void web_poison(struct web *w);
 /* The page's URL; returns its length. */

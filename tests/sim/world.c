@@ -189,6 +189,7 @@ void world_run(const struct world_options *options, struct world_result *result)
         struct event *e = (struct event *)it;
         heap_remove(&w->events, it);
         w->now_ms = it->key / 1000000;
+        web_time(&w->web, w->now_ms);
         wake_paused(w);
         if (!world_put_off(w, e))
             happen(w, e);

@@ -42,6 +42,7 @@ enum world_fault {
     FAULT_POISONED,      /* a page killed the worker that fetched it */
     FAULT_SICK,          /* a worker's disk refused */
     FAULT_OTHER_OPTIONS, /* the master was started with others than before */
+    FAULT_OTHER_TERMS,   /* of these, another delay or other connections */
     FAULT_STALE,         /* a connection that was kept turned out to have ended */
     FAULT_MOVED,         /* nobody answered at an address, and the host has another one */
     FAULT_COPIED,        /* a worker's directory, and a worker was started in the copy */

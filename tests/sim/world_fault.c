@@ -4,12 +4,12 @@
 enum { FAULTS_END_MS = 60 * 1000, STOPS_END_MS = 40 * 1000 };
 
 static const char *const fault_names[FAULTS] = {
-    "request lost", "reply lost",     "late",           "doubled",          "reordered",
-    "partition up", "partition down", "worker killed",  "worker paused",    "zombie",
-    "restarted",    "tail lost",      "master killed",  "writes lost",      "store full",
-    "server broke", "clock jump",     "killed sealing", "told to wait",     "flapped",
-    "poisoned",     "sick disk",      "other options",  "stale connection", "dead address",
-    "copied",       "guest refused",
+    "request lost", "reply lost",     "late",           "doubled",       "reordered",
+    "partition up", "partition down", "worker killed",  "worker paused", "zombie",
+    "restarted",    "tail lost",      "master killed",  "writes lost",   "store full",
+    "server broke", "clock jump",     "killed sealing", "told to wait",  "flapped",
+    "poisoned",     "sick disk",      "other options",  "other terms",   "stale connection",
+    "dead address", "copied",         "guest refused",
 };
 
 const char *world_fault_name(enum world_fault f) {

@@ -75,6 +75,8 @@ void world_guest_end(struct world *w) {
 
     if (s == NULL)
         return;
+    if (s->paused_until_ms > 0)
+        world_worker_resume(w, s);
     if (s->alive)
         world_worker_kill(w, s);
     s->incarnation += 2; /* a start that was to come is void */

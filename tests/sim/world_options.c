@@ -15,11 +15,39 @@ void world_options_init(struct world *w) {
     w->odd.wanted = !w->options->calm && rng_chance(&(struct rng){w->options->seed + 5}, 40);
     w->odd.rng.state = w->options->seed + 6;
     w->odd.max_depth = w->crawl.max_depth;
+    w->odd.first = w->web.terms;
 }
 
 static void drop_exclude(struct options *o) {
     if (strcmp(o->exclude.items[o->exclude.count - 1], exclude_some) == 0)
         free(o->exclude.items[--o->exclude.count]);
+}
+
+/* How often servers are asked, and over how many connections; and how often the master is. */
+static void choose_terms(struct world *w, bool odd) {
+    static const uint32_t delays[] = {0, 50, 300, 1000};
+    struct web_terms t = w->odd.first;
+
+    if (odd && rng_chance(&w->odd.rng, 60)) {
+        t.delay_ms = delays[rng_below(&w->odd.rng, 4)];
+        t.host_connections = 1 + rng_below(&w->odd.rng, 4);
+        /* What flaps has one worker at a time, whose rests count (web.c). */
+        if (t.delay_ms == 0 && (w->odd.first.delay_ms > 0 || w->odd.first.host_connections == 1))
+            t.host_connections = 1;
+        t.ip_connections = t.host_connections + rng_below(&w->odd.rng, 3);
+    }
+    if (w->crawl.delay_ms != t.delay_ms || w->crawl.host_connections != t.host_connections ||
+        w->crawl.ip_connections != t.ip_connections) {
+        w->result->faults[FAULT_OTHER_TERMS]++;
+        world_note(w, "other terms: %u ms, %u connections to an origin, %u to an address",
+                   t.delay_ms, t.host_connections, t.ip_connections);
+    }
+    w->crawl.delay_ms = t.delay_ms;
+    w->crawl.host_connections = t.host_connections;
+    w->crawl.ip_connections = t.ip_connections;
+    w->crawl.heartbeat_ms = odd ? 200 + rng_below(&w->odd.rng, 400) : 500;
+    web_terms(&w->web, w->now_ms + LEASES_OVER_MS, t.delay_ms, t.host_connections,
+              t.ip_connections);
 }
 
 void world_options_choose(struct world *w) {
@@ -29,6 +57,7 @@ void world_options_choose(struct world *w) {
     w->crawl.max_depth = odd ? rng_below(&w->odd.rng, w->odd.max_depth + 1) : w->odd.max_depth;
     if (odd && !string_list_add(&w->crawl.exclude, exclude_some))
         abort();
+    choose_terms(w, odd);
     w->crawl.lease_ms = odd ? 2000 + rng_below(&w->odd.rng, 6000) : 5000;
     if (odd && !w->odd.now) {
         w->odd.since_ms = w->now_ms;

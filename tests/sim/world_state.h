@@ -171,8 +171,9 @@ struct world {
         struct rng rng;
         bool wanted, now; /* at the next starts; since the last one */
         int64_t since_ms;
-        uint32_t max_depth; /* of the first ones */
-    } odd;                  /* options */
+        uint32_t max_depth;     /* of the first ones, */
+        struct web_terms first; /* and what servers were promised */
+    } odd;                      /* options */
     struct {
         struct sim_worker *worker; /* NULL: there is none */
         struct sim_worker *of;     /* whose directory was copied; NULL: it is another crawl's */
