@@ -124,6 +124,33 @@ static bool read_ways(struct core *c, uint64_t fp, Trawl__Way *best, bool take) 
     return found && !c->failed;
 }
 
+void depths_late_origin(struct core *c, uint64_t fp, uint32_t origin) {
+    Trawl__Way way = TRAWL__WAY__INIT;
+
+    way.origin = origin;
+    core_put(c, record_late_origin(fp), &way.base);
+}
+
+/* NULL: it has none, or the core has failed. */
+static struct origin *origin_of(struct core *c, uint64_t fp, const Trawl__Way *way) {
+    struct record_key key = record_late_origin(fp);
+
+    if (way->origin != 0)
+        return host_by_id(&c->hosts, way->origin);
+    buf_reset(&c->value);
+    enum store_result result = store_get(c->store, key.bytes, key.len, &c->value);
+    if (result == STORE_FAILED)
+        core_fail(c, "the crawldb cannot be read");
+    if (result != STORE_FOUND)
+        return NULL;
+    arena_reset(&c->record);
+    const Trawl__Way *late =
+        wire_unpack(&c->record, &trawl__way__descriptor, c->value.data, c->value.len);
+    if (late == NULL)
+        core_fail(c, "a record of the crawldb cannot be read");
+    return late == NULL ? NULL : host_by_id(&c->hosts, late->origin);
+}
+
 void depths_ended(struct core *c, uint64_t fp, uint32_t depth, uint32_t hops) {
     uint8_t note;
 
@@ -276,7 +303,7 @@ static bool find_kept_back(struct core *c, const struct origin *o, uint64_t fp, 
 
 /* False: it stays where it is for now, and its Ways too. */
 static bool improve_queued(struct core *c, struct now now, uint64_t fp, const Trawl__Way *way) {
-    struct origin *o = host_by_id(&c->hosts, way->origin);
+    struct origin *o = origin_of(c, fp, way);
     struct record_key key;
 
     if (o == NULL || !find_kept_back(c, o, fp, way->from_depth, &key))

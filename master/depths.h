@@ -22,6 +22,8 @@
  *  D5  A shorter way gets into a URL's record only with or after what follows from it: the Ways to all that the URL links or
  *      redirects to, as far as that was told, and its origin's least depth, which is that of the origin's sitemaps. So
  *      however the URL goes on (its outcome, another attempt, back from behind the limit), nothing of that is left out.
+ *  D6  What leads to a URL names its origin, or none while it has none: an excluded one has none until it is decided anew.
+ *      What was kept by then still says so; therefore the origin that it gets later stands under 'e'.
  *
  * Depths over 125 are one to the note.
  *
@@ -48,6 +50,8 @@ void depths_note_again(struct core *c, uint64_t fp, uint32_t depth, uint32_t hop
 bool depths_shorter(uint8_t note, const struct discovery *d);
 /* A known URL was found once more; `origin`: its number, 0 if it has none. */
 void depths_found(struct core *c, uint64_t fp, uint32_t origin, struct discovery d);
+/* A known URL that had no origin is queued with this one (D6). */
+void depths_late_origin(struct core *c, uint64_t fp, uint32_t origin);
 /* What is leased may have come nearer since: `it` as it is now, and what follows from that (D5). True: its Ways are still
  * there. */
 bool depths_refresh(struct core *c, struct now now, struct lease_item *it);

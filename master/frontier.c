@@ -833,6 +833,8 @@ void frontier_decide(struct core *c, struct now now, uint64_t fp, const Trawl__D
     if (reason == NULL) {
         undo_done(c, fp, d, true);
         take_in(c, now, fp, found);
+        if (other.origin == 0 && !c->failed)
+            depths_late_origin(c, fp, frontier_origin_of(c, c->url.href, c->url.href_len));
         return;
     }
     other.reason = (char *)reason;

@@ -87,6 +87,10 @@ struct record_key record_ways_of(uint64_t fp) {
     return number8('d', fp);
 }
 
+struct record_key record_late_origin(uint64_t fp) {
+    return number8('e', fp);
+}
+
 struct record_key record_links(uint64_t fp, uint64_t number) {
     return numbered('l', fp, number);
 }

@@ -9,6 +9,7 @@
  *   'q' origin:4 depth:1 seq:8     QueuedUrl: known, not done; sorted by depth, then by discovery
  *   'u' fingerprint:8              DoneUrl: in its terminal state
  *   'd' fingerprint:8 number:8     Way, to a known URL that is to be brought nearer (depths.h)
+ *   'e' fingerprint:8              Way, of which `origin` counts: of a URL that got it only after it was known (depths.h)
  *   'l' fingerprint:8 number:8     Links of a page
  *   'h' fingerprint:8 time:8       DoneUrl: of an earlier round, with a record; by its fetched_at_ms
  *   's' segment:4                  StoredSegment
@@ -49,6 +50,7 @@ struct record_key record_queue_of(uint32_t origin); /* prefix of all of an origi
 struct record_key record_done(uint64_t fp);
 struct record_key record_way(uint64_t fp, uint64_t number);
 struct record_key record_ways_of(uint64_t fp); /* prefix */
+struct record_key record_late_origin(uint64_t fp);
 struct record_key record_links(uint64_t fp, uint64_t number);
 struct record_key record_links_of(uint64_t fp); /* prefix */
 struct record_key record_earlier(uint64_t fp, uint64_t fetched_at_ms);

@@ -319,12 +319,51 @@ static void test_named(void **state) {
     master_end(&m);
 }
 
+static const struct answer elsewhere[] = {{"/", NULL, {"/slow", "/1"}},
+                                          {"/slow", NULL, {"/page"}},
+                                          {"/1", NULL, {"/2"}},
+                                          {"/2", NULL, {"/page"}},
+                                          {"/page", NULL, {"http://x.example/goal"}},
+                                          {"/goal", NULL, {NULL}},
+                                          {NULL, NULL, {NULL}}};
+
+/* What was excluded, and so had no origin, when a page that links to it was read, comes nearer with that page when options have
+ * let it in meanwhile. */
+static void test_let_in_later(void **state) {
+    struct master m;
+    struct peer p;
+    uint32_t depth, hops;
+
+    (void)state;
+    master_begin(&m);
+    m.options.keep = true;
+    m.options.max_depth_set = true;
+    m.options.max_depth = 3;
+    assert_true(string_list_add(&m.options.exclude, "^http://x\\."));
+    master_load(&m);
+    master_seed(&m, "http://a.example/");
+    peer_join(&p, &m, "w1", 1);
+    for (int i = 0; i < 8 && fetch(&p, elsewhere, "/slow"); i++)
+        ;
+    assert_done(&m, "/page", 3, 0);
+    string_list_release(&m.options.exclude);
+    master_restart(&m);
+    master_wait(&m, 2 * m.options.lease_ms);
+    peer_die(&p);
+    assert_false(done(&m, "/goal", &depth, &hops));
+    for (int i = 0; i < 8 && fetch(&p, elsewhere, NULL); i++)
+        ;
+    assert_done(&m, "/page", 2, 0);
+    assert_done(&m, "/goal", 3, 0);
+    peer_release(&p);
+    master_end(&m);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shorter_way),
-        cmocka_unit_test(test_nearer_while_leased),
-        cmocka_unit_test(test_link_behind_redirects),
-        cmocka_unit_test(test_named),
+        cmocka_unit_test(test_shorter_way),           cmocka_unit_test(test_nearer_while_leased),
+        cmocka_unit_test(test_link_behind_redirects), cmocka_unit_test(test_named),
+        cmocka_unit_test(test_let_in_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
