@@ -34,12 +34,25 @@ static void cut_comment(char *line) {
         }
 }
 
+/* The length of the blank at `p`; a no-break space comes along from what was copied. */
+static size_t blank_length(const char *p) {
+    return *p != '\0' && strchr(" \t\r\n\f\v", *p) != NULL ? 1
+           : strncmp(p, "\xc2\xa0", 2) == 0                ? 2
+                                                           : 0;
+}
+
 static char *trim(char *line) {
-    line += strspn(line, " \t");
-    size_t len = strlen(line);
-    while (len > 0 && strchr(" \t\r\n", line[len - 1]) != NULL)
-        len--;
-    line[len] = '\0';
+    char *end;
+
+    while (blank_length(line) > 0)
+        line += blank_length(line);
+    end = line;
+    for (char *p = line; *p != '\0';) {
+        size_t blank = blank_length(p);
+        p += blank > 0 ? blank : 1;
+        end = blank > 0 ? end : p;
+    }
+    *end = '\0';
     return line;
 }
 
@@ -50,7 +63,8 @@ static int add_line(char *line, struct string_list *to, const char *path, unsign
 
     if (text[0] == '\0')
         return 0;
-    if (strlen(text) > LIMIT_URL_BYTES || !is_url(text)) {
+    /* The URL parser would join what a tab separates. */
+    if (strlen(text) > LIMIT_URL_BYTES || strchr(text, '\t') != NULL || !is_url(text)) {
         error_set(err, 0,
                   "%.200s:%u: %.200s: not a URL to crawl; accepted is http://HOST/... or "
                   "https://HOST/..., at most %d bytes",

@@ -72,5 +72,5 @@ char *text_file_line(struct text_file *t) {
     t->at += (size_t)(end - line) + close;
     *end = '\0';
     t->number++;
-    return line;
+    return strncmp(line, "\xef\xbb\xbf", 3) == 0 ? line + 3 : line;
 }

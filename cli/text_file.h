@@ -1,6 +1,7 @@
 /*
  * text_file: the lines of a text file that a user hands in, however an editor has written it: with or without a byte order
  * mark, in UTF-8, in UTF-16 (which needs its mark) or in any other superset of ASCII; lines end with LF, CR LF or CR.
+ * Files that were joined have a mark in front of a later line, too.
  *
  *     struct text_file t;
  *     if (!text_file_read(&t, file, "seeds.txt", &err)) ...

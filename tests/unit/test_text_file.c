@@ -56,6 +56,8 @@ static void test_seeds(void **state) {
         "http://a/1\r\nhttp://a/2",
         "http://a/1\rhttp://a/2\r",
         "\xef\xbb\xbfhttp://a/1\n\n\r\n  http://a/2\t\n",
+        "\xef\xbb\xbfhttp://a/1\n\xef\xbb\xbfhttp://a/2\n", /* two files, joined */
+        "\xc2\xa0http://a/1\xc2\xa0 \nhttp://a/2\f\n",
         "# one\nhttp://a/1 # not http://a/3\n\t# two\nhttp://a/2\t#\n",
     };
     char wide[200];
