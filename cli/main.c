@@ -1,3 +1,5 @@
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,6 +37,19 @@ static int run(struct args *a) {
     return 2;
 }
 
+/* What was printed has to get there: a full disk is told, as by those commands that look themselves. Where standard output was
+ * closed (hold_standard_descriptors()), nobody wants it. */
+static int end_output(int code) {
+    struct error err = {0};
+
+    errno = 0;
+    if (code != 0 || (fcntl(1, F_GETFL) & O_ACCMODE) == O_RDONLY ||
+        (fflush(stdout) == 0 && !ferror(stdout)))
+        return code;
+    error_set(&err, errno, "cannot write to standard output");
+    return command_fail(1, &err);
+}
+
 static int run_command(enum args_command command, int argc, char **argv) {
     struct args a;
     struct error err = {0};
@@ -42,7 +57,7 @@ static int run_command(enum args_command command, int argc, char **argv) {
     int code = result == ARGS_OK ? run(&a) : command_fail(result == ARGS_WRONG ? 2 : 1, &err);
 
     args_release(&a);
-    return code;
+    return end_output(code);
 }
 
 static const struct args_about *find(const char *name) {
@@ -94,15 +109,26 @@ static void reset_signals(void) {
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like others */
 }
 
+/* A standard descriptor that is closed would be the number of the next file that is opened, of the crawldb, say, and what is
+ * printed would go there. It is taken, and refuses what it would have refused. False: it cannot be. */
+static bool hold_standard_descriptors(void) {
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) != fd)
+            return false;
+    return true;
+}
+
 int main(int argc, char **argv) {
     const char *name = argc > 1 ? argv[1] : "";
 
+    if (!hold_standard_descriptors())
+        return 1;
     reset_signals();
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0)
-        return help(argc, argv);
+        return end_output(help(argc, argv));
     if (strcmp(name, "--version") == 0) {
         printf("trawl %s\n", TRAWL_VERSION);
-        return 0;
+        return end_output(0);
     }
     /* The child of a task worker, which is not for people. */
     if (strcmp(name, "task") == 0)

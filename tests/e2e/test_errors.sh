@@ -88,7 +88,7 @@ check "--http on a taken port" says_wrong 1 "127.0.0.1:$port in use" "$TRAWL" ma
     --http "127.0.0.1:$port" --listen "tcp://127.0.0.1:$(free_port)" --allow-net 127.0.0.0/8 "http://127.0.0.1:$port/"
 before=$(requests web)
 start first "$TRAWL" crawl --dir "$T/shared" "${QUICK[@]}" --listen "tcp://127.0.0.1:$(free_port)" --workers 1 \
-    --delay 100ms --max-pages 25 "http://127.0.0.1:$port/"
+    --delay 100ms --max-pages 80 "http://127.0.0.1:$port/"
 fetched_at_least web $((before + 5)) 20 || fail "a crawl to disturb"
 check "a directory in use by another crawl" says_wrong 1 "$T/shared in use" "$TRAWL" crawl --dir "$T/shared" \
     "${QUICK[@]}" --listen "tcp://127.0.0.1:$(free_port)" "http://127.0.0.1:$port/"
@@ -143,6 +143,21 @@ fi
 # shellcheck disable=SC2016
 check "export to a full device" bash -c '"$1" export "$2" --format jsonl >/dev/full 2>"$3"; [ $? = 1 ]' - \
     "$TRAWL" "$T/late" "$T/full.err"
+
+# Standard descriptors that are closed: no file of the crawl takes their numbers.
+# shellcheck disable=SC2016
+start crawl bash -c 'exec "$@" <&- >&- 2>&-' - "$TRAWL" crawl --dir "$T/closed" "${QUICK[@]}" \
+    --listen "tcp://127.0.0.1:$(free_port)" --workers 1 --delay 20ms --max-pages 60 "http://127.0.0.1:$port/"
+wait_until 30 test -e "$T/closed/state/CURRENT" || fail "a crawl with closed descriptors"
+check "closed descriptors: they are nobody's" test "$(readlink "/proc/${PID[crawl]}/fd/"[0-2] | sort -u)" = /dev/null
+check "... the crawl ends" exits crawl 60 0
+check "... and its archive is whole" "$TRAWL" verify "$T/closed"
+# shellcheck disable=SC2016
+for command in "why --dir $T/closed http://127.0.0.1:$port/" "verify $T/closed" --help; do
+    # shellcheck disable=SC2086
+    check "${command%% *} to a full device" bash -c '"${@:2}" >/dev/full 2>"$1"; [ $? = 1 ] && grep -q "No space left" "$1"' - \
+        "$T/full.err" "$TRAWL" $command
+done
 
 # Servers that cannot be reached, or must not be.
 state() {       # state DIR URL: its state and reason
