@@ -106,7 +106,8 @@ class Gathered {
     canonical = null;
     charset = null;
 
-    add(name, isHtml, get) {
+    // `isInert`: in a <template>, where nothing is said of the page (HTML 4.12.3).
+    add(name, isHtml, get, isInert) {
         if (!isHtml) {
             if (name === "a" || name === "A")
                 this.link(get("href") ?? get("xlink:href"));
@@ -117,12 +118,15 @@ class Gathered {
         case "area": this.link(get("href")); break;
         case "frame":
         case "iframe": this.link(get("src")); break;
-        case "base": this.base ??= get("href"); break;
+        case "base":
+            if (!isInert)
+                this.base ??= get("href");
+            break;
         case "form":
             if (!/^(post|dialog)$/i.test(get("method") ?? ""))
                 this.link(get("action"));
             break;
-        case "link": this.linkElement(get("rel"), get("href")); break;
+        case "link": this.linkElement(get("rel"), get("href"), isInert); break;
         case "meta": this.meta(get); break;
         default:
         }
@@ -133,10 +137,10 @@ class Gathered {
             this.links.push(url);
     }
 
-    linkElement(rel, href) {
+    linkElement(rel, href, isInert) {
         if (rel === null || href === null)
             return;
-        if (words(rel).includes("canonical"))
+        if (!isInert && words(rel).includes("canonical"))
             this.canonical ??= href;
         if (linkIsWanted(rel))
             this.link(href);
@@ -163,6 +167,7 @@ const RAW = new Set(["iframe", "noembed", "noframes", "plaintext", "script", "st
 // From the tree; and from every start tag that the tree's construction saw, also those that it dropped.
 class TagParser extends Parser {
     tags = new Gathered();
+    templates = 0;          // open, by their tags
     rawIgnored = false;     // a tag that begins raw text had no place, so that what follows it is none
     foreignIgnored = false; // an <svg> or <math> had no place (in a <select> or <frameset>), so that what follows it is HTML
     unclosed = false;       // an end tag of HTML's closed an <svg> or <math> left open, or one of theirs closed nothing
@@ -175,6 +180,8 @@ class TagParser extends Parser {
     onEndTag(token) {
         const was = this.isForeign();
         const depth = this.openElements.stackTop;
+        if (!was && token.tagName === "template" && this.templates > 0)
+            this.templates--;
         super.onEndTag(token);
         if (was ? !this.isForeign() && !["svg", "math"].includes(token.tagName) : POINTS.has(token.tagName) && depth === this.openElements.stackTop)
             this.unclosed = true;
@@ -188,21 +195,24 @@ class TagParser extends Parser {
             this.foreignIgnored = true;
         const get = (n) => token.attrs.find((a) => a.name === n && !a.namespace)?.value ??
             token.attrs.find((a) => a.name === n || (a.prefix && `${a.prefix}:${a.name}` === n))?.value ?? null;
-        this.tags.add(token.tagName.toLowerCase(), true, get);
+        this.tags.add(token.tagName.toLowerCase(), true, get, this.templates > 0);
+        if (token.tagName === "template" && !this.isForeign())
+            this.templates++;
         if (token.tagName.toLowerCase() === "a")        // where a tree has dropped the <svg> around it
             this.tags.add("a", false, get);
     }
 }
 
 function walk(node, gathered) {
-    const stack = [node];
+    const stack = [[node, false]];
     while (stack.length > 0) {
-        const n = stack.pop();
+        const [n, isInert] = stack.pop();
         if (n.tagName !== undefined)
             gathered.add(n.tagName, n.namespaceURI === html.NS.HTML, (name) => (n.attrs.find((a) => !a.prefix && a.name === name) ??
-                n.attrs.find((a) => a.prefix && `${a.prefix}:${a.name}` === name))?.value ?? null);
-        const children = n.content !== undefined ? [...n.childNodes, n.content] : n.childNodes ?? [];
-        stack.push(...[...children].reverse());
+                n.attrs.find((a) => a.prefix && `${a.prefix}:${a.name}` === name))?.value ?? null, isInert);
+        if (n.content !== undefined)
+            stack.push([n.content, true]);
+        stack.push(...[...n.childNodes ?? []].reverse().map((child) => [child, isInert]));
     }
     return gathered;
 }
