@@ -7,8 +7,11 @@
 # is killed with SIGKILL and started again, or stopped for longer than its lease and continued. At the end: complete,
 # exactly once and polite, from the server's log and with an independent WARC reader. Environment: TORTURE_KILLS=200,
 # TORTURE_MASTER_KILLS=20, TORTURE_PAUSES (a tenth of the kills), TORTURE_PAGES=30000, E2E_SEED; E2E_KEEP=1 keeps all.
+# TORTURE_OPTIONS=1: at each start of the master but the first and the last the delay, the lease, the heartbeat, what is excluded, the
+# user agent and the connections are others. Polite is then what the mildest of them allow, at any time; and what workers
+# drop because of them is fetched again, up to what they had not committed.
 # A minute: TORTURE_KILLS=10 TORTURE_MASTER_KILLS=2 TORTURE_PAGES=2000 scripts/torture.sh 30
-case ${1:-} in -*) sed -n '2,10s/^# \{0,1\}//p' "$0"; [ "$1" = --help ]; exit ;; esac
+case ${1:-} in -*) sed -n '2,14s/^# \{0,1\}//p' "$0"; [ "$1" = --help ]; exit ;; esac
 . "$(dirname "$0")/../tests/e2e/lib.sh"
 begin torture
 need_trawl
@@ -35,9 +38,22 @@ delay=$((SPAN * 1000 * ORIGINS / expected))
 worker() {
     start "w$1" "$TRAWL" worker --master "$listen" --dir "$T/worker$1" --name "w$1" --threads 1
 }
+master_starts=0
+inflight=1
+[ -z "${TORTURE_OPTIONS:-}" ] || inflight=2
 master() {
+    local options=(--delay "${delay}ms" --ip-connections 1)
+    # What a start does not name stays as it was (crawl.conf).
+    [ -z "${TORTURE_OPTIONS:-}" ] || options+=(--host-connections 1 --user-agent torture/0 --exclude '/nothing-there$')
+    if [ -n "${TORTURE_OPTIONS:-}" ] && [ $master_starts -gt 0 ] && [ $master_starts -lt "$MASTER_KILLS" ]; then
+        options=(--delay "$((delay * (1 + RANDOM % 3)))ms" --host-connections $((1 + RANDOM % 2)) --ip-connections 2
+            --lease "$((15 + RANDOM % 20))00ms" --heartbeat "$((1 + RANDOM % 4))00ms" --user-agent "torture/$master_starts")
+        if [ $((RANDOM % 2)) = 0 ]; then options+=(--exclude '[?]'); else options+=(--exclude '/nothing-there$'); fi
+        echo "# the master is started with ${options[*]}"
+    fi
+    master_starts=$((master_starts + 1))
     start master "$TRAWL" master --dir "$T/master" "${QUICK[@]}" --listen "$listen" --scope any \
-        --delay "${delay}ms" --ip-connections 1 --seeds "$T/site/seeds.txt"
+        --seeds "$T/site/seeds.txt" "${options[@]}"
 }
 
 # Every event has its place in the crawl: the nth one comes when that share of 90% of the URLs has been asked for.
@@ -154,14 +170,19 @@ done
 check "all $KILLS worker and $MASTER_KILLS master kills took place" test $kills = "$KILLS" -a $master_kills = "$MASTER_KILLS"
 check "nobody ended without being asked to" test $died = 0
 faults=$((kills + master_kills + pauses))
+# Other options are to each worker what a kill is: it drops what it holds.
+drops=$faults
+[ -z "${TORTURE_OPTIONS:-}" ] || drops=$((faults + 4 * master_kills))
 check "polite: the delay, one request at once, robots.txt first" check_log "$T/web.log" --delay "${delay}ms" \
-    --max-inflight 1 --robots-max $((faults + 1))
+    --max-inflight $inflight --robots-max $((faults + 1))
 check "bounded waste: refetches only across a fault" check_log "$T/web.log" --kills "$T/kills" \
-    --refetch-max $((faults * 12))
-check "bounded waste: only what was uncommitted is fetched again" python3 "$E2E/check_waste.py" "$T/web.log" \
-    "${evidence[@]}" --outages "$T/outages" --lease 2s --archive "$T/worker1/archive" --archive "$T/worker2/archive" \
-    --archive "$T/worker3/archive" --archive "$T/worker4/archive"
-cat "$T/check.txt"
+    --refetch-max $((drops * 12))
+if [ -z "${TORTURE_OPTIONS:-}" ]; then
+    check "bounded waste: only what was uncommitted is fetched again" python3 "$E2E/check_waste.py" "$T/web.log" \
+        "${evidence[@]}" --outages "$T/outages" --lease 2s --archive "$T/worker1/archive" --archive "$T/worker2/archive" \
+        --archive "$T/worker3/archive" --archive "$T/worker4/archive"
+    cat "$T/check.txt"
+fi
 complete "after $faults faults" "$T/site/expected.tsv" "$T/master" \
     "$T/worker1/archive $T/worker2/archive $T/worker3/archive $T/worker4/archive" "$T/web.log"
 check_log "$T/web.log" --refetch-max 1000000000 >"$T/refetches"

@@ -23,7 +23,7 @@ static void drop_exclude(struct options *o) {
         free(o->exclude.items[--o->exclude.count]);
 }
 
-/* How often servers are asked, and over how many connections; and how often the master is. */
+/* How often servers are asked, and over how many connections. */
 static void choose_terms(struct world *w, bool odd) {
     static const uint32_t delays[] = {0, 50, 300, 1000};
     struct web_terms t = w->odd.first;
@@ -45,7 +45,6 @@ static void choose_terms(struct world *w, bool odd) {
     w->crawl.delay_ms = t.delay_ms;
     w->crawl.host_connections = t.host_connections;
     w->crawl.ip_connections = t.ip_connections;
-    w->crawl.heartbeat_ms = odd ? 200 + rng_below(&w->odd.rng, 400) : 500;
     web_terms(&w->web, w->now_ms + LEASES_OVER_MS, t.delay_ms, t.host_connections,
               t.ip_connections);
 }
@@ -58,7 +57,10 @@ void world_options_choose(struct world *w) {
     if (odd && !string_list_add(&w->crawl.exclude, exclude_some))
         abort();
     choose_terms(w, odd);
-    w->crawl.lease_ms = odd ? 2000 + rng_below(&w->odd.rng, 6000) : 5000;
+    /* Of what workers are told something else, or of grants alone. */
+    bool told = odd && rng_chance(&w->odd.rng, 50);
+    w->crawl.heartbeat_ms = told ? 200 + rng_below(&w->odd.rng, 400) : 500;
+    w->crawl.lease_ms = told ? 2000 + rng_below(&w->odd.rng, 6000) : 5000;
     if (odd && !w->odd.now) {
         w->odd.since_ms = w->now_ms;
         w->result->faults[FAULT_OTHER_OPTIONS]++;
