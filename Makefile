@@ -95,7 +95,7 @@ SEEDS    ?= 20000
 sim: $(B)/sim ## simulate SEEDS=20000 crawls under faults; SEED=n replays one with its trace
 	$(if $(SEED),$(B)/sim $(SEED),scripts/sim.sh $(B)/sim $(SEEDS))
 
-MUTANTS  := SAME_PROCESS TRUST_COPIES ANY_CRAWL ONE_SEGMENT OLD_TERMS GRANTS_STAND NO_FENCING ACK_BEFORE_SYNC NO_LEASE_CHECK NO_DELAY COMMIT_TWICE KEEP_ORPHANS TELL_ONCE FORGET_KIND NO_REST BLAME_ALL NO_STAND BLAME_NOBODY TOLD_UNHEARD \
+MUTANTS  := SAME_PROCESS TRUST_COPIES ANY_CRAWL ONE_SEGMENT OLD_TERMS NO_FENCING ACK_BEFORE_SYNC NO_LEASE_CHECK NO_DELAY COMMIT_TWICE KEEP_ORPHANS TELL_ONCE FORGET_KIND NO_REST BLAME_ALL NO_STAND BLAME_NOBODY TOLD_UNHEARD \
             KEEP_VERDICTS FIRST_WAY MOVE_UNCLAIMED REPEAT_COUNTS NO_BUDGET REFUSE_FREELY \
             GUESTS_WAIT BLAME_UNPROVEN SAME_WORKER TASK_TWICE MAP_KEPT OVER_EARLY DONE_UNSTORED TASK_UNFENCED LIST_FIRST
 MUTANT_SRC := proto/budget.c master/claim.c master/session.c worker/agent_call.c master/committed.c master/core.c master/depths.c master/exchange.c master/frontier.c master/host.c master/load.c master/origins.c master/trial.c master/verdicts.c worker/agent.c worker/agent_fetch.c worker/agent_report.c tests/sim/world_segment.c \

@@ -38,9 +38,6 @@ static Trawl__Options *options_message(struct core *c) {
 /* What a worker is not told of once and for all, but with each grant: leases that were granted under others do not go
  * on, either. */
 static bool append_granted(const struct options *o, struct buf *terms) {
-#ifdef MUTANT_GRANTS_STAND
-    return true;
-#endif
     const uint32_t granted[] = {o->delay_ms, o->host_connections, o->ip_connections};
 
     return buf_append(terms, granted, sizeof granted);

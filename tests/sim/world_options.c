@@ -57,10 +57,8 @@ void world_options_choose(struct world *w) {
     if (odd && !string_list_add(&w->crawl.exclude, exclude_some))
         abort();
     choose_terms(w, odd);
-    /* Of what workers are told something else, or of grants alone. */
-    bool told = odd && rng_chance(&w->odd.rng, 50);
-    w->crawl.heartbeat_ms = told ? 200 + rng_below(&w->odd.rng, 400) : 500;
-    w->crawl.lease_ms = told ? 2000 + rng_below(&w->odd.rng, 6000) : 5000;
+    w->crawl.heartbeat_ms = odd ? 200 + rng_below(&w->odd.rng, 400) : 500;
+    w->crawl.lease_ms = odd ? 2000 + rng_below(&w->odd.rng, 6000) : 5000;
     if (odd && !w->odd.now) {
         w->odd.since_ms = w->now_ms;
         w->result->faults[FAULT_OTHER_OPTIONS]++;
