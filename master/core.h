@@ -96,6 +96,7 @@ enum core_event {
     CORE_WORKER_LEFT,
     CORE_WORKER_TROUBLED, /* `why`: what it says of a trouble of its own; it is given nothing */
     CORE_WORKER_WELL,     /* again */
+    CORE_WORKER_SUSPECT, /* it dies again and again, and nothing of it was ever taken: what it dies with waits (trial.h) */
     CORE_ORIGIN_PARKED,
     CORE_SCOPE_GREW, /* URLs that were out of scope are queued: `why` says how many */
 };
@@ -120,8 +121,10 @@ struct core_stats {
     uint64_t bytes;     /* body bytes of committed responses, over all runs */
     uint64_t commits, retries, refused;
     uint64_t origins, origins_ready, leases;
-    uint32_t workers, sessions;              /* alive */
-    uint32_t workers_troubled;               /* of these: told of a trouble of their own */
+    uint32_t workers, sessions; /* alive */
+    uint32_t workers_troubled;  /* of these: told of a trouble of their own */
+    bool
+        undecided; /* nobody is there who could show whether a URL or its worker is to blame (trial.h) */
     char trouble[LIMIT_TROUBLE_BYTES + 128]; /* whose, and what; of one of them */
     uint32_t transfers;                      /* in flight, as heartbeats last said */
     uint64_t workers_lost, tasks_reassigned; /* since this master started */

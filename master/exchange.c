@@ -115,7 +115,7 @@ static bool take_outcome(struct core *c, struct now now, struct lease *l, const 
     }
     if (it->robots_for == 0 && o->status > 0 && o->state >= TRAWL__STATE__FETCHED &&
         o->state <= TRAWL__STATE__FAILED)
-        l->session->worker->proven = true;
+        trial_proven(c, l->session->worker);
     if (payload_gone(c, it, o)) {
         frontier_give_back(c, it);
         return false;

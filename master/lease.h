@@ -79,6 +79,7 @@ struct worker {
     size_t leases;     /* visits of all of them */
     bool draining;
     bool proven;       /* an outcome of it was taken in this crawl: it can work */
+    uint32_t vain;     /* leases that it died with, while not proven */
     uint32_t troubled; /* sessions that have told of a trouble of their own, */
     char trouble[LIMIT_TROUBLE_BYTES + 1]; /* and the last of these */
     uint64_t fetched;

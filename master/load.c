@@ -6,6 +6,7 @@
 #include "master/core_state.h"
 #include "master/depths.h"
 #include "master/recrawl.h"
+#include "master/trial.h"
 #include "master/verdicts.h"
 #include "shared/fingerprint.h"
 #include "shared/limits.h"
@@ -202,6 +203,17 @@ static bool load_segment(struct core *c, struct now now, const void *key, size_t
            segment_add_loaded(c, id, v);
 }
 
+static bool load_worker(struct core *c, struct now now, const void *key, size_t key_len,
+                        const void *value, size_t value_len) {
+    const Trawl__StoredWorker *v =
+        wire_unpack(&c->record, &trawl__stored_worker__descriptor, value, value_len);
+
+    (void)now;
+    (void)key;
+    (void)key_len;
+    return v != NULL && trial_load_proven(c, v);
+}
+
 /* Sessions alive before the restart get one lease of time to attach. */
 static bool load_session(struct core *c, struct now now, const void *key, size_t key_len,
                          const void *value, size_t value_len) {
@@ -331,7 +343,7 @@ static bool load_pages(struct core *c, struct now now) {
     if (known > 0 && !seen_reserve(c->seen, known + c->seqs.block))
         core_fail(c, "out of memory for the set of known URLs");
     if (c->failed || !load_group(c, now, 'S', load_seed) || !load_group(c, now, 'o', load_origin) ||
-        !load_group(c, now, 's', load_segment))
+        !load_group(c, now, 's', load_segment) || !load_group(c, now, 'p', load_worker))
         return false;
     /* What is done first: what is queued may be more than the limits on kinds of URLs allow now. */
     verdicts_compare(c);

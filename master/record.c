@@ -129,6 +129,10 @@ struct record_key record_session(uint64_t session) {
     return number8('w', session);
 }
 
+struct record_key record_worker(uint64_t hash) {
+    return number8('p', hash);
+}
+
 struct record_key record_job(uint64_t job) {
     return number8('j', job);
 }

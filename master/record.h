@@ -14,6 +14,7 @@
  *   'h' fingerprint:8 time:8       DoneUrl: of an earlier round, with a record; by its fetched_at_ms
  *   's' segment:4                  StoredSegment
  *   'g' segment:4 offset:8         committed records of a segment, the first one at that offset
+ *   'p' hash of a name:8           StoredWorker: proven (trial.h)
  *   'w' session:8                  StoredSession: alive, or not known to have left
  *   'j' job:8                      StoredJob
  *   't' job:8 kind:1 number:4      StoredTask, of a job that runs
@@ -59,6 +60,7 @@ struct record_key record_segment(uint32_t segment);
 struct record_key record_committed(uint32_t segment, uint64_t offset);
 struct record_key record_committed_of(uint32_t segment); /* prefix */
 struct record_key record_session(uint64_t session);
+struct record_key record_worker(uint64_t hash);
 struct record_key record_job(uint64_t job);
 struct record_key record_task(uint64_t job, Trawl__TaskKind kind, uint32_t number);
 struct record_key record_tasks_of(uint64_t job); /* prefix */

@@ -112,6 +112,14 @@ static void on_event(void *arg, enum core_event event, const char *name, const c
     case CORE_WORKER_WELL:
         log_info("master", "worker %s is well again", name);
         break;
+    case CORE_WORKER_SUSPECT:
+        log_warn(
+            "master",
+            "worker %s has died %s, and nothing of it was ever taken: it may be ill, and what "
+            "it died with waits until another worker, or a page that it can fetch, shows which "
+            "of them is to blame",
+            name, why);
+        break;
     case CORE_ORIGIN_PARKED:
         log_warn("master", "%s is given up: %s", name, why);
         break;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "master/core_state.h"
+#include "master/trial.h"
 #include "shared/charset.h"
 
 static void note_worker(struct core_stats *s, const struct worker *w) {
@@ -13,6 +14,18 @@ static void note_worker(struct core_stats *s, const struct worker *w) {
         return;
     s->workers_troubled++;
     snprintf(s->trouble, sizeof s->trouble, "%s: %s", w->name, w->trouble);
+}
+
+/* Whoever is well has died too often, and shown nothing. */
+static bool is_undecided(const struct core *c) {
+    bool suspect = false;
+
+    for (const struct worker *w = c->leases.workers; w != NULL; w = w->next) {
+        if (w->sessions > 0 && w->proven && w->troubled == 0)
+            return false;
+        suspect |= w->vain >= TRIAL_GUILTY;
+    }
+    return suspect;
 }
 
 void core_stats(const struct core *c, struct core_stats *s) {
@@ -35,6 +48,7 @@ void core_stats(const struct core *c, struct core_stats *s) {
         .origins_ready = c->hosts.ready.count,
         .leases = c->leases.by_attempt.count,
         .sessions = (uint32_t)c->leases.sessions.count,
+        .undecided = is_undecided(c),
         .workers_lost = c->workers_lost,
         .tasks_reassigned = c->tasks_reassigned,
         .seen_bytes = seen_memory_bytes(c->seen),

@@ -1,7 +1,9 @@
 #include "master/trial.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "shared/fingerprint.h"
 #include "shared/limits.h"
 
 static bool on_trial(const struct core *c, const struct lease *l) {
@@ -95,6 +97,27 @@ void trial_worker_gone(struct core *c, const struct worker *w) {
         adjourn(c);
 }
 
+void trial_proven(struct core *c, struct worker *w) {
+    Trawl__StoredWorker v = TRAWL__STORED_WORKER__INIT;
+
+    if (w->proven)
+        return;
+    w->proven = true;
+    w->vain = 0;
+#ifndef MUTANT_FORGET_PROVEN
+    v.name = w->name;
+    core_put(c, record_worker(fingerprint(c->key, w->name, strlen(w->name))), &v.base);
+#endif
+}
+
+bool trial_load_proven(struct core *c, const Trawl__StoredWorker *stored) {
+    struct worker *w = lease_worker_add(&c->leases, stored->name);
+
+    if (w != NULL)
+        w->proven = true;
+    return w != NULL;
+}
+
 /* ---- losses ------------------------------------------------------------------------------------------------ */
 
 /* An origin with many such URLs, or whose robots.txt is one, is not worth a worker a URL. */
@@ -136,11 +159,22 @@ static void note_died_with(struct core *c, struct lease *l) {
     frontier_note(c, l->items[0]);
 }
 
+static void note_vain(struct core *c, const struct lease *l) {
+    struct worker *w = l->session->worker;
+    char times[32];
+
+    if (l->count == 0 || ++w->vain != TRIAL_GUILTY)
+        return;
+    snprintf(times, sizeof times, "%d times", TRIAL_GUILTY);
+    core_tell(c, CORE_WORKER_SUSPECT, w->name, times);
+}
+
 void trial_lost(struct core *c, struct now now, struct lease *l) {
 #ifdef MUTANT_BLAME_NOBODY
     return;
 #endif
     if (may_be_its_own(l->session->worker)) {
+        note_vain(c, l);
         note_died_with(c, l);
         return;
     }

@@ -18,7 +18,9 @@
  * Nothing is any URL's doing that the worker explains, or that is its own:
  *
  *   - one that leaves with a trouble of its own (Leave.trouble: a disk that cannot be written) takes nothing along;
- *   - one that has never had an outcome taken in this crawl may die at whatever it is given: its deaths do not count;
+ *   - one that has never had an outcome taken in this crawl may die at whatever it is given: its deaths do not count. (Where
+ *     only such are left, and only URLs that kill, nothing can tell the ones from the others: the crawl waits, and says so,
+ *     until a worker that is well comes, or any page is added by which one proves itself);
  *   - a URL that one worker died with alone goes to another one next, while there is another that is well, proven or not:
  *     a worker that dies again and again convicts nothing that another survives. (Where there is no other, one that has
  *     worked and then dies of everything, without a word, is not told from URLs that kill.) One that has not proven
@@ -49,6 +51,10 @@ bool trial_busy(const struct core *c, const struct worker *w);
 bool trial_allows(const struct core *c, const struct worker *w, const struct origin *o);
 /* The summoned worker has looked for its URL; without one it is free again. */
 void trial_looked(struct core *c, const struct worker *w);
+
+/* An outcome of the worker was taken: durable, for a restart must not take its word away. */
+void trial_proven(struct core *c, struct worker *w);
+bool trial_load_proven(struct core *c, const Trawl__StoredWorker *stored);
 
 /* The holder of the lease is dead: counts, convicts. What is left in the lease is still to be given back. */
 void trial_lost(struct core *c, struct now now, struct lease *l);

@@ -174,6 +174,16 @@ static void world_release(struct world *w) {
     options_release(&w->crawl);
 }
 
+/* It waits, and says that nobody can tell whether what is left kills its workers, or they are ill (master/trial.h). */
+static bool is_undecided(const struct world *w) {
+    struct core_stats stats;
+
+    if (w->core == NULL)
+        return false;
+    core_stats(w->core, &stats);
+    return stats.undecided;
+}
+
 void world_run(const struct world_options *options, struct world_result *result) {
     struct world *w = calloc(1, sizeof *w);
     struct heap_item *it;
@@ -185,7 +195,8 @@ void world_run(const struct world_options *options, struct world_result *result)
     w->result = result;
     w->rng.state = options->seed;
     world_init(w);
-    while (!w->ended && result->why[0] == '\0' && (it = heap_min(&w->events)) != NULL) {
+    while (!w->ended && !result->undecided && result->why[0] == '\0' &&
+           (it = heap_min(&w->events)) != NULL) {
         struct event *e = (struct event *)it;
         heap_remove(&w->events, it);
         w->now_ms = it->key / 1000000;
@@ -196,11 +207,15 @@ void world_run(const struct world_options *options, struct world_result *result)
         world_reap_failed(w);
         if (w->web.violation[0] != '\0')
             world_fail(w, "%s", w->web.violation);
-        if (++result->events > EVENTS_MAX || w->now_ms > END_MS)
+        if (++result->events <= EVENTS_MAX && w->now_ms <= END_MS)
+            continue;
+        if (is_undecided(w))
+            result->undecided = true;
+        else
             world_fail(w, "the crawl does not end: %llu events, %lld s",
                        (unsigned long long)result->events, (long long)w->now_ms / 1000);
     }
-    if (result->why[0] == '\0')
+    if (result->why[0] == '\0' && !result->undecided)
         world_check_end(w);
     result->requests = w->web.requests;
     result->faults[FAULT_FLAPPED] = w->web.flapped;

@@ -58,7 +58,8 @@ struct world_options {
 
 struct world_result {
     bool ok;
-    char why[512]; /* what was broken */
+    bool undecided; /* at the end of time the master waits, and says why: master/trial.h */
+    char why[512];  /* what was broken */
     uint64_t faults[FAULTS];
     uint64_t events, requests, fetched, attached, refused, holes;
     uint64_t tries; /* failed attempts that are told with their URLs */

@@ -366,9 +366,13 @@ static void test_unproven(void **state) {
         master_wait(&m, 10);
     }
     assert_int_equal(master_stats(&m).pending, 3);
-    /* An answer is proof. */
+    assert_true(master_stats(&m).undecided);
+    /* An answer is proof, and stays it, though it left nothing in the archive. */
     assert_int_equal(items_granted(&p, &attempt, &fp), 3);
     (void)peer_report(&p, attempt, fp, TRAWL__STATE__FETCHED, true);
+    assert_true(lease_worker(&m.core->leases, "w")->proven);
+    assert_false(master_stats(&m).undecided);
+    master_restart(&m);
     assert_true(lease_worker(&m.core->leases, "w")->proven);
     end(&m, &p);
 }
