@@ -1,8 +1,9 @@
 /*
  * rpc_server: the server of rpc.h.
  *
- * Threads: nng's own run the handlers. What they share with ours (peers, spare calls, stopping, users) is guarded by the
- * server's mutex, under which nng is not called. A call belongs to one side at a time:
+ * Threads: nng's own run the handlers, and one of the server's looks at its peers. nng's timers would do that too, but nng
+ * 1.5.2 spins from when one is due until the millisecond is over: a hundredth of a core at ten a second. What the threads share
+ * (peers, spare calls, stopping, users) is guarded by the server's mutex, under which nng is not called. A call belongs to one side at a time:
  *
  *   RECEIVING (nng) --> handler (ours) -- reply --> ANSWERING (nng) --> SPARE, if enough others receive
  *       ^ ^                `-- drop --.                |                  |
@@ -58,7 +59,9 @@ struct rpc_server {
     unsigned users; /* threads inside rpc_server_reply() or _drop() */
     struct rpc_peers peers;
     bool own_users; /* it is reached from this machine alone: by its own user and root */
-    nng_aio *sweep;
+    pthread_t sweeper;
+    bool sweeping, swept;  /* the thread is there; it is to end */
+    pthread_cond_t ending; /* swept */
     struct rpc_call *spare;
     unsigned active; /* calls that receive, or are in the handler's hands */
     unsigned call_count;
@@ -134,20 +137,46 @@ static void peer_removed(nng_pipe pipe, nng_pipe_ev event, void *arg) {
     pthread_mutex_unlock(&s->lock);
 }
 
-static void sweep(void *arg) {
+/* On the monotonic clock, as the server's conditions wait. */
+static struct timespec after_ms(long ms) {
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_nsec += ms * 1000000L;
+    t.tv_sec += t.tv_nsec / 1000000000L;
+    t.tv_nsec %= 1000000000L;
+    return t;
+}
+
+static void *sweep(void *arg) {
     struct rpc_server *s = arg;
     uint64_t id;
 
-    if (nng_aio_result(s->sweep) != 0)
-        return;
-    for (bool due = true; due;) {
-        pthread_mutex_lock(&s->lock);
-        due = rpc_peers_due(&s->peers, now_ms(), &id);
-        pthread_mutex_unlock(&s->lock);
-        if (due)
+    pthread_mutex_lock(&s->lock);
+    while (!s->swept) {
+        if (rpc_peers_due(&s->peers, now_ms(), &id)) {
+            pthread_mutex_unlock(&s->lock);
             close_pipe(id);
+            pthread_mutex_lock(&s->lock);
+            continue;
+        }
+        struct timespec until = after_ms(SWEEP_MS);
+        while (!s->swept && pthread_cond_timedwait(&s->ending, &s->lock, &until) == 0)
+            ;
     }
-    nng_sleep_aio(SWEEP_MS, s->sweep);
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+static void end_sweeping(struct rpc_server *s) {
+    if (!s->sweeping)
+        return;
+    pthread_mutex_lock(&s->lock);
+    s->swept = true;
+    pthread_cond_signal(&s->ending);
+    pthread_mutex_unlock(&s->lock);
+    pthread_join(s->sweeper, NULL);
+    s->sweeping = false;
 }
 
 /* ---- calls ------------------------------------------------------------------------------------------ */
@@ -321,12 +350,13 @@ static int server_calls(struct rpc_server *s) {
     return 0;
 }
 
-static void init_idle(struct rpc_server *s) {
+static void init_conditions(struct rpc_server *s) {
     pthread_condattr_t attr;
 
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&s->idle, &attr);
+    pthread_cond_init(&s->ending, &attr);
     pthread_condattr_destroy(&attr);
 }
 
@@ -338,13 +368,15 @@ struct rpc_server *rpc_server_new(const struct rpc_server_config *config, struct
     if (s != NULL) {
         s->config = *config;
         pthread_mutex_init(&s->lock, NULL);
-        init_idle(s);
+        init_conditions(s);
         rpc_peers_init(&s->peers, rpc_accept_reserve(), config->contexts);
-        rv = nng_aio_alloc(&s->sweep, sweep, s);
-        if (rv == 0)
-            rv = server_listen(s);
+        rv = server_listen(s);
         if (rv == 0)
             rv = server_calls(s);
+        if (rv == 0) {
+            s->sweeping = pthread_create(&s->sweeper, NULL, sweep, s) == 0;
+            rv = s->sweeping ? 0 : NNG_ENOMEM;
+        }
     }
     if (rv != 0) {
         rpc_nng_error(err, rv, "cannot listen on", config->address);
@@ -359,7 +391,6 @@ struct rpc_server *rpc_server_new(const struct rpc_server_config *config, struct
     s->active = s->config.contexts;
     for (unsigned i = 0; i < s->config.contexts; i++)
         receive(&s->calls[i]);
-    nng_sleep_aio(SWEEP_MS, s->sweep);
     return s;
 }
 
@@ -369,12 +400,8 @@ const char *rpc_server_address(const struct rpc_server *s) {
 
 /* Until the replies have left, or nobody is there to get one. */
 static void linger(struct rpc_server *s) {
-    struct timespec until;
+    struct timespec until = after_ms(CLOSE_LINGER_MS);
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += CLOSE_LINGER_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
     while (s->peers.by_id.count > 0 && pthread_cond_timedwait(&s->idle, &s->lock, &until) == 0)
         ;
 }
@@ -386,8 +413,7 @@ bool rpc_server_stop(struct rpc_server *s) {
         pthread_cond_wait(&s->idle, &s->lock);
     linger(s);
     pthread_mutex_unlock(&s->lock);
-    if (s->sweep != NULL)
-        nng_aio_stop(s->sweep);
+    end_sweeping(s);
     for (unsigned i = 0; i < s->call_count; i++) {
         struct rpc_call *call = &s->calls[i];
         if (call->in != NULL)
@@ -413,10 +439,9 @@ void rpc_server_free(struct rpc_server *s) {
             nng_aio_free(s->calls[i].out);
         nng_msg_free(s->calls[i].request);
     }
-    if (s->sweep != NULL)
-        nng_aio_free(s->sweep);
     rpc_peers_release(&s->peers);
     pthread_cond_destroy(&s->idle);
+    pthread_cond_destroy(&s->ending);
     pthread_mutex_destroy(&s->lock);
     free(s);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -286,6 +287,26 @@ static void test_told_of_connections(void **state) {
     close(fd);
 }
 
+static int64_t cpu_us(void) {
+    struct timespec t;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return t.tv_sec * INT64_C(1000000) + t.tv_nsec / 1000;
+}
+
+/* A timer of nng 1.5.2 that comes due spins until the millisecond is over. */
+static void test_nothing_to_do(void **state) {
+    struct echo e;
+
+    (void)state;
+    echo_init(&e);
+    struct rpc_server *s = serve(&e, "tcp://127.0.0.1:0");
+    int64_t before_us = cpu_us();
+    poll(NULL, 0, 1500);
+    assert_in_range(cpu_us() - before_us, 0, 5000);
+    stop(s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_echo),
@@ -293,6 +314,7 @@ int main(void) {
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_told_of_connections),
+        cmocka_unit_test(test_nothing_to_do),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
