@@ -10,19 +10,20 @@ const caret = (url) => url?.replaceAll("^", "%5E");
 // behind the head; and the status lines of interim ones before it.
 function readHead(bytes) {
     let rest = bytes;
-    const interim = [];
+    const interim = [], interimRaw = [];
     for (;;) {
         const end = /\r?\n\r?\n/.exec(rest);
         const text = end === null ? rest : rest.slice(0, end.index);
         const [line, ...raw] = text.split(/\r?\n/);
         const status = Number(/^HTTP\/\S+ +(\d{3})/i.exec(line)?.[1]);
+        const lines = text.replace(/(?<=\n[^]*)\r?\n(?=[ \t])/g, " ").split(/\r?\n/).slice(1);
         if (end !== null && status >= 100 && status < 200 && status !== 101) {
             interim.push(line);
+            interimRaw.push(raw);
             rest = rest.slice(end.index + end[0].length);
             continue;
         }
-        const lines = text.replace(/(?<=\n[^]*)\r?\n(?=[ \t])/g, " ").split(/\r?\n/).slice(1);
-        return { line, status, text, raw, lines, interim, whole: end !== null, body: end === null ? "" : rest.slice(end.index + end[0].length),
+        return { line, status, text, raw, lines, interim, interimRaw, whole: end !== null, body: end === null ? "" : rest.slice(end.index + end[0].length),
             fields: lines.map((f) => [f.split(":")[0], f.slice(f.indexOf(":") + 1)]) };
     }
 }
@@ -77,7 +78,7 @@ export const EXPLAINED = [
         id: "no-field-line",
         of: ["framing"],
         when: (c, ours, { undici, curl }) => ours.failed === "protocol-header-invalid" && undici === null && curl === null &&
-            readHead(c.bytes).lines.some((l, i) => !l.split("\r")[0].includes(":") || (i === 0 && /^[ \t]/.test(l))),
+            [readHead(c.bytes).raw, ...readHead(c.bytes).interimRaw].some((raw) => raw.some((l, i) => /^[ \t]/.test(l) ? i === 0 : !l.split("\r")[0].includes(":"))),
         why: "a line in the head without a colon, or with a bare CR before it, or a first one that goes on from nothing: browsers pass over it; libcurl, which trawl reads with, ends there, and cannot be told otherwise",
         source: "RFC 9112 5, 2.2; libcurl 7.88, headers.c",
     },
@@ -140,14 +141,14 @@ export const EXPLAINED = [
     {
         id: "head-without-end",
         of: ["framing"],
-        when: (c, ours) => ours.failed === "header-incomplete" && !readHead(c.bytes).whole,
-        why: "no empty line ends the head: what came may be half of it; curl and undici take it for whole",
+        when: (c, ours) => /^(header|body)-incomplete$/.test(ours.failed) && !(readHead(c.bytes).whole && /^HTTP\/1\.[01] \d{3}( |$)/i.test(readHead(c.bytes).line)),
+        why: "no empty line ends the head, or behind an interim response comes none: what came may be half of it; curl, undici or Chromium takes it for whole",
         source: "RFC 9112 8",
     },
     {
         id: "line-begins-with-cr",
         of: ["framing"],
-        when: (c, ours) => /^(header-incomplete|connection-broken)$/.test(ours.failed) && /\n\r[^\n]/.test(c.bytes),
+        when: (c, ours) => /^(header-incomplete|protocol-header-invalid|connection-broken)$/.test(ours.failed) && /\n\r[^\n]/.test(c.bytes),
         why: "a bare CR begins a line of the head: curl takes that for the empty line, and chunks or a body from there; trawl sees no end of the head and refuses it",
         source: "RFC 9112 2.2, 8",
     },
@@ -176,7 +177,7 @@ export const EXPLAINED = [
     {
         id: "trailers",
         of: ["framing"],
-        when: (c, ours, { undici, curl }) => ours.failed === undefined && undici === null && curl === null && isChunked(c) &&
+        when: (c, ours, { curl }) => ours.failed === undefined && curl === null && isChunked(c) && !chunksConform(readHead(c.bytes).body) &&
             /(^|\n)[ \t]*0+[ \t\r]*(;[^\n]*)?\n/.test(readHead(c.bytes).body),
         why: "the last chunk has come, and with it the whole body: what is wrong with the trailers behind it costs no page",
         source: "RFC 9112 7.1.2",
@@ -227,8 +228,8 @@ export const EXPLAINED = [
     {
         id: "chunks-odd",
         of: ["framing"],
-        when: (c, ours, { undici, curl }) => ours.failed === undefined && undici === null && asCurl(ours, curl) && isChunked(c) && !chunksConform(readHead(c.bytes).body),
-        why: "white space, bare LF or more beside the size of a chunk: trawl reads as curl does, undici refuses it, Chromium has other tolerances",
+        when: (c, ours, { curl }) => ours.failed === undefined && asCurl(ours, curl) && isChunked(c) && !chunksConform(readHead(c.bytes).body),
+        why: "white space, bare LF or more beside the size of a chunk: trawl reads as curl does; undici refuses it, or reads to the end where chunked is not the last coding; Chromium has other tolerances",
         source: "RFC 9112 7.1, 2.2",
     },
     {
@@ -237,6 +238,13 @@ export const EXPLAINED = [
         when: (c, ours, { curl }) => (curl === null || asCurl(ours, curl)) && readHead(c.bytes).raw.some((l, i, all) => /^transfer-encoding[ \t]*:/i.test(l) && /^[ \t]/.test(all[i + 1] ?? "")),
         why: "a fold makes chunked a word that is none; curl, and trawl with it, sees the first line alone and takes chunks",
         source: "RFC 9112 5.2",
+    },
+    {
+        id: "cr-in-framing",
+        of: ["framing"],
+        when: (c, ours, { undici, curl }) => undici === null && asCurl(ours, curl) && /\n(content-length|transfer-encoding)[^\n]*\r[^\n]|\r(content-length|transfer-encoding)[ \t]*:/i.test(readHead(c.bytes).text),
+        why: "a bare CR in a length or a coding, or before one: undici refuses it, to curl and trawl the line goes on; to Chromium it ends there",
+        source: "RFC 9112 2.2",
     },
     {
         id: "undici-alone",
