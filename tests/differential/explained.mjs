@@ -141,7 +141,7 @@ export const EXPLAINED = [
     {
         id: "head-without-end",
         of: ["framing"],
-        when: (c, ours) => /^(header|body)-incomplete$/.test(ours.failed) && !(readHead(c.bytes).whole && /^HTTP\/1\.[01] \d{3}( |$)/i.test(readHead(c.bytes).line)),
+        when: (c, ours) => /^(empty-reply|(header|body)-incomplete)$/.test(ours.failed) && !(readHead(c.bytes).whole && /^HTTP\/1\.[01] \d{3}( |$)/i.test(readHead(c.bytes).line)),
         why: "no empty line ends the head, or behind an interim response comes none: what came may be half of it; curl, undici or Chromium takes it for whole",
         source: "RFC 9112 8",
     },
