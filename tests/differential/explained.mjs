@@ -85,8 +85,8 @@ export const EXPLAINED = [
     {
         id: "nul-in-head",
         of: ["framing"],
-        when: (c, ours, { curl }) => ours.failed === "protocol-header-invalid" && curl === null && readHead(c.bytes).text.includes("\0"),
-        why: "a NUL in a field: curl and trawl refuse it, as a user agent has to; undici or Chromium reads on",
+        when: (c, ours) => /^(protocol-header-invalid|header-incomplete)$/.test(ours.failed) && readHead(c.bytes).text.includes("\0"),
+        why: "a NUL in a field: trawl refuses it, as a user agent has to; curl refuses it or stops there, undici or Chromium reads on",
         source: "RFC 9110 5.5",
     },
     {
