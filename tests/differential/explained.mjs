@@ -28,8 +28,9 @@ function readHead(bytes) {
     }
 }
 
-const valuesOf = (head, name) => head.fields.filter(([n]) => n.trim().toLowerCase() === name).map(([, v]) => v.trim().toLowerCase());
-const listOf = (head, name) => valuesOf(head, name).flatMap((v) => v.split(",")).map((w) => w.trim());
+const trimmed = (text) => text.replace(/^[ \t]+|[ \t]+$/g, "");
+const valuesOf = (head, name) => head.fields.filter(([n]) => trimmed(n).toLowerCase() === name).map(([, v]) => trimmed(v).toLowerCase());
+const listOf = (head, name) => valuesOf(head, name).flatMap((v) => v.split(",")).map(trimmed);
 const codingsOf = (head) => listOf(head, "transfer-encoding");
 const isChunked = (c) => codingsOf(readHead(c.bytes)).includes("chunked");
 
