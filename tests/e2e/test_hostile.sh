@@ -23,7 +23,7 @@ wait_until 60 test -s "$T/server/origins.tsv" || fail "the hostile server starts
 
 cat "$T/site/seeds.txt" "$T/server/seeds.txt" >"$T/seeds.txt"
 start master python3 "$HOSTILE/peak.py" "$T/master.peak" "$TRAWL" master --dir "$T/master" "${QUICK[@]}" \
-    --listen "$listen" --scope host --delay 10ms --timeout 3s --retries 2 --max-body 24MiB --max-per-template 50 \
+    --listen "$listen" --scope host --delay 10ms --lease 6s --timeout 3s --retries 2 --max-body 24MiB --max-per-template 50 \
     --seeds "$T/seeds.txt"
 for i in 1 2; do
     start "w$i" env SSL_CERT_FILE="$T/certs/ca.pem" python3 "$HOSTILE/peak.py" "$T/w$i.peak" \
