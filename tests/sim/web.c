@@ -90,14 +90,32 @@ static enum robots_found find_robots(const struct web *w, uint32_t origin, uint3
     return FOUND_NOTHING;
 }
 
+/* Whether a way that has an end, or goes on for too long, leads past an origin whose own way has none. */
+static bool leads_past_trouble(const struct web *w, uint32_t k) {
+    uint32_t whose;
+
+    if (find_robots(w, k, &whose) == FOUND_NO_ANSWER)
+        return false;
+    for (uint32_t n = k, hops = 0;
+         hops < LIMIT_ROBOTS_HOPS && w->origins[n].robots == WEB_ROBOTS_NEXT; hops++) {
+        n = (n + 1) % w->origin_count;
+        if (find_robots(w, n, &whose) == FOUND_NO_ANSWER)
+            return true;
+    }
+    return false;
+}
+
 /* An origin whose own robots.txt cannot be had is given up at some time: whether what lies there for another is found
  * before that is a matter of luck. */
 static void without_luck(struct web *w, uint32_t k) {
+    struct web_origin *o = &w->origins[k];
     uint32_t whose;
 
-    if (w->origins[k].robots == WEB_ROBOTS_ELSEWHERE &&
+    if (o->robots == WEB_ROBOTS_ELSEWHERE &&
         find_robots(w, web_robots_host(w, k), &whose) == FOUND_NO_ANSWER)
-        w->origins[k].robots = WEB_ROBOTS_NEXT;
+        o->robots = WEB_ROBOTS_NEXT;
+    else if (leads_past_trouble(w, k))
+        o->robots = WEB_ROBOTS_RULES;
 }
 
 void web_init(struct web *w, uint64_t seed, uint32_t origins, uint32_t delay_ms,
