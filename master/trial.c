@@ -104,10 +104,8 @@ void trial_proven(struct core *c, struct worker *w) {
         return;
     w->proven = true;
     w->vain = 0;
-#ifndef MUTANT_FORGET_PROVEN
     v.name = w->name;
     core_put(c, record_worker(fingerprint(c->key, w->name, strlen(w->name))), &v.base);
-#endif
 }
 
 bool trial_load_proven(struct core *c, const Trawl__StoredWorker *stored) {
