@@ -3,6 +3,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "shared/work.h"
+
 /* In front of each record's key and value. */
 struct record_head {
     uint32_t key_len;
@@ -30,6 +32,7 @@ static bool append(struct batch *b, const void *key, size_t key_len, const void 
                    size_t value_len, uint32_t value_mark) {
     struct record_head head = {.key_len = (uint32_t)key_len, .value_len = value_mark};
 
+    work(WORK_RECORD);
     if (b->bytes.failed)
         return false;
     if (key_len > BATCH_BYTES || value_len > BATCH_BYTES) {

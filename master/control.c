@@ -16,13 +16,9 @@ static const char *pause_crawl(struct core *c) {
 }
 
 static const char *resume_crawl(struct core *c, struct now now) {
-    size_t at = 0;
-    struct lease *l;
-
     if (c->state == CORE_PAUSED) {
         c->state = CORE_RUNNING;
-        while ((l = map_next(&c->leases.by_attempt, &at)) != NULL)
-            l->progress_ms = now.mono_ms;
+        c->resumed_ms = now.mono_ms;
     }
     return c->state == CORE_RUNNING ? "running" : "the crawl is ending";
 }

@@ -6,13 +6,15 @@
 #include "master/core_state.h"
 #include "master/depths.h"
 #include "master/forget.h"
+#include "master/turn.h"
 #include "master/verdicts.h"
 #include "master/why.h"
 #include "shared/limits.h"
+#include "shared/work.h"
 
 enum {
-    STALL_FACTOR = 2,
     JOB_HEARD_MS = 1000, /* for whoever runs a job, to hear of its end */
+    SURVEY_A_TICK = 2000,
 };
 
 /* ---- writing ---------------------------------------------------------------------------------------------- */
@@ -85,14 +87,12 @@ void core_check_grace(struct core *c, struct now now) {
     if (!c->in_grace || (c->leases.unattached > 0 && now.mono_ms < c->grace_until_ms))
         return;
     c->in_grace = false;
-    for (size_t i = 0; i < c->hosts.count && !c->failed; i++) {
-        struct origin *o = c->hosts.by_id[i];
-        int64_t rested = now.mono_ms + host_delay_ms(&c->hosts, o);
-        if (rested > o->free_at_ms)
-            o->free_at_ms = rested;
-        if (!host_update(&c->hosts, o, now.mono_ms))
-            core_fail(c, "out of memory for the queue of origins");
-    }
+    host_rest_all(&c->hosts, now.mono_ms, false);
+}
+
+void core_thaw(struct core *c, struct now now) {
+    while (host_thaw(&c->hosts, now.mono_ms) && turn_left(c))
+        ;
 }
 
 static void set_stopping(struct core *c, struct now now, const char *why) {
@@ -132,16 +132,26 @@ static bool nothing_left(const struct core *c) {
     return idle(c) && !verdicts_pending(c) && !depths_pending(c) && c->forgetting == 0;
 }
 
-/* What keeps what is left from being granted. */
-static const char *why_empty(const struct core *c) {
-    bool host_limit = false;
+static const char host_limit[] = "--max-pages-per-host reached";
+static const char depth_limit[] = "--max-depth reached";
+
+/* What keeps what is left from being granted. NULL: not known yet. With both limits the origins are looked at, a slice at a
+ * time: nothing happens to them meanwhile, or `looked` is 0 again. */
+static const char *why_empty(struct core *c) {
+    bool found = false;
 
     if (c->by_state[TRAWL__STATE__PENDING] == 0)
         return "frontier empty";
-    for (size_t i = 0; i < c->hosts.count && !host_limit; i++)
-        host_limit = c->hosts.by_id[i] != NULL && host_is_full(&c->hosts, c->hosts.by_id[i]);
-    return host_limit || !c->options->max_depth_set ? "--max-pages-per-host reached"
-                                                    : "--max-depth reached";
+    if (!c->options->max_depth_set || c->options->max_pages_per_host == 0)
+        return c->options->max_depth_set ? depth_limit : host_limit;
+    do {
+        if (c->looked == c->hosts.count)
+            return depth_limit;
+        const struct origin *o = c->hosts.by_id[c->looked++];
+        work(WORK_STEP);
+        found = o != NULL && host_is_full(&c->hosts, o);
+    } while (!found && turn_left(c));
+    return found ? host_limit : NULL;
 }
 
 void core_check_end(struct core *c, struct now now) {
@@ -151,8 +161,13 @@ void core_check_end(struct core *c, struct now now) {
         return;
     const char *limit = limit_reached(c, now);
     bool empty = limit == NULL && nothing_left(c) && !c->options->keep;
-    if (running && (limit != NULL || empty)) {
-        set_stopping(c, now, limit != NULL ? limit : why_empty(c));
+    const char *why = limit;
+    if (running && empty)
+        why = why_empty(c);
+    else
+        c->looked = 0;
+    if (running && why != NULL) {
+        set_stopping(c, now, why);
     } else if (stopping && limit == NULL && !empty) {
         c->state = CORE_RUNNING;
         c->why = NULL;
@@ -172,22 +187,6 @@ Trawl__Phase core_phase_for(const struct core *c, const struct session *s) {
     return c->state == CORE_PAUSED ? TRAWL__PHASE__PAUSED : TRAWL__PHASE__RUNNING;
 }
 
-/* A lease whose holder lives but has reported nothing for far longer than any exchange may take. */
-static void cancel_stalled(struct core *c, int64_t now_ms) {
-    size_t at = 0;
-    struct lease *l;
-
-    while ((l = map_next(&c->leases.by_attempt, &at)) != NULL) {
-        if (l->task != NULL)
-            continue;
-        int64_t patience =
-            c->leases.lease_ms +
-            STALL_FACTOR * ((int64_t)c->options->timeout_ms + host_delay_ms(&c->hosts, l->origin));
-        if (now_ms - l->progress_ms > patience && c->state == CORE_RUNNING)
-            l->cancelled = true;
-    }
-}
-
 /* A master of a crawl that has ended waits for its jobs, but not for ever: a job for which nobody has run tasks for a
  * lease of time goes on when the master is started again. A master for jobs alone is told when to end. */
 static bool wants_to_stay(const struct core *c, struct now now) {
@@ -204,25 +203,24 @@ static bool wants_to_stay(const struct core *c, struct now now) {
 static bool all_left(const struct core *c, struct now now) {
     if (c->leases.sessions.count > 0 || wants_to_stay(c, now))
         return false;
-    return segments_unsealed(c) == 0 || now.mono_ms - c->stopping_ms >= c->leases.lease_ms;
+    return c->unsealed == 0 || now.mono_ms - c->stopping_ms >= c->leases.lease_ms;
 }
 
-void core_tick(struct core *c, struct now now) {
-    if (c->failed)
-        return;
+static void tick(struct core *c, struct now now) {
     session_expire(c, now);
+    session_let_go(c, now);
     core_check_grace(c, now);
-    cancel_stalled(c, now.mono_ms);
     if (c->leases.slots > 0)
         c->tasked_ms = now.mono_ms;
     if (!core_flush(c))
         return;
-    host_thaw(&c->hosts, now.mono_ms);
-    (void)origins_purge(c, now, LIMIT_SLICE_URLS);
+    core_thaw(c, now);
+    for (size_t i = 0; i < SURVEY_A_TICK && host_survey(&c->hosts); i++)
+        ;
+    origins_purge(c, now);
     forget_tick(c, now);
     if (!core_flush(c))
         return;
-    rules_trim(&c->hosts.rules_pool, c->rules_bytes);
     depths_tick(c, now);
     if (!c->failed)
         verdicts_tick(c, now, idle(c));
@@ -233,11 +231,19 @@ void core_tick(struct core *c, struct now now) {
         c->state = CORE_ENDED;
 }
 
+void core_tick(struct core *c, struct now now) {
+    turn_begin(c);
+    if (!c->failed)
+        tick(c, now);
+    turn_end(c);
+}
+
 int64_t core_next_ms(const struct core *c, struct now now) {
     int64_t next = lease_next_ms(&c->leases);
     int64_t cool = host_next_ms(&c->hosts);
 
-    if (c->purge_count > 0 || depths_pending(c) || c->forgetting > 0)
+    if (c->purge_count > 0 || depths_pending(c) || c->forgetting > 0 || c->leases.ending != NULL ||
+        c->looked > 0)
         return now.mono_ms;
     if (cool < next)
         next = cool;
@@ -385,8 +391,8 @@ static void handle_status(struct core *c, struct now now, Trawl__Reply *reply) {
     reply->status = m;
 }
 
-/* So many queue entries are looked at for one question: others wait meanwhile. */
-enum { WHY_QUEUE_MAX = 20000 };
+/* So many queue entries and seeds are looked at for one question: others wait meanwhile. */
+enum { WHY_QUEUE_MAX = 10000, WHY_SEEDS_MAX = 1000 };
 
 static bool is_seen(void *arg, const char *url, size_t len) {
     const struct core *c = arg;
@@ -394,11 +400,27 @@ static bool is_seen(void *arg, const char *url, size_t len) {
     return seen_has(c->seen, frontier_fingerprint(c, url, len));
 }
 
+static uint32_t origin_number(void *arg, const char *name, size_t len) {
+    const struct core *c = arg;
+    const struct origin *o = host_find(&c->hosts, name, len);
+
+    return o == NULL ? 0 : o->id;
+}
+
+static enum scope_verdict scope_of(void *arg, const struct url *url) {
+    const struct core *c = arg;
+
+    return scope_check(c->scope, url);
+}
+
 static void handle_why(struct core *c, const Trawl__Why *why, Trawl__Reply *reply) {
     const struct why_source source = {.store = c->store,
                                       .options = c->options,
                                       .queue_max = WHY_QUEUE_MAX,
                                       .seen = is_seen,
+                                      .origin = origin_number,
+                                      .scope = scope_of,
+                                      .seeds_max = WHY_SEEDS_MAX,
                                       .arg = c};
     Trawl__WhyReply *m = arena_alloc(&c->arena, sizeof *m);
     struct error err = {0};
@@ -571,11 +593,12 @@ static void dispatch(struct core *c, struct now now, const Trawl__Request *r, co
 
 enum core_when core_request(struct core *c, struct now now, const Trawl__Request *request,
                             const char *peer, struct buf *reply) {
+    turn_begin(c);
     buf_reset(reply);
     arena_reset(&c->arena);
     if (!c->failed)
         dispatch(c, now, request, peer, reply);
-    rules_trim(&c->hosts.rules_pool, c->rules_bytes);
+    turn_end(c);
     if (c->failed) {
         pack_busy(c, reply);
         return CORE_AT_ONCE;
@@ -609,7 +632,7 @@ struct core *core_new(const struct options *options, struct store *store, struct
     c->options = options;
     c->store = store;
     c->message_bytes = options->message_bytes > 0 ? options->message_bytes : LIMIT_MESSAGE_BYTES;
-    c->slice_urls = options->slice_urls > 0 ? options->slice_urls : LIMIT_SLICE_URLS;
+    c->slice_work = options->slice_work > 0 ? options->slice_work : LIMIT_SLICE_WORK;
     c->rules_bytes = options->rules_bytes > 0 ? options->rules_bytes : LIMIT_RULES_BYTES;
     c->state = CORE_RUNNING;
     c->started_ms = now.mono_ms;

@@ -67,6 +67,8 @@ enum core_when core_request(struct core *c, struct now now, const Trawl__Request
  * and at least once a second. */
 void core_tick(struct core *c, struct now now);
 int64_t core_next_ms(const struct core *c, struct now now);
+/* What the last call of one of these two did, as shared/work.h counts it: LIMIT_TURN_WORK at most. */
+uint64_t core_turn_work(const struct core *c);
 
 /* A seed, as text of the user. INVALID: `err` says why. Already known is fine. Durable after a sync. */
 bool core_seed(struct core *c, struct now now, const char *url, size_t len, struct error *err);

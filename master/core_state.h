@@ -32,6 +32,7 @@ struct segment {
     bool sealed;
     bool forgotten; /* forget.h */
     struct segment *same_hash;
+    struct segment *next_forgotten;
 };
 
 /* A number that never repeats: `limit` is stored before any number below it is used. */
@@ -68,13 +69,22 @@ struct core {
     uint32_t seed_count;
     uint32_t *purge; /* parked origins whose queue is still to be emptied */
     size_t purge_count, purge_size;
+    size_t purge_next; /* whose turn it is */
+    size_t unsealed;   /* segments */
+    size_t looked;     /* origins, for the reason of the end: why_empty() */
 
-    size_t slice_urls; /* what is done of a long walk at once */
-    size_t forgetting; /* segments that are marked: forget.h */
+    size_t slice_work; /* what is done of a long walk at once */
+    struct {
+        uint64_t began, work; /* work_done() at its begin; what the last one did */
+    } turn;                   /* turn.h */
+    size_t forgetting;        /* segments that are marked: forget.h */
+    struct segment *first_forgotten, *last_forgotten; /* in the order in which they are forgotten */
     struct {
         char worker[LIMIT_WORKER_NAME_BYTES + 1];
         uint64_t urls, segments; /* of it, so far; or lately */
-        size_t records;          /* of the first entry, that are done with */
+        struct record_key
+            from;       /* the entry of committed records that comes next; empty: the first */
+        size_t records; /* of that entry, that are done with */
     } forget;
 
     enum core_state state;
@@ -84,6 +94,7 @@ struct core {
     int64_t stopping_ms; /* since when; or when somebody last saw to a segment */
     int64_t tasked_ms;   /* when there was a session for tasks */
     int64_t job_over_ms; /* when the last job ended */
+    int64_t resumed_ms;  /* when an operator last resumed the crawl */
     /* The last two sessions that asked in vain: of any session it can be said whether another is hungry. */
     struct {
         uint64_t session;
@@ -155,6 +166,8 @@ void core_tell(struct core *c, enum core_event event, const char *name, const ch
 uint64_t core_number(struct core *c, struct counter *counter);
 /* A crawldb from before the counter was kept may hold numbers beyond it: those are not given again. */
 void core_number_used(struct counter *counter, uint64_t n);
+/* Some of the origins that have cooled down. */
+void core_thaw(struct core *c, struct now now);
 /* Ends the grace once everybody has attached, or nobody can hold a lease any more. */
 void core_check_grace(struct core *c, struct now now);
 /* The user wants it: for good. */
@@ -263,9 +276,9 @@ void origin_park(struct core *c, struct now now, struct origin *o, Trawl__State 
                  const char *reason);
 /* It was given up for a reason that has passed: it may be granted again. */
 void origin_unpark(struct core *c, struct now now, struct origin *o);
-void origin_purge_later(struct core *c, const struct origin *o);
-/* Some of the queues of parked origins; true while there is more to do. */
-bool origins_purge(struct core *c, struct now now, size_t max);
+void origin_purge_later(struct core *c, struct origin *o);
+/* Some of the queues of parked origins. */
+void origins_purge(struct core *c, struct now now);
 /* A visit ended because the origin does not answer, or (`failing`) answers with errors: it rests, for
  * `asked_ms` or longer, or is given up. `error` is the last one. `attempt`: of the visit, which counts once; 0: none. */
 void origin_unreachable(struct core *c, struct now now, struct origin *o, uint64_t attempt,
@@ -315,11 +328,13 @@ enum session_gone {
     SESSION_LOST,
     SESSION_REPLACED, /* by another one of the same process */
 };
-/* Takes every lease back; the session is gone. */
+/* The session is gone. Its leases are taken back now, or, if there are many, by and by (session_let_go()). */
 void session_end(struct core *c, struct now now, struct session *s, enum session_gone how);
 /* Takes a visit back: its URLs return to the queue, the origin rests for its delay. */
 void session_take_back(struct core *c, struct now now, struct lease *l, int64_t last_request_ms);
 void session_expire(struct core *c, struct now now);
+/* Some of the leases of sessions that have ended. */
+void session_let_go(struct core *c, struct now now);
 
 /* ---- request.c ---------------------------------------------------------------------------------------- */
 
@@ -386,9 +401,8 @@ void segment_query(struct core *c, struct now now, const Trawl__SegmentQuery *q,
 void segment_seal(struct core *c, struct now now, const Trawl__SegmentSeal *s, Trawl__Reply *reply);
 /* It is to be forgotten: closed, and written down. */
 void segment_mark(struct core *c, struct segment *s);
-/* Its worker's disk is gone: the segment never was. */
+/* The first one that is marked: its worker's disk is gone, and the segment never was. */
 void segment_forget(struct core *c, struct segment *s);
-size_t segments_unsealed(const struct core *c);
 void segments_release(struct core *c);
 
 /* ---- load.c, control.c -------------------------------------------------------------------------------- */

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "master/turn.h"
+
 #include "shared/fingerprint.h"
 #include "shared/limits.h"
 
@@ -347,8 +349,11 @@ static void settle(struct core *c, struct now now, uint64_t fp) {
 }
 
 void depths_tick(struct core *c, struct now now) {
-    for (size_t i = 0; i < DEPTHS_A_TICK && c->depths.count > 0 && !c->failed; i++)
+    while (c->depths.count > 0 && !c->failed) {
         settle(c, now, c->depths.todo[--c->depths.count]);
+        if (!turn_left(c))
+            return;
+    }
 }
 
 bool depths_pending(const struct core *c) {

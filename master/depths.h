@@ -18,7 +18,7 @@
  *      nothing is left to settle, the depth of each URL is that of the shortest way, and what is fetched is what lies
  *      within the limit. Without it depth is for people alone: the shortest way that was seen, and a page that comes nearer
  *      after it was fetched does not bring its links nearer.
- *  D4  The crawl does not end before all are settled. One slice settles DEPTHS_A_TICK at most.
+ *  D4  The crawl does not end before all are settled. They are settled in slices (turn.h).
  *  D5  A shorter way gets into a URL's record only with or after what follows from it: the Ways to all that the URL links or
  *      redirects to, as far as that was told, and its origin's least depth, which is that of the origin's sitemaps. So
  *      however the URL goes on (its outcome, another attempt, back from behind the limit), nothing of that is left out.
@@ -36,8 +36,6 @@
 #include <stdint.h>
 
 #include "master/core_state.h"
-
-enum { DEPTHS_A_TICK = 500 };
 
 /* The note of a URL that was found so. `reason`: it is excluded for that, or NULL. */
 uint8_t depths_note_of(uint32_t depth, uint32_t hops, const char *reason);
@@ -64,7 +62,7 @@ void depths_keep_links(struct core *c, const struct lease_item *it, uint32_t ste
 void depths_ended(struct core *c, uint64_t fp, uint32_t depth, uint32_t hops);
 /* At the start, when all is loaded. */
 bool depths_load(struct core *c);
-/* Up to DEPTHS_A_TICK of those that are to be settled. */
+/* Some of those that are to be settled. */
 void depths_tick(struct core *c, struct now now);
 bool depths_pending(const struct core *c);
 void depths_release(struct core *c);

@@ -6,6 +6,7 @@
 #include "master/core_state.h"
 #include "master/recrawl.h"
 #include "master/trial.h"
+#include "master/turn.h"
 #include "proto/budget.h"
 #include "proto/outcome.h"
 #include "shared/http_status.h"
@@ -293,6 +294,10 @@ static size_t items_for(const struct core *c, const struct lease *l) {
         if (n > fair)
             n = (size_t)fair;
     }
+    size_t held = l->session->item_count;
+    size_t room = l->count + (held < LIMIT_LOOP_ITEMS ? LIMIT_LOOP_ITEMS - held : 0);
+    if (n > room)
+        n = room > LIMIT_LEAN_ITEMS ? room : LIMIT_LEAN_ITEMS;
     return n < LIMIT_VISIT_ITEMS ? n : LIMIT_VISIT_ITEMS;
 }
 
@@ -340,15 +345,15 @@ static bool give_more(struct core *c, struct now now, struct session *s, struct 
     return true;
 }
 
-/* A look into an origin's queue takes about 20 us. */
+/* A look into an origin's queue takes about 20 us: what has no time is asked for again. */
 static void give_all_more(struct core *c, struct now now, struct session *s,
                           const Trawl__Exchange *x, struct budget *budget,
                           Trawl__VisitReply **replies) {
-    size_t looks = 0;
+    bool looked = false;
 
     for (size_t i = 0; i < x->n_visits && !c->failed; i++) {
-        if (looks < LIMIT_SLICE_URLS)
-            looks += give_more(c, now, s, budget, x->visits[i], replies[i]);
+        if (!looked || turn_gives(c))
+            looked |= give_more(c, now, s, budget, x->visits[i], replies[i]);
         else
             replies[i]->wait = x->visits[i]->want_urls > 0;
     }
@@ -437,6 +442,14 @@ static size_t visits_for(const struct core *c, const struct session *s, uint32_t
     return wanted < room ? wanted : (size_t)room;
 }
 
+/* The next to be granted; whoever is summoned for a trial gets what it is about. */
+static struct origin *take_ready(struct core *c, const struct worker *w) {
+    if (!trial_summoned(c, w))
+        return host_take_ready(&c->hosts);
+    struct origin *o = trial_origin(c, w);
+    return o != NULL && host_take(&c->hosts, o) ? o : NULL;
+}
+
 static void give_grants(struct core *c, struct now now, struct session *s, uint32_t wanted,
                         struct budget *budget, Trawl__ExchangeReply *reply) {
     const struct worker *w = s->worker;
@@ -446,23 +459,26 @@ static void give_grants(struct core *c, struct now now, struct session *s, uint3
         frontier_page_room(c) == 0 || trial_busy(c, w))
         return;
     const bool summoned = trial_summoned(c, w);
-    host_thaw(&c->hosts, now.mono_ms);
+    core_thaw(c, now);
     size_t max = visits_for(c, s, wanted);
     reply->grants = arena_alloc(&c->arena, (max + 1) * sizeof(Trawl__Grant *));
     if (reply->grants == NULL) {
         core_fail(c, "out of memory for a reply");
         return;
     }
-    /* Each ready origin is looked at once: one that cannot be granted goes back to where it belongs. One that has no
+    /* Each ready origin is looked at once, as long as there is time: one that cannot be granted goes back to where it belongs. One that has no
      * room in this answer is the first of the next. */
-    for (size_t tries = c->hosts.ready.count;
-         tries > 0 && reply->n_grants < max && !full && !c->failed; tries--) {
-        struct origin *o = host_take_ready(&c->hosts);
-        Trawl__Grant *g = trial_allows(c, w, o) ? grant_origin(c, now, s, o, budget, &full) : NULL;
+    struct origin *o;
+    for (size_t tries = c->hosts.ready.count; tries > 0 && reply->n_grants < max && !full &&
+                                              !c->failed && (o = take_ready(c, w)) != NULL;
+         tries--) {
+        Trawl__Grant *g = grant_origin(c, now, s, o, budget, &full);
         if (g != NULL)
             reply->grants[reply->n_grants++] = g;
         if (!c->failed && !host_update(&c->hosts, o, now.mono_ms))
             core_fail(c, "out of memory for the queue of origins");
+        if (!turn_gives(c))
+            break;
     }
     if (summoned && wanted > 0)
         trial_looked(c, w);

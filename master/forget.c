@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "master/recrawl.h"
+#include "master/turn.h"
 
 /* ---- asking ------------------------------------------------------------------------------------------------ */
 
@@ -32,10 +33,14 @@ static void mark(struct core *c, const char *worker) {
             segment_mark(c, s);
 }
 
-static const char *tell(struct core *c) {
-    return arena_printf(&c->arena, "%llu URLs in %llu segments of %s will be fetched again",
-                        (unsigned long long)c->forget.urls, (unsigned long long)c->forget.segments,
-                        c->forget.worker);
+/* Before its first slice nothing is counted yet. */
+static const char *tell(struct core *c, const char *worker) {
+    bool mine = strcmp(c->forget.worker, worker) == 0;
+
+    return arena_printf(&c->arena, "%llu URLs in %llu segments of %.*s will be fetched again",
+                        (unsigned long long)(mine ? c->forget.urls : 0),
+                        (unsigned long long)(mine ? c->forget.segments : 0),
+                        LIMIT_WORKER_NAME_BYTES, worker);
 }
 
 const char *forget_worker(struct core *c, const char *worker, Trawl__Reply *reply, bool *more) {
@@ -44,7 +49,7 @@ const char *forget_worker(struct core *c, const char *worker, Trawl__Reply *repl
 
     *more = segments_of(c, worker, true) > 0;
     if (*more)
-        return tell(c);
+        return tell(c, worker);
     if (c->state == CORE_ENDED)
         return refuse(c, reply,
                       "the crawl has ended: start the master again first, then forget %.*s",
@@ -54,57 +59,53 @@ const char *forget_worker(struct core *c, const char *worker, Trawl__Reply *repl
     if (segments_of(c, worker, false) > 0) {
         mark(c, worker);
         *more = true;
-        return tell(c);
+        return tell(c, worker);
     }
     if (!mine || c->forget.segments == 0)
         return refuse(c, reply, "no segment of a worker %.*s is known", worker);
-    const char *ended = tell(c);
+    const char *ended = tell(c, worker);
     c->forget.segments = 0;
     return ended;
 }
 
 /* ---- the work ---------------------------------------------------------------------------------------------- */
 
-static struct segment *next_segment(struct core *c) {
-    size_t at = 0;
-    struct segment *s;
-
-    while (c->forgetting > 0 && (s = map_next(&c->segments_by_id, &at)) != NULL)
-        if (s->forgotten)
-            return s;
-    return NULL;
-}
-
 /* Totals are told of one worker. */
-static void count_for(struct core *c, const struct segment *s) {
-    if (strcmp(c->forget.worker, s->worker) == 0)
+static void count_for(struct core *c, const char *worker) {
+    if (strcmp(c->forget.worker, worker) == 0)
         return;
-    snprintf(c->forget.worker, sizeof c->forget.worker, "%s", s->worker);
     c->forget.urls = c->forget.segments = 0;
+    snprintf(c->forget.worker, sizeof c->forget.worker, "%s", worker);
 }
 
 /* Takes back records of one entry. True: it is done with. */
 static bool take_back(struct core *c, struct now now, const struct segment *s,
-                      const struct store_iter *iter, size_t *left) {
+                      const struct store_iter *iter) {
     size_t key_len, value_len, k = 0;
     const void *key = store_iter_key(iter, &key_len);
     const void *value = store_iter_value(iter, &value_len);
     struct committed_cursor cursor;
     struct committed_record r;
 
-    if (!record_committed_open(&cursor, key, key_len, value, value_len)) {
+    if (key_len > sizeof c->forget.from.bytes ||
+        !record_committed_open(&cursor, key, key_len, value, value_len)) {
         core_fail(c, "a list of committed records of the crawldb cannot be read");
         return false;
     }
+    memcpy(c->forget.from.bytes, key, key_len);
+    c->forget.from.len = key_len;
     while (!c->failed && record_committed_next(&cursor, &r)) {
         if (k++ < c->forget.records)
             continue;
-        if (*left == 0)
-            return false;
         c->forget.urls += frontier_refetch(c, now, r.fp, s->id);
         recrawl_forget(c, r.fp, s->id);
-        c->forget.records++;
-        --*left;
+        c->forget.records = k;
+#ifdef MUTANT_SLICE_FORGOTTEN
+        if (!turn_left(c))
+            break;
+#endif
+        if (!turn_left(c))
+            return false;
     }
     if (cursor.broken)
         core_fail(c, "a list of committed records of the crawldb cannot be read");
@@ -115,30 +116,32 @@ static bool take_back(struct core *c, struct now now, const struct segment *s,
 }
 
 /* True: nothing of it is left. */
-static bool forget_some(struct core *c, struct now now, const struct segment *s, size_t *left) {
+static bool forget_some(struct core *c, struct now now, const struct segment *s) {
     struct record_key prefix = record_committed_of(s->id);
+    struct record_key from = c->forget.from.len > 0 ? c->forget.from : prefix;
     struct store_iter *iter =
-        store_iter_open(c->store, prefix.bytes, prefix.len, prefix.bytes, prefix.len);
+        store_iter_open(c->store, prefix.bytes, prefix.len, from.bytes, from.len);
     bool done = iter != NULL;
 
     for (; done && store_iter_valid(iter); store_iter_next(iter))
-        done = take_back(c, now, s, iter, left);
+        done = take_back(c, now, s, iter);
     if (!store_iter_close(iter) || iter == NULL)
         core_fail(c, "cannot read a segment's records");
     return done && !c->failed;
 }
 
 void forget_tick(struct core *c, struct now now) {
-    size_t left = c->slice_urls;
     struct segment *s;
 
-    while (left > 0 && !c->failed && (s = next_segment(c)) != NULL) {
-        count_for(c, s);
-        if (!forget_some(c, now, s, &left))
+    while (!c->failed && (s = c->first_forgotten) != NULL) {
+        count_for(c, s->worker);
+        if (!forget_some(c, now, s))
             break;
         c->forget.segments++;
+        c->forget.from.len = 0;
         segment_forget(c, s);
-        left -= left > 0;
+        if (!turn_left(c))
+            break;
     }
     (void)core_flush(c);
 }

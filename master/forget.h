@@ -5,7 +5,8 @@
  * Invariants
  *  F1  What is to be forgotten is marked in one batch before anything is taken back: all segments that the worker has
  *      then, closed for good. Later ones are another disk's.
- *  F2  A slice takes back at most slice_urls URLs, and is one batch. An entry of committed records goes with the last of its
+ *  F2  A slice (turn.h) is one batch. Segments are forgotten in the order in which they were marked: so where a slice goes
+ *      on is a place in the first one. An entry of committed records goes with the last of its
  *      URLs, the segment with its last entry. So whoever opens the crawldb in between finds the marks, and goes on;
  *      a URL that is back in the queue already is left alone.
  *  F3  The crawl does not end meanwhile, nothing is asked for conditionally that refers to a marked segment, and who

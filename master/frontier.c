@@ -80,7 +80,8 @@ static void finish_unqueued(struct core *c, uint64_t fp, const char *url, size_t
     frontier_put_done(c, fp, &v);
 }
 
-const char *frontier_excluded_by(struct core *c, struct discovery d) {
+/* Whatever else is known. */
+static const char *excluded_by_rule(struct core *c, struct discovery d) {
     enum scope_verdict verdict;
 
     if (d.hops > LIMIT_REDIRECT_HOPS)
@@ -94,8 +95,14 @@ const char *frontier_excluded_by(struct core *c, struct discovery d) {
         verdict = scope_excludes(c->scope, &c->url) ? SCOPE_EXCLUDED : SCOPE_IN;
     if (scope_no_memory(c->scope))
         core_fail(c, "out of memory for a pattern");
-    if (verdict != SCOPE_IN)
-        return scope_verdict_name(verdict);
+    return verdict == SCOPE_IN ? NULL : scope_verdict_name(verdict);
+}
+
+const char *frontier_excluded_by(struct core *c, struct discovery d) {
+    const char *rule = excluded_by_rule(c, d);
+
+    if (rule != NULL)
+        return rule;
     /* Who names a URL means it. */
     return d.seed || d.sitemap == 1 ? NULL : trap_verdict_name(traps_check(c, &c->url, d.hops > 0));
 }
@@ -863,6 +870,15 @@ bool frontier_exclude_queued(struct core *c, const struct origin *o, struct queu
     return true;
 }
 
+/* It was fetched, maybe under other options: those of now say whether it may be once more. It counts among URLs of its kind
+ * already. */
+static const char *barred(struct core *c, const struct origin *o, const Trawl__DoneUrl *d) {
+#ifdef MUTANT_REFETCH_FREELY
+    return NULL;
+#endif
+    return frontier_parse(c, o, d->path) ? excluded_by_rule(c, frontier_found_as(d)) : NULL;
+}
+
 bool frontier_refetch(struct core *c, struct now now, uint64_t fp, uint32_t segment) {
     struct record_key key = record_done(fp);
     Trawl__QueuedUrl q = TRAWL__QUEUED_URL__INIT;
@@ -878,6 +894,12 @@ bool frontier_refetch(struct core *c, struct now now, uint64_t fp, uint32_t segm
         return false;
     /* A 304 whose payload is gone: its own record stays in the archive. */
     undo_done(c, fp, d, d->segment != segment);
+    const char *reason = barred(c, o, d);
+    if (reason != NULL) {
+        finish_unqueued(c, fp, c->url.href, c->url.href_len, frontier_found_as(d),
+                        TRAWL__STATE__EXCLUDED, reason, NULL);
+        return true;
+    }
     c->by_state[TRAWL__STATE__PENDING]++;
     q.fp = fp;
     q.via = d->via;
@@ -888,5 +910,7 @@ bool frontier_refetch(struct core *c, struct now now, uint64_t fp, uint32_t segm
     q.path = d->path;
     o->queued++;
     frontier_put_queued(c, now, o, &q);
+    if (o->parked != TRAWL__STATE__PENDING)
+        origin_purge_later(c, o);
     return true;
 }

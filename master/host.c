@@ -7,6 +7,9 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "shared/limits.h"
+#include "shared/work.h"
+
 void host_table_init(struct host_table *t, struct host_rules rules) {
     *t = (struct host_table){.rules = rules};
     map_init(&t->addresses);
@@ -33,6 +36,7 @@ void host_table_release(struct host_table *t) {
     map_release(&t->addresses);
     heap_release(&t->cooling);
     id_set_release(&t->ready);
+    id_set_release(&t->parked);
     host_table_init(t, t->rules);
 }
 
@@ -44,7 +48,7 @@ static uint64_t name_hash(const char *name, size_t len) {
 
 static bool is_named(const struct host_table *t, struct host_name n, uint64_t hash,
                      const char *name, size_t len) {
-    if (n.hash != (uint32_t)(hash >> 32))
+    if (n.hash != (uint32_t)hash)
         return false;
     const struct origin *o = t->by_id[n.id - 1];
     return o->name_len == len && memcmp(o->name, name, len) == 0;
@@ -55,22 +59,23 @@ struct origin *host_find(const struct host_table *t, const char *name, size_t le
 
     if (t->by_name_size == 0)
         return NULL;
-    for (size_t i = hash & (t->by_name_size - 1); t->by_name[i].id != 0;
+    for (size_t i = (uint32_t)hash & (t->by_name_size - 1); t->by_name[i].id != 0;
          i = (i + 1) & (t->by_name_size - 1))
         if (is_named(t, t->by_name[i], hash, name, len))
             return t->by_id[t->by_name[i].id - 1];
     return NULL;
 }
 
-static void name_put(struct host_name *slots, size_t size, uint64_t hash, uint32_t id) {
-    size_t i = hash & (size - 1);
+static void name_put(struct host_name *slots, size_t size, struct host_name n) {
+    size_t i = n.hash & (size - 1);
 
     while (slots[i].id != 0)
         i = (i + 1) & (size - 1);
-    slots[i] = (struct host_name){.id = id, .hash = (uint32_t)(hash >> 32)};
+    slots[i] = n;
 }
 
-/* Room for `count` names: at most three in four slots are taken. */
+/* Room for `count` names: at most three in four slots are taken. They move without a look at the origins, which lie all over
+ * the memory: a million in about 15 ms. */
 static bool name_room(struct host_table *t, size_t count) {
     size_t size = t->by_name_size == 0 ? 64 : t->by_name_size;
 
@@ -81,10 +86,9 @@ static bool name_room(struct host_table *t, size_t count) {
     struct host_name *slots = calloc(size, sizeof *slots);
     if (slots == NULL)
         return false;
-    for (size_t i = 0; i < t->count; i++)
-        if (t->by_id[i] != NULL)
-            name_put(slots, size, name_hash(t->by_id[i]->name, t->by_id[i]->name_len),
-                     t->by_id[i]->id);
+    for (size_t i = 0; i < t->by_name_size; i++)
+        if (t->by_name[i].id != 0)
+            name_put(slots, size, t->by_name[i]);
     free(t->by_name);
     t->by_name = slots;
     t->by_name_size = size;
@@ -120,7 +124,8 @@ static bool id_room(struct host_table *t, uint32_t id) {
         size_t size = t->size == 0 ? 64 : t->size * 2;
         while (size < id)
             size *= 2;
-        if (!id_set_reserve(&t->ready, (uint32_t)size + 1))
+        if (!id_set_reserve(&t->ready, (uint32_t)size + 1) ||
+            !id_set_reserve(&t->parked, (uint32_t)size + 1))
             return false;
         struct origin **by_id = realloc(t->by_id, size * sizeof(struct origin *));
         if (by_id == NULL)
@@ -144,7 +149,8 @@ struct origin *host_add(struct host_table *t, uint32_t id, const char *name, siz
     memcpy(o->name, name, len);
     o->name_len = (uint32_t)len;
     o->address_len = (uint8_t)literal_address(o->name, o->address);
-    name_put(t->by_name, t->by_name_size, name_hash(name, len), id);
+    name_put(t->by_name, t->by_name_size,
+             (struct host_name){.id = id, .hash = (uint32_t)name_hash(name, len)});
     t->by_id[id - 1] = o;
     return o;
 
@@ -168,7 +174,19 @@ void host_set_robots(struct origin *o, uint64_t rules, uint32_t crawl_delay_ms, 
     o->robots_hops = 0;
 }
 
-bool host_park(struct origin *o, Trawl__State state, const char *reason) {
+int64_t host_free_at_ms(const struct host_table *t, const struct origin *o) {
+    int64_t rested = o->id > t->rested_count ? 0 : t->rested_ms + host_delay_ms(t, o);
+
+    return rested > o->free_at_ms ? rested : o->free_at_ms;
+}
+
+void host_rest_all(struct host_table *t, int64_t now_ms, bool held) {
+    t->rested_ms = now_ms;
+    t->rested_count = (uint32_t)t->count;
+    t->held = held;
+}
+
+bool host_park(struct host_table *t, struct origin *o, Trawl__State state, const char *reason) {
     char *copy = strdup(reason);
 
     if (copy == NULL)
@@ -176,10 +194,12 @@ bool host_park(struct origin *o, Trawl__State state, const char *reason) {
     free(o->reason);
     o->reason = copy;
     o->parked = state;
+    id_set_add(&t->parked, o->id);
     return true;
 }
 
-void host_unpark(struct origin *o) {
+void host_unpark(struct host_table *t, struct origin *o) {
+    id_set_remove(&t->parked, o->id);
     free(o->reason);
     o->reason = NULL;
     o->parked = TRAWL__STATE__PENDING;
@@ -334,10 +354,12 @@ static bool grantable(const struct host_table *t, const struct origin *o) {
 }
 
 bool host_update(struct host_table *t, struct origin *o, int64_t now_ms) {
+    work(WORK_RECORD);
     if (!grantable(t, o))
         return o->place == HOST_OUT || host_place(t, o, HOST_OUT, 0, NULL);
-    if (o->free_at_ms > now_ms)
-        return host_place(t, o, HOST_COOLING, o->free_at_ms, NULL);
+    int64_t free_at_ms = host_free_at_ms(t, o);
+    if (t->held || free_at_ms > now_ms)
+        return host_place(t, o, HOST_COOLING, free_at_ms, NULL);
 
     struct host_address *a =
         o->address_len == 0 ? NULL : address_find(t, o->address, o->address_len);
@@ -346,15 +368,15 @@ bool host_update(struct host_table *t, struct origin *o, int64_t now_ms) {
     return o->place == HOST_READY || host_place(t, o, HOST_READY, 0, NULL);
 }
 
-void host_thaw(struct host_table *t, int64_t now_ms) {
-    for (;;) {
-        struct heap_item *it = heap_min(&t->cooling);
-        if (it == NULL || it->key > now_ms)
-            return;
-        struct origin *o = (struct origin *)((char *)it - offsetof(struct origin, cooling));
-        /* Leaving the heap for a list needs no memory. */
-        (void)host_update(t, o, now_ms);
-    }
+bool host_thaw(struct host_table *t, int64_t now_ms) {
+    struct heap_item *it = heap_min(&t->cooling);
+
+    if (t->held || it == NULL || it->key > now_ms)
+        return false;
+    struct origin *o = (struct origin *)((char *)it - offsetof(struct origin, cooling));
+    /* Leaving the heap for a list, or moving in it, needs no memory. */
+    (void)host_update(t, o, now_ms);
+    return true;
 }
 
 struct origin *host_take_ready(struct host_table *t) {
@@ -370,6 +392,10 @@ struct origin *host_take_ready(struct host_table *t) {
     return o;
 }
 
+bool host_take(struct host_table *t, struct origin *o) {
+    return o->place == HOST_READY && host_place(t, o, HOST_OUT, 0, NULL);
+}
+
 void host_keep_turn(struct host_table *t, const struct origin *o) {
     t->ready_after = o->id - 1;
 }
@@ -379,9 +405,56 @@ size_t host_active(const struct host_table *t) {
 }
 
 int64_t host_next_ms(const struct host_table *t) {
-    const struct heap_item *it = heap_min(&t->cooling);
+    const struct heap_item *it = t->held ? NULL : heap_min(&t->cooling);
 
     return it == NULL ? INT64_MAX : it->key;
+}
+
+/* ---- a survey ---------------------------------------------------------------------------------------- */
+
+static void survey_one(struct host_busiest *b, const struct origin *o) {
+    size_t at = b->count;
+
+    if (o->queued == 0 || (at == HOST_BUSIEST && o->queued <= b->top[at - 1]->queued))
+        return;
+    if (b->count < HOST_BUSIEST)
+        b->count++;
+    else
+        at--;
+    for (; at > 0 && b->top[at - 1]->queued < o->queued; at--)
+        b->top[at] = b->top[at - 1];
+    b->top[at] = o;
+}
+
+bool host_survey(struct host_table *t) {
+    if (t->count <= LIMIT_SURVEY_ORIGINS)
+        return false;
+    if (t->survey.next >= t->count) {
+        t->survey.found = t->survey.building;
+        t->survey.building.count = 0;
+        t->survey.next = 0;
+        return false;
+    }
+    work(WORK_STEP);
+    const struct origin *o = t->by_id[t->survey.next++];
+    if (o != NULL)
+        survey_one(&t->survey.building, o);
+    return true;
+}
+
+struct host_busiest host_busiest(const struct host_table *t) {
+    struct host_busiest now = {.count = 0};
+
+    if (t->count > LIMIT_SURVEY_ORIGINS) {
+        for (size_t i = 0; i < t->survey.found.count; i++)
+            survey_one(&now, t->survey.found.top[i]);
+        return now;
+    }
+    for (size_t i = 0; i < t->count; i++)
+        if (t->by_id[i] != NULL)
+            survey_one(&now, t->by_id[i]);
+    work(t->count * WORK_STEP);
+    return now;
 }
 
 /* ---- connections ------------------------------------------------------------------------------------- */

@@ -16,6 +16,10 @@
  * rules.ip_connections (one lease of one origin may hold more than the latter only if it came so from before
  * a restart). An origin with a delay, or with robots.txt not yet known, has at most one lease.
  *
+ * Nothing here is done for all origins at once, of which there may be millions: what concerns them all is a time in the table,
+ * which host_update() looks at when their turn comes (host_rest_all()); what their time brings is brought one by one
+ * (host_thaw()), and an origin whose time has come stays COOLING until then.
+ *
  * Part of the core: same owner. Allocation failure is told by false.
  */
 #ifndef TRAWL_MASTER_HOST_H
@@ -72,6 +76,7 @@ struct origin {
     unsigned char address[16]; /* last known */
     uint8_t address_len;
     uint8_t cursor_depth;
+    bool purging;        /* in the list of those whose queue is to be emptied */
     bool exhausted;      /* of pages: a limit keeps what is behind the cursor from being granted */
     uint8_t robots_hops; /* redirects to other origins followed so far */
     enum host_robots robots_state : 8;
@@ -111,7 +116,14 @@ struct host_rules {
 
 struct host_name {
     uint32_t id;   /* 0: free */
-    uint32_t hash; /* the part of the name's that does not choose the slot */
+    uint32_t hash; /* of the name; chooses the slot */
+};
+
+/* The origins with the most left to do, the most first. */
+enum { HOST_BUSIEST = 10 };
+struct host_busiest {
+    const struct origin *top[HOST_BUSIEST];
+    size_t count;
 };
 
 struct host_table {
@@ -121,6 +133,15 @@ struct host_table {
     struct rules_pool rules_pool;
     struct origin **by_id; /* index id - 1 */
     size_t count, size;
+    struct id_set parked; /* ids of those that were given up */
+    int64_t
+        rested_ms; /* until then somebody may have sent a request to any of the first rested_count */
+    uint32_t rested_count;
+    bool held; /* somebody still may: nothing is READY */
+    struct {
+        size_t next; /* the index that comes next */
+        struct host_busiest building, found;
+    } survey;
     struct id_set ready;  /* ids */
     uint32_t ready_after; /* the last that was taken */
     size_t waiting_count;
@@ -141,9 +162,14 @@ uint32_t host_delay_ms(const struct host_table *t, const struct origin *o);
 /* `rules` names what robots.txt says. */
 void host_set_robots(struct origin *o, uint64_t rules, uint32_t crawl_delay_ms, uint32_t status,
                      int64_t until_unix_ms);
-bool host_park(struct origin *o, Trawl__State state, const char *reason);
+/* When it may be granted again. */
+int64_t host_free_at_ms(const struct host_table *t, const struct origin *o);
+/* Whoever has sent a request to any of the origins that are known now, has sent it by now: each of them rests for its
+ * delay from here. `held`: none is READY until this is said once more, without. */
+void host_rest_all(struct host_table *t, int64_t now_ms, bool held);
+bool host_park(struct host_table *t, struct origin *o, Trawl__State state, const char *reason);
 /* As if it had never been in trouble. */
-void host_unpark(struct origin *o);
+void host_unpark(struct host_table *t, struct origin *o);
 
 /* Pages of it in leases: what counts under a limit. */
 uint32_t host_pages_leased(const struct origin *o);
@@ -153,17 +179,24 @@ uint32_t host_pages_queued(const struct origin *o);
 bool host_is_full(const struct host_table *t, const struct origin *o);
 /* Puts the origin where it belongs now; call after any change to it. False: no memory. */
 bool host_update(struct host_table *t, struct origin *o, int64_t now_ms);
-/* Moves the cooled-down to READY. */
-void host_thaw(struct host_table *t, int64_t now_ms);
+/* Puts one that has cooled down where it belongs. False: there is none. */
+bool host_thaw(struct host_table *t, int64_t now_ms);
 /* The next READY origin in the order of ids, round and round, taken out (the caller leases it or calls host_update()):
  * before one has its turn again, each that has been READY all the while has had one. Queues of neighbours lie
  * together in the crawldb, so that what is read for one is there for the next. */
 struct origin *host_take_ready(struct host_table *t);
+/* The same of that one; false: it is not READY. */
+bool host_take(struct host_table *t, struct origin *o);
 /* It was taken and is not granted now: its turn is the next. Call host_update(). */
 void host_keep_turn(struct host_table *t, const struct origin *o);
 /* Anything granted or about to be: READY, COOLING or WAITING. */
 size_t host_active(const struct host_table *t);
 int64_t host_next_ms(const struct host_table *t); /* INT64_MAX: nothing is cooling */
+
+/* One step of a round over all origins that never ends. False: a round has, or they are too few for it. */
+bool host_survey(struct host_table *t);
+/* As it is; of more than LIMIT_SURVEY_ORIGINS, those that the last whole round found. */
+struct host_busiest host_busiest(const struct host_table *t);
 
 /* Connections of one more lease on `o`, at most `wanted`; 0: none now. Counts origin and address (the
  * origin's last known one, if any); on success both are booked. */

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "shared/limits.h"
 
@@ -13,6 +14,7 @@ void lease_table_init(struct lease_table *t, int64_t lease_ms) {
     map_init(&t->by_attempt);
     map_init(&t->in_flight);
     map_init(&t->sessions);
+    map_init(&t->workers_by_name);
     heap_init(&t->deadlines);
     heap_init(&t->session_deadlines);
 }
@@ -36,6 +38,11 @@ void lease_table_release(struct lease_table *t) {
     at = 0;
     while ((p = map_next(&t->sessions, &at)) != NULL)
         session_destroy(p);
+    while (t->ending != NULL) {
+        struct session *s = t->ending;
+        t->ending = s->next;
+        session_destroy(s);
+    }
     while (t->workers != NULL) {
         struct worker *w = t->workers;
         t->workers = w->next;
@@ -45,17 +52,22 @@ void lease_table_release(struct lease_table *t) {
     map_release(&t->in_flight);
     map_release(&t->by_attempt);
     map_release(&t->sessions);
+    map_release(&t->workers_by_name);
     heap_release(&t->deadlines);
     heap_release(&t->session_deadlines);
 }
 
 /* ---- sessions --------------------------------------------------------------------------------------- */
 
+static uint64_t name_hash(const char *name) {
+    return XXH3_64bits(name, strlen(name));
+}
+
 struct worker *lease_worker(const struct lease_table *t, const char *name) {
-    struct worker *w = t->workers;
+    struct worker *w = map_get(&t->workers_by_name, name_hash(name));
 
     while (w != NULL && strcmp(w->name, name) != 0)
-        w = w->next;
+        w = w->same_hash;
     return w;
 }
 
@@ -68,7 +80,9 @@ struct worker *lease_worker_add(struct lease_table *t, const char *name) {
     if (w == NULL)
         return NULL;
     w->name = strdup(name);
-    if (w->name == NULL) {
+    w->same_hash = map_get(&t->workers_by_name, name_hash(name));
+    if (w->name == NULL || !map_put(&t->workers_by_name, name_hash(name), w)) {
+        free(w->name);
         free(w);
         return NULL;
     }
@@ -106,6 +120,8 @@ struct session *lease_session_add(struct lease_table *t, uint64_t id, struct wor
         return NULL;
     }
     w->sessions++;
+    s->sibling = w->first;
+    w->first = s;
     if (tasks > 0) {
         w->tasker = s;
         t->slots += tasks;
@@ -125,8 +141,16 @@ void lease_session_renew(struct session *s, int64_t now_ms) {
     s->renewed_ms = now_ms;
 }
 
-void lease_session_free(struct lease_table *t, struct session *s) {
-    assert(s->lease_count == 0);
+void lease_session_close(struct lease_table *t, struct session *s) {
+    struct session **at = &s->worker->first;
+
+    while (*at != s)
+        at = &(*at)->sibling;
+    *at = s->sibling;
+    s->closed = true;
+    s->next = t->ending;
+    t->ending = s;
+    s->worker->ending++;
     heap_remove(&t->session_deadlines, &s->deadline);
     map_remove(&t->sessions, s->id);
     s->worker->sessions--;
@@ -136,6 +160,12 @@ void lease_session_free(struct lease_table *t, struct session *s) {
         s->worker->tasker = NULL;
     t->loops -= s->tasks == 0;
     t->unattached -= s->tasks == 0 && !s->attached;
+}
+
+void lease_session_free(struct lease_table *t, struct session *s) {
+    assert(s->closed && s->lease_count == 0 && t->ending == s);
+    t->ending = s->next;
+    s->worker->ending--;
     session_destroy(s);
 }
 
@@ -214,16 +244,14 @@ void lease_renew(struct lease *l, int64_t now_ms) {
         l->renewed_ms = now_ms;
 }
 
-struct lease *lease_due(struct lease_table *t, int64_t now_ms) {
-    struct heap_item *it;
+struct lease *lease_due(const struct lease_table *t, int64_t now_ms) {
+    struct heap_item *it = heap_min(&t->deadlines);
 
-    while ((it = heap_min(&t->deadlines)) != NULL && it->key <= now_ms) {
-        struct lease *l = ITEM_OF(it, struct lease, deadline);
-        if (l->renewed_ms + t->lease_ms <= now_ms)
-            return l;
-        (void)heap_set(&t->deadlines, it, l->renewed_ms + t->lease_ms);
-    }
-    return NULL;
+    return it == NULL || it->key > now_ms ? NULL : ITEM_OF(it, struct lease, deadline);
+}
+
+void lease_defer(struct lease_table *t, struct lease *l) {
+    (void)heap_set(&t->deadlines, &l->deadline, l->renewed_ms + t->lease_ms);
 }
 
 int64_t lease_next_ms(const struct lease_table *t) {
@@ -293,6 +321,7 @@ void lease_add_item(struct lease_table *t, struct lease *l, struct lease_item *i
     assert(put);
     (void)put;
     l->origin->leased++;
+    l->session->item_count++;
     if (it->robots_for != 0)
         guest_lease(l->origin, it->fp);
 }
@@ -309,6 +338,7 @@ void lease_take_item(struct lease_table *t, struct lease_item *it) {
     last->index = it->index;
     map_remove(&t->in_flight, it->fp);
     l->origin->leased--;
+    l->session->item_count--;
     if (it->robots_for != 0)
         guest_give_back(l->origin, it->fp);
     it->lease = NULL;

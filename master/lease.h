@@ -85,10 +85,13 @@ struct worker {
     uint64_t fetched;
     bool cost_based; /* what it cost before is in cost_told: meter.c */
     struct cost_sums cost_told;
+    struct session *first;  /* alive */
+    uint32_t ending;        /* sessions that are over and still hold leases */
+    uint32_t maps_done;     /* map tasks whose output it has */
     uint64_t named_for;     /* the last attempt at a reduce task whose grant names it, */
     uint32_t named_at;      /* in that place */
     struct session *tasker; /* takes tasks, and serves what its map tasks made; NULL: none */
-    struct worker *next;
+    struct worker *next, *same_hash;
 };
 
 /* A fetch loop, or a process that runs tasks. */
@@ -102,8 +105,11 @@ struct session {
     int64_t lease_ms; /* the longer one of the table's and of what it was told */
     struct heap_item deadline;
     struct lease *leases;
-    size_t lease_count;
-    uint64_t last_number; /* of its last exchange */
+    size_t lease_count, item_count;
+    struct session *sibling; /* of the same worker */
+    bool closed, lost;       /* it is over; with its worker, as far as is known */
+    struct session *next;    /* of those that are over */
+    uint64_t last_number;    /* of its last exchange */
     struct buf last_reply;
     int64_t hungry_ms; /* when it last asked for visits and got none; 0: not so */
     uint32_t transfers;
@@ -124,7 +130,9 @@ struct lease_table {
     struct heap deadlines;
     struct map sessions; /* struct session by id */
     struct heap session_deadlines;
+    struct session *ending; /* over, and still with leases: these end one by one */
     struct worker *workers;
+    struct map workers_by_name; /* by the hash of the name */
     size_t worker_count;
     size_t loops,
         unattached; /* sessions that are fetch loops; of these, not heard of since a restart */
@@ -145,7 +153,9 @@ struct session *lease_session_add(struct lease_table *t, uint64_t id, struct wor
                                   uint32_t loop, uint32_t tasks, bool attached, int64_t now_ms);
 void lease_session_attach(struct lease_table *t, struct session *s);
 void lease_session_renew(struct session *s, int64_t now_ms);
-/* It must hold no lease. */
+/* It is over: nobody finds it any more, and its leases are to be taken back. */
+void lease_session_close(struct lease_table *t, struct session *s);
+/* It must be closed, be the first of those that are ending, and hold no lease. */
 void lease_session_free(struct lease_table *t, struct session *s);
 /* A session whose time is up, or NULL. */
 struct session *lease_session_due(struct lease_table *t, int64_t now_ms);
@@ -160,8 +170,10 @@ struct lease *lease_grant_task(struct lease_table *t, uint64_t attempt, struct s
                                struct task *task, int64_t now_ms);
 struct lease *lease_find(const struct lease_table *t, uint64_t attempt);
 void lease_renew(struct lease *l, int64_t now_ms);
-/* A lease whose time is up, or NULL; looks at what was renewed since. */
-struct lease *lease_due(struct lease_table *t, int64_t now_ms);
+/* A lease that is to be looked at: its time is up, or it would be had nobody renewed it since. NULL: none. */
+struct lease *lease_due(const struct lease_table *t, int64_t now_ms);
+/* It was renewed: it is looked at again when that is over. */
+void lease_defer(struct lease_table *t, struct lease *l);
 int64_t lease_next_ms(const struct lease_table *t);
 /* It must hold no item; unbooking its connections is the caller's. */
 void lease_free(struct lease_table *t, struct lease *l);

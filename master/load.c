@@ -119,7 +119,7 @@ static bool load_origin(struct core *c, struct now now, const void *key, size_t 
         host_set_robots(o, load_rules(c, id, v), v->crawl_delay_ms, v->robots_status,
                         (int64_t)v->robots_until_ms);
     load_rest(o, now, v);
-    return v->parked == TRAWL__STATE__PENDING || host_park(o, v->parked, v->reason);
+    return v->parked == TRAWL__STATE__PENDING || host_park(&c->hosts, o, v->parked, v->reason);
 }
 
 /* What --max-depth keeps back stands where it is found again (depths.h); it may be another limit than before. */
@@ -323,13 +323,12 @@ void load_add_seed(struct core *c, const struct url *seed) {
 
 /* Every origin to its place; the queues of parked ones may be half emptied. */
 static void place_origins(struct core *c, struct now now) {
+    /* Their last requests may have been a moment before the restart. */
+    host_rest_all(&c->hosts, now.mono_ms, c->leases.unattached > 0);
     for (size_t i = 0; i < c->hosts.count && !c->failed; i++) {
         struct origin *o = c->hosts.by_id[i];
         if (o == NULL)
             continue;
-        /* Its last request may have been a moment before the restart. */
-        if (o->free_at_ms < now.mono_ms + host_delay_ms(&c->hosts, o))
-            o->free_at_ms = now.mono_ms + host_delay_ms(&c->hosts, o);
         if (o->parked != TRAWL__STATE__PENDING && o->queued > 0)
             origin_purge_later(c, o);
         if (!host_update(&c->hosts, o, now.mono_ms))

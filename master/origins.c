@@ -6,9 +6,11 @@
 
 #include "master/core_state.h"
 #include "master/depths.h"
+#include "master/turn.h"
 #include "shared/fingerprint.h"
 #include "shared/limits.h"
 #include "shared/robots.h"
+#include "shared/work.h"
 
 enum { ORIGIN_REASON_BYTES = 600 };
 
@@ -108,6 +110,13 @@ void origin_put(struct core *c, const struct origin *o) {
     v.rest_until_ms = (uint64_t)o->rest_until_unix_ms;
     v.rest_ms = o->rest_ms;
     core_put(c, record_origin(o->id), &v.base);
+#ifdef MUTANT_RULES_REWRITTEN
+    const struct rules *kept =
+        is_short(o->rules) ? NULL : rules_find(&c->hosts.rules_pool, o->rules);
+    struct record_key key = record_rules(o->id);
+    if (kept != NULL)
+        (void)batch_put(&c->batch, key.bytes, key.len, kept->bytes, kept->len);
+#endif
 }
 
 struct origin *origin_get(struct core *c, const char *name, size_t len) {
@@ -234,8 +243,11 @@ static bool purge_push(struct core *c, uint32_t id) {
     return true;
 }
 
-void origin_purge_later(struct core *c, const struct origin *o) {
-    if (!purge_push(c, o->id))
+void origin_purge_later(struct core *c, struct origin *o) {
+    if (o->purging)
+        return;
+    o->purging = purge_push(c, o->id);
+    if (!o->purging)
         core_fail(c, "out of memory for an origin");
 }
 
@@ -243,7 +255,7 @@ void origin_park(struct core *c, struct now now, struct origin *o, Trawl__State 
                  const char *reason) {
     if (o->parked != TRAWL__STATE__PENDING)
         return;
-    if (!host_park(o, state, reason)) {
+    if (!host_park(&c->hosts, o, state, reason)) {
         core_fail(c, "out of memory for an origin");
         return;
     }
@@ -253,12 +265,9 @@ void origin_park(struct core *c, struct now now, struct origin *o, Trawl__State 
     origin_changed(c, now, o);
 }
 
-/* What is left of its queue stays queued. */
+/* What is left of its queue stays queued: origins_purge() leaves it alone. */
 void origin_unpark(struct core *c, struct now now, struct origin *o) {
-    for (size_t i = 0; i < c->purge_count; i++)
-        if (c->purge[i] == o->id)
-            c->purge[i--] = c->purge[--c->purge_count];
-    host_unpark(o);
+    host_unpark(&c->hosts, o);
     origin_put(c, o);
     origin_changed(c, now, o);
 }
@@ -295,52 +304,95 @@ static void purge_entry(struct core *c, struct now now, struct origin *o, const 
     o->errors += o->parked == TRAWL__STATE__FAILED;
 }
 
-/* Up to `max` entries of one origin; what is leased comes back first. */
-static size_t purge_origin(struct core *c, struct now now, struct origin *o, size_t max) {
-    struct record_key prefix = record_queue_of(o->id);
-    struct store_iter *iter =
-        store_iter_open(c->store, prefix.bytes, prefix.len, prefix.bytes, prefix.len);
-    size_t done = 0;
+/* The entry at that place, in the record arena. NULL: it cannot be read, and the core has failed. */
+static Trawl__QueuedUrl *read_entry(struct core *c, const void *value, size_t len) {
+    arena_reset(&c->record);
+    Trawl__QueuedUrl *q = wire_unpack(&c->record, &trawl__queued_url__descriptor, value, len);
+    if (q == NULL)
+        core_fail(c, "a queue entry of the crawldb cannot be read");
+    return q;
+}
 
-    if (iter == NULL) {
+/* One that waits for another origin's robots.txt. */
+static void purge_guest(struct core *c, struct now now, struct origin *o, uint64_t seq) {
+    struct queue_place place = {.depth = 0, .seq = seq};
+    struct record_key key = record_queued(o->id, place);
+
+    if (!core_flush(c))
+        return;
+    buf_reset(&c->value);
+    if (store_get(c->store, key.bytes, key.len, &c->value) != STORE_FOUND)
+        core_fail(c, "a queue entry of the crawldb cannot be read");
+    Trawl__QueuedUrl *q = c->failed ? NULL : read_entry(c, c->value.data, c->value.len);
+    if (q != NULL)
+        purge_entry(c, now, o, q, place);
+}
+
+/* Behind the cursor lies all that is not leased; what comes back sets it back. So nobody has to read over what was purged
+ * before, which a store may take long for. */
+static void purge_pages(struct core *c, struct now now, struct origin *o) {
+    struct record_key prefix = record_queue_of(o->id), from = record_queued(o->id, host_cursor(o));
+    struct store_iter *iter =
+        store_iter_open(c->store, prefix.bytes, prefix.len, from.bytes, from.len);
+
+    if (iter == NULL)
         core_fail(c, "cannot read the queue");
-        return 0;
-    }
-    for (; done < max && !c->failed && store_iter_valid(iter); store_iter_next(iter)) {
+    for (; iter != NULL && !c->failed && store_iter_valid(iter); store_iter_next(iter)) {
         size_t key_len, value_len;
         uint32_t id;
         struct queue_place place;
         const void *key = store_iter_key(iter, &key_len);
         const void *value = store_iter_value(iter, &value_len);
+        Trawl__QueuedUrl *q = read_entry(c, value, value_len);
 
-        arena_reset(&c->record);
-        Trawl__QueuedUrl *q =
-            wire_unpack(&c->record, &trawl__queued_url__descriptor, value, value_len);
-        if (q == NULL || !record_parse_queued(key, key_len, &id, &place)) {
+        if (q == NULL)
+            break;
+        if (!record_parse_queued(key, key_len, &id, &place)) {
             core_fail(c, "a queue entry of the crawldb cannot be read");
             break;
         }
-        if (lease_item(&c->leases, q->fp) == NULL) {
+        if (q->robots_for == 0 && lease_item(&c->leases, q->fp) == NULL)
             purge_entry(c, now, o, q, place);
-            done++;
-        }
+        host_set_cursor(o, (struct queue_place){.depth = place.depth, .seq = place.seq + 1});
+        if (!turn_left(c))
+            break;
     }
-    store_iter_close(iter);
-    return done;
+    if (!store_iter_close(iter))
+        core_fail(c, "cannot read the queue");
 }
 
-bool origins_purge(struct core *c, struct now now, size_t max) {
-    for (size_t i = 0; i < c->purge_count && max > 0 && !c->failed;) {
-        struct origin *o = host_by_id(&c->hosts, c->purge[i]);
-        if (o->queued > o->leased)
-            max -= purge_origin(c, now, o, max);
-        if (o->queued > 0) {
-            i++;
-            continue;
-        }
-        c->purge[i] = c->purge[--c->purge_count];
+/* What is leased comes back first. */
+static void purge_origin(struct core *c, struct now now, struct origin *o) {
+    const struct guest *g;
+
+    while (!c->failed && (g = guest_first(o)) != NULL) {
+        purge_guest(c, now, o, g->seq);
+        if (!turn_left(c))
+            return;
     }
-    return c->purge_count > 0;
+    if (!c->failed && core_flush(c) && o->queued > o->leased)
+        purge_pages(c, now, o);
+}
+
+/* One after the other, round and round: some wait for what is leased of them. */
+void origins_purge(struct core *c, struct now now) {
+    for (size_t looks = c->purge_count; looks > 0 && !c->failed; looks--) {
+        size_t at = c->purge_next < c->purge_count ? c->purge_next : 0;
+        struct origin *o = host_by_id(&c->hosts, c->purge[at]);
+        bool parked = o->parked != TRAWL__STATE__PENDING;
+
+        work(WORK_STEP);
+        if (parked && o->queued > o->leased)
+            purge_origin(c, now, o);
+        c->purge_next = at + 1;
+        if (!parked || o->queued == 0) {
+            o->purging = false;
+            c->purge[at] = c->purge[--c->purge_count];
+            c->purge_next = at;
+        }
+        if (!turn_left(c))
+            return;
+    }
 }
 
 /* ---- trouble ---------------------------------------------------------------------------------------------- */

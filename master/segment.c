@@ -1,4 +1,5 @@
 /* segment: which WARC files there are, whose they are, which are closed to commits and which are sealed. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -40,7 +41,15 @@ static struct segment *add(struct core *c, uint32_t id, const char *name, const 
         return NULL;
     }
     (void)map_put(&c->segments_by_id, id, s);
+    c->unsealed++;
     return s;
+}
+
+static void mark_forgotten(struct core *c, struct segment *s) {
+    s->forgotten = s->closed = true;
+    *(c->first_forgotten == NULL ? &c->first_forgotten : &c->last_forgotten->next_forgotten) = s;
+    c->last_forgotten = s;
+    c->forgetting++;
 }
 
 bool segment_add_loaded(struct core *c, uint32_t id, const Trawl__StoredSegment *stored) {
@@ -56,8 +65,9 @@ bool segment_add_loaded(struct core *c, uint32_t id, const Trawl__StoredSegment 
     core_number_used(&c->segment_numbers, id);
     s->closed = stored->closed || stored->sealed;
     s->sealed = stored->sealed;
-    s->forgotten = stored->forgotten;
-    c->forgetting += s->forgotten;
+    c->unsealed -= s->sealed;
+    if (stored->forgotten)
+        mark_forgotten(c, s);
     return true;
 }
 
@@ -125,8 +135,7 @@ struct segment *segment_for_commit(struct core *c, const char *name, const struc
 }
 
 void segment_mark(struct core *c, struct segment *s) {
-    s->forgotten = s->closed = true;
-    c->forgetting++;
+    mark_forgotten(c, s);
     put(c, s, NULL);
 }
 
@@ -146,17 +155,11 @@ void segment_forget(struct core *c, struct segment *s) {
             first = first->same_hash;
         first->same_hash = s->same_hash;
     }
-    c->forgetting -= s->forgotten;
+    assert(c->first_forgotten == s);
+    c->first_forgotten = s->next_forgotten;
+    c->forgetting--;
+    c->unsealed -= !s->sealed;
     segment_free(s);
-}
-
-size_t segments_unsealed(const struct core *c) {
-    size_t at = 0, n = 0;
-    const struct segment *s;
-
-    while ((s = map_next(&c->segments_by_id, &at)) != NULL)
-        n += !s->sealed;
-    return n;
 }
 
 void segments_release(struct core *c) {
@@ -293,6 +296,7 @@ void segment_seal(struct core *c, struct now now, const Trawl__SegmentSeal *seal
             return;
         }
         s->sealed = true;
+        c->unsealed--;
         put(c, s, seal);
     }
     m->sealed = true;

@@ -5,9 +5,13 @@
 #include "master/claim.h"
 #include "master/core_state.h"
 #include "master/trial.h"
+#include "master/turn.h"
 #include "shared/fingerprint.h"
 #include "shared/limits.h"
 #include "shared/parse.h"
+#include "shared/work.h"
+
+enum { STALL_FACTOR = 2 };
 
 static Trawl__Options *options_message(struct core *c) {
     const struct options *o = c->options;
@@ -90,38 +94,95 @@ static void take_back_lost(struct core *c, struct now now, struct lease *l, bool
     (void)core_flush(c);
 }
 
+/* It holds no lease any more. */
+static void bury(struct core *c, struct session *s) {
+    struct worker *w = s->worker;
+
+    lease_session_free(&c->leases, s);
+    if (w->sessions == 0 && w->ending == 0)
+        trial_worker_gone(c, w);
+}
+
+void session_let_go(struct core *c, struct now now) {
+    struct session *s;
+
+    while (!c->failed && (s = c->leases.ending) != NULL) {
+        if (s->leases != NULL)
+            take_back_lost(c, now, s->leases, s->lost);
+        else
+            bury(c, s);
+        if (!turn_left(c))
+            return;
+    }
+}
+
+/* The session is unknown from here on, and its leases wait for the end that each of them has: their origins are held, and
+ * nothing of them is granted, so it does not matter when. After a crash they are all gone. */
 void session_end(struct core *c, struct now now, struct session *s, enum session_gone how) {
     struct worker *w = s->worker;
-    bool lost = how == SESSION_LOST;
 
-    while (s->leases != NULL && !c->failed)
-        take_back_lost(c, now, s->leases, lost);
+    s->lost = how == SESSION_LOST;
+    /* Of tasks there are few. */
+    while (s->tasks > 0 && s->leases != NULL && !c->failed)
+        take_back_lost(c, now, s->leases, s->lost);
     if (c->failed)
         return;
     core_delete(c, record_session(s->id));
-    lease_session_free(&c->leases, s);
+    lease_session_close(&c->leases, s);
+    const bool over = w->sessions == 0, lost = s->lost;
     if (w->tasker == NULL && how != SESSION_REPLACED)
         job_worker_gone(c, w);
-    if (w->sessions > 0)
+    session_let_go(c, now);
+    if (!over || c->failed)
         return;
-    trial_worker_gone(c, w);
     c->workers_lost += lost;
     core_tell(c, lost ? CORE_WORKER_LOST : CORE_WORKER_LEFT, w->name, NULL);
 }
 
 /* A lease may end while its session goes on: the worker gave it up unheard, or it was cancelled. */
 static bool silent(const struct core *c, struct now now, const struct session *s) {
+    if (s->closed)
+        return s->lost;
     return now.mono_ms - s->renewed_ms > c->leases.lease_ms / 2;
 }
 
+/* Its holder lives but has reported nothing for far longer than any exchange may take. */
+static bool stalled(const struct core *c, int64_t now_ms, const struct lease *l) {
+    if (l->task != NULL || c->state != CORE_RUNNING)
+        return false;
+    int64_t patience = c->leases.lease_ms + STALL_FACTOR * ((int64_t)c->options->timeout_ms +
+                                                            host_delay_ms(&c->hosts, l->origin));
+    int64_t since = l->progress_ms > c->resumed_ms ? l->progress_ms : c->resumed_ms;
+    return now_ms - since > patience;
+}
+
+/* Each lease is looked at at least once a lease of time. False: none is due. */
+static bool look_at_due(struct core *c, struct now now) {
+    struct lease *l = lease_due(&c->leases, now.mono_ms);
+
+    if (l == NULL)
+        return false;
+    work(WORK_RECORD);
+    if (l->renewed_ms + c->leases.lease_ms <= now.mono_ms) {
+        take_back_lost(c, now, l, silent(c, now, l->session));
+        return true;
+    }
+    l->cancelled = l->cancelled || stalled(c, now.mono_ms, l);
+    lease_defer(&c->leases, l);
+    return true;
+}
+
+/* What is over is taken back later if there is much of it: until then nobody else has it. */
 void session_expire(struct core *c, struct now now) {
-    struct lease *l;
     struct session *s;
 
-    while (!c->failed && (l = lease_due(&c->leases, now.mono_ms)) != NULL)
-        take_back_lost(c, now, l, silent(c, now, l->session));
-    while (!c->failed && (s = lease_session_due(&c->leases, now.mono_ms)) != NULL)
+    while (!c->failed && look_at_due(c, now) && turn_left(c))
+        ;
+    while (!c->failed && (s = lease_session_due(&c->leases, now.mono_ms)) != NULL) {
         session_end(c, now, s, SESSION_LOST);
+        if (!turn_left(c))
+            return;
+    }
 }
 
 /* ---- register ------------------------------------------------------------------------------------------ */
@@ -134,15 +195,8 @@ static bool name_valid(const char *name) {
 
 /* Whatever ran before under this name is dead. */
 static void supersede(struct core *c, struct now now, struct worker *w) {
-    size_t at = 0;
-    struct session *s;
-
-    while (!c->failed && (s = map_next(&c->leases.sessions, &at)) != NULL) {
-        if (s->worker != w)
-            continue;
-        session_end(c, now, s, SESSION_LOST);
-        at = 0;
-    }
+    while (!c->failed && w->first != NULL)
+        session_end(c, now, w->first, SESSION_LOST);
 }
 
 static struct session *session_new(struct core *c, struct now now, struct worker *w,
@@ -174,15 +228,12 @@ static struct session *session_new(struct core *c, struct now now, struct worker
     return s;
 }
 
-static struct session *session_of_loop(const struct core *c, const struct worker *w,
-                                       uint32_t loop) {
-    size_t at = 0;
-    struct session *s;
+static struct session *session_of_loop(const struct worker *w, uint32_t loop) {
+    struct session *s = w->first;
 
-    while ((s = map_next(&c->leases.sessions, &at)) != NULL)
-        if (s->worker == w && s->loop == loop)
-            return s;
-    return NULL;
+    while (s != NULL && s->loop != loop)
+        s = s->sibling;
+    return s;
 }
 
 /* A worker that runs tasks is one session. */
@@ -280,7 +331,7 @@ void session_register(struct core *c, struct now now, const Trawl__Register *r, 
     }
     if (!get_name(c, now, w, r, reply))
         return;
-    struct session *s = session_of_loop(c, w, r->loop);
+    struct session *s = session_of_loop(w, r->loop);
     if (s != NULL && r->serial > s->serial) {
         session_end(c, now, s, SESSION_REPLACED);
         s = NULL;

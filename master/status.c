@@ -53,7 +53,7 @@ void core_stats(const struct core *c, struct core_stats *s) {
         .tasks_reassigned = c->tasks_reassigned,
         .seen_bytes = seen_memory_bytes(c->seen),
         .rules_bytes = c->hosts.rules_pool.bytes,
-        .segments_unsealed = segments_unsealed(c),
+        .segments_unsealed = c->unsealed,
         .requeued = c->verdicts.queued,
         .excluded_now = c->verdicts.excluded,
     };
@@ -141,14 +141,11 @@ struct worker_sums {
     int64_t silent_ms;
 };
 
-static struct worker_sums sum_worker(const struct core *c, const struct worker *w, struct now now) {
+static struct worker_sums sum_worker(const struct worker *w, struct now now) {
     struct worker_sums sums = {0};
-    size_t at = 0;
     const struct session *s;
 
-    while ((s = map_next(&c->leases.sessions, &at)) != NULL) {
-        if (s->worker != w)
-            continue;
+    for (s = w->first; s != NULL; s = s->sibling) {
         sums.leases += s->lease_count;
         sums.transfers += s->transfers;
         sums.bytes_in += s->bytes_in;
@@ -164,7 +161,7 @@ static json_t *workers_json(const struct core *c, struct now now) {
     for (const struct worker *w = c->leases.workers; w != NULL && list != NULL; w = w->next) {
         if (w->sessions == 0)
             continue;
-        struct worker_sums sums = sum_worker(c, w, now);
+        struct worker_sums sums = sum_worker(w, now);
         json_t *one =
             json_pack("{s:s s:i s:o s:o s:o s:o s:I s:b s:s}", "name", w->name, "loops",
                       (int)w->sessions, "leases", number(sums.leases), "transfers",
@@ -179,39 +176,14 @@ static json_t *workers_json(const struct core *c, struct now now) {
     return list;
 }
 
-/* The origins with the most left to do. */
-enum { BUSIEST = 10 };
-
-static size_t busiest(const struct core *c, const struct origin *top[BUSIEST]) {
-    size_t n = 0;
-
-    for (size_t i = 0; i < c->hosts.count; i++) {
-        const struct origin *o = c->hosts.by_id[i];
-        size_t at = n;
-
-        if (o == NULL || o->queued == 0)
-            continue;
-        while (at > 0 && top[at - 1]->queued < o->queued)
-            at--;
-        if (at == BUSIEST)
-            continue;
-        if (n < BUSIEST)
-            n++;
-        memmove(&top[at + 1], &top[at], (n - 1 - at) * sizeof(struct origin *));
-        top[at] = o;
-    }
-    return n;
-}
-
 static json_t *origins_json(const struct core *c, struct now now) {
     static const char *const places[] = {"idle", "ready", "cooling", "waiting for its address"};
-    const struct origin *top[BUSIEST];
-    size_t n = busiest(c, top);
+    const struct host_busiest busiest = host_busiest(&c->hosts);
     json_t *list = json_array();
 
-    for (size_t i = 0; i < n && list != NULL; i++) {
-        const struct origin *o = top[i];
-        int64_t rests = o->free_at_ms - now.mono_ms;
+    for (size_t i = 0; i < busiest.count && list != NULL; i++) {
+        const struct origin *o = busiest.top[i];
+        int64_t rests = host_free_at_ms(&c->hosts, o) - now.mono_ms;
         json_t *one =
             json_pack("{s:s s:o s:o s:o s:s s:I s:i s:o}", "origin", o->name, "queued",
                       number(o->queued), "fetched", number(o->fetched), "errors", number(o->errors),
@@ -231,12 +203,13 @@ enum { PARKED_NAMED = 100 };
 
 static json_t *parked_json(const struct core *c) {
     json_t *list = json_array();
-    uint64_t count = 0;
+    uint32_t id = 0;
 
-    for (size_t i = 0; i < c->hosts.count && list != NULL; i++) {
-        const struct origin *o = c->hosts.by_id[i];
-        if (o == NULL || o->parked == TRAWL__STATE__PENDING || ++count > PARKED_NAMED)
-            continue;
+    for (size_t n = 0; n < PARKED_NAMED && list != NULL; n++) {
+        id = id_set_next(&c->hosts.parked, id + 1);
+        if (id == ID_SET_NONE)
+            break;
+        const struct origin *o = host_by_id(&c->hosts, id);
         json_t *one =
             json_pack("{s:s s:s s:s}", "origin", o->name, "state",
                       o->parked == TRAWL__STATE__EXCLUDED ? "excluded" : "failed", "reason",
@@ -246,7 +219,7 @@ static json_t *parked_json(const struct core *c) {
             list = NULL;
         }
     }
-    return json_pack("{s:o s:o}", "count", number(count), "origins", list);
+    return json_pack("{s:o s:o}", "count", number(c->hosts.parked.count), "origins", list);
 }
 
 static json_t *tasks_json(const struct job *j, Trawl__TaskKind kind) {

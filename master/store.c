@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "shared/work.h"
+
 void store_init(struct store *s, const struct store_ops *ops) {
     s->ops = ops;
     atomic_init(&s->written, 0);
@@ -40,6 +42,7 @@ bool store_failed(struct store *s, struct error *err) {
 bool store_write(struct store *s, const struct batch *b, uint64_t *seq, struct error *err) {
     struct error why = {0};
 
+    work(WORK_SEEK);
     if (store_failed(s, err))
         return false;
     if (batch_failed(b))
@@ -73,6 +76,7 @@ bool store_sync(struct store *s, uint64_t *synced, struct error *err) {
 enum store_result store_get(struct store *s, const void *key, size_t key_len, struct buf *value) {
     struct error why = {0};
 
+    work(WORK_SEEK);
     buf_reset(value);
     enum store_result result = s->ops->get(s, key, key_len, value, &why);
     if (result == STORE_FOUND && value->failed) {
@@ -108,6 +112,7 @@ void store_close(struct store *s) {
 struct store_iter *store_iter_open(struct store *s, const void *prefix, size_t prefix_len,
                                    const void *from, size_t from_len) {
     struct error why = {0};
+    work(WORK_SEEK);
     struct store_iter *it = s->ops->iter_open(s, prefix, prefix_len, from, from_len, &why);
 
     if (it == NULL) {
@@ -133,6 +138,7 @@ const void *store_iter_value(const struct store_iter *it, size_t *len) {
 }
 
 void store_iter_next(struct store_iter *it) {
+    work(WORK_RECORD);
     it->store->ops->iter_next(it);
 }
 

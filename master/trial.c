@@ -73,8 +73,9 @@ bool trial_busy(const struct core *c, const struct worker *w) {
     return c->trial.worker == w && w->leases > 0;
 }
 
-bool trial_allows(const struct core *c, const struct worker *w, const struct origin *o) {
-    return c->trial.worker != w || (c->trial.attempt == 0 && c->trial.origin == o->id);
+struct origin *trial_origin(const struct core *c, const struct worker *w) {
+    return c->trial.worker == w && c->trial.attempt == 0 ? host_by_id(&c->hosts, c->trial.origin)
+                                                         : NULL;
 }
 
 static void adjourn(struct core *c) {

@@ -47,8 +47,8 @@ bool trial_admits(struct core *c, const struct lease *l, const Trawl__QueuedUrl 
 bool trial_summoned(const struct core *c, const struct worker *w);
 /* A summoned worker is still to give something back, or has its URL. */
 bool trial_busy(const struct core *c, const struct worker *w);
-/* May the worker be granted the origin, trials considered? */
-bool trial_allows(const struct core *c, const struct worker *w, const struct origin *o);
+/* The one origin that a summoned worker may be granted now; NULL: none. */
+struct origin *trial_origin(const struct core *c, const struct worker *w);
 /* The summoned worker has looked for its URL; without one it is free again. */
 void trial_looked(struct core *c, const struct worker *w);
 

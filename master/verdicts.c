@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "master/turn.h"
+
 #include "shared/fingerprint.h"
 
 enum {
@@ -154,16 +156,23 @@ static void look_again(struct core *c, struct now now, uint64_t fp, const Trawl_
         decide(c, now, fp, d, reason);
 }
 
-/* From the fingerprint on, at most `max` records. True: that was not all; `from` is where to go on. */
+/* From the fingerprint on, at most `max` records; 0: as many as this turn has time for. True: that was not all; `from` is
+ * where to go on. */
 static bool pass(struct core *c, struct now now, uint64_t *from, size_t max) {
     struct record_key prefix = record_group('u'), at = record_done(*from);
     struct store_iter *iter = store_iter_open(c->store, prefix.bytes, prefix.len, at.bytes, at.len);
-    size_t n = 0;
+    bool more = true;
 
     if (iter == NULL)
         core_fail(c, "cannot read the crawldb");
-    for (; iter != NULL && store_iter_valid(iter) && !c->failed && n < max;
-         store_iter_next(iter), n++) {
+    for (size_t n = 0; iter != NULL && !c->failed; store_iter_next(iter)) {
+        if (!store_iter_valid(iter)) {
+            more = false;
+            break;
+        }
+        if (max > 0 ? n == max : n > 0 && !turn_left(c))
+            break;
+        n++;
         size_t key_len, value_len;
         const void *key = store_iter_key(iter, &key_len);
         const void *value = store_iter_value(iter, &value_len);
@@ -177,7 +186,7 @@ static bool pass(struct core *c, struct now now, uint64_t *from, size_t max) {
     }
     if (!store_iter_close(iter))
         core_fail(c, "cannot read the crawldb");
-    if (n < max || *from == UINT64_MAX)
+    if (!more || *from == UINT64_MAX)
         return false;
     ++*from;
     return !c->failed;
@@ -249,7 +258,7 @@ void verdicts_tick(struct core *c, struct now now, bool idle) {
     }
     if (!c->verdicts.running || !core_flush(c))
         return;
-    if (!pass(c, now, &c->verdicts.next, VERDICTS_A_TICK) && !c->failed)
+    if (!pass(c, now, &c->verdicts.next, 0) && !c->failed)
         end_pass(c, now);
     (void)core_flush(c);
 }

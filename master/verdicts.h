@@ -15,7 +15,7 @@
  *      crash amid that pass makes the next start do it. The crawl does not end before it is through.
  *  V3  What was fetched stays fetched. Pages behind --max-depth and --max-pages-per-host were never excluded: they are
  *      pending, and granted when the limit allows it.
- *  V4  One slice of a pass, as the crawl runs, looks at VERDICTS_A_TICK records at most.
+ *  V4  As the crawl runs a pass goes in slices (turn.h); where it goes on is a fingerprint.
  *
  * Part of the core: same owner.
  */
@@ -25,8 +25,6 @@
 #include <stdbool.h>
 
 #include "master/core_state.h"
-
-enum { VERDICTS_A_TICK = 2000 };
 
 /* At the start, before the first URL is loaded: whether the options are others than those of the verdicts. */
 void verdicts_compare(struct core *c);

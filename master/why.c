@@ -50,11 +50,23 @@ static bool same(ProtobufCBinaryData a, struct url_slice b) {
     return a.len == b.len && memcmp(a.data, b.ptr, b.len) == 0;
 }
 
+/* By its number. */
+static void get_origin(struct why *w, struct url_slice name) {
+    w->origin_id = w->source->origin(w->source->arg, name.ptr, name.len);
+    if (w->origin_id != 0)
+        w->origin = get(w, record_origin(w->origin_id), &trawl__stored_origin__descriptor);
+}
+
 static bool find_origin(struct why *w) {
     struct url_slice name = url_origin(&w->url);
-    struct store_iter *i = walk(w, record_group('o'));
+    struct store_iter *i;
     struct arena scratch;
 
+    if (w->source->origin != NULL) {
+        get_origin(w, name);
+        return true;
+    }
+    i = walk(w, record_group('o'));
     if (i == NULL)
         return false;
     arena_init(&scratch, LIMIT_ARENA_BYTES);
@@ -202,12 +214,18 @@ static enum scope_verdict check_scope(struct why *w, struct buf *seed) {
     struct scope *all = scope_new(w->source->options, NULL);
     struct store_iter *i = walk(w, record_group('S'));
     enum scope_verdict verdict = SCOPE_OUT;
+    size_t looked = 0;
     struct url u;
 
     url_init(&u);
     for (; all != NULL && i != NULL && store_iter_valid(i) && verdict == SCOPE_OUT;
          store_iter_next(i)) {
         size_t len;
+        if (w->source->seeds_max > 0 && looked++ == w->source->seeds_max) {
+            buf_reset(seed);
+            buf_append_str(seed, "one of very many");
+            break;
+        }
         const char *value = store_iter_value(i, &len);
         if (url_parse_octets(&u, value, len, NULL) != URL_OK || !scope_add_seed(all, &u))
             continue;
@@ -218,7 +236,9 @@ static enum scope_verdict check_scope(struct why *w, struct buf *seed) {
     (void)store_iter_close(i);
     scope_free(all);
     url_release(&u);
-    return verdict;
+    return verdict == SCOPE_OUT && w->source->scope != NULL
+               ? w->source->scope(w->source->arg, &w->url)
+               : verdict;
 }
 
 static void tell_scope(struct why *w) {

@@ -18,6 +18,8 @@
 #include "master/store.h"
 #include "shared/error.h"
 #include "shared/options.h"
+#include "shared/scope.h"
+#include "shared/url.h"
 
 struct why_source {
     struct store *store;
@@ -26,6 +28,11 @@ struct why_source {
      * known to be `seen` is told as pending without more. */
     size_t queue_max;
     bool (*seen)(void *arg, const char *url, size_t len); /* NULL: not known */
+    /* The number of the origin, 0 if there is none. NULL: all origins are looked at. */
+    uint32_t (*origin)(void *arg, const char *name, size_t len);
+    /* Of all seeds. NULL: they are read. Then `seeds_max` of them are looked at for the one that spans the URL; 0: all. */
+    enum scope_verdict (*scope)(void *arg, const struct url *url);
+    size_t seeds_max;
     void *arg;
 };
 

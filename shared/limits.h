@@ -57,9 +57,16 @@ enum {
     /* Records in one answer to a segment query; holes of a sealed segment. */
     LIMIT_SEGMENT_PAGE = 20000,
     LIMIT_SEGMENT_HOLES = 400000,
-    /* What is done of a long walk over the crawldb before others have their turn: URLs, about 20 us each with their
-       writes. */
-    LIMIT_SLICE_URLS = 1000,
+    /* What the core does at once, in tenths of a microsecond as shared/work.h counts them (master/turn.h): of what goes on
+       in slices; of an answer, before nothing more goes down in it; of anything at all. */
+    LIMIT_SLICE_WORK = 100000,
+    LIMIT_GIVE_WORK = 350000,
+    LIMIT_TURN_WORK = 500000,
+    /* Origins that a status looks at one by one: of more it tells what the last round over them found. */
+    LIMIT_SURVEY_ORIGINS = 10000,
+    /* URLs that the visits of one fetch loop hold together; beyond, each visit gets few. */
+    LIMIT_LOOP_ITEMS = 65536,
+    LIMIT_LEAN_ITEMS = 16,
     /* Redirects in a row before the next target is excluded. */
     LIMIT_REDIRECT_HOPS = 20,
     /* Sitemap indexes inside each other. sitemaps.org allows one; some sites have two. */

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "shared/work.h"
+
 void map_init(struct map *m) {
     *m = (struct map){0};
 }
@@ -43,6 +45,7 @@ static bool grow(struct map *m) {
 }
 
 void *map_get(const struct map *m, uint64_t key) {
+    work(WORK_STEP);
     return m->size == 0 ? NULL : m->slots[find(m, key)].value;
 }
 
@@ -54,6 +57,7 @@ bool map_put(struct map *m, uint64_t key, void *value) {
     if (!map_reserve(m))
         return false;
     struct map_slot *s = &m->slots[find(m, key)];
+    work(WORK_STEP);
     if (s->value == NULL)
         m->count++;
     *s = (struct map_slot){key, value};
@@ -61,6 +65,7 @@ bool map_put(struct map *m, uint64_t key, void *value) {
 }
 
 void *map_remove(struct map *m, uint64_t key) {
+    work(WORK_STEP);
     if (m->size == 0)
         return NULL;
     size_t hole = find(m, key);
@@ -84,6 +89,7 @@ void *map_remove(struct map *m, uint64_t key) {
 
 void *map_next(const struct map *m, size_t *at) {
     while (*at < m->size) {
+        work(WORK_STEP);
         void *value = m->slots[(*at)++].value;
         if (value != NULL)
             return value;

@@ -60,7 +60,7 @@ struct options {
     /* Not of the user: bounds of shared/limits.h that tests make small. 0: as they stand there. */
     size_t message_bytes; /* LIMIT_MESSAGE_BYTES */
     size_t rules_bytes;   /* LIMIT_RULES_BYTES */
-    size_t slice_urls;    /* LIMIT_SLICE_URLS */
+    size_t slice_work;    /* LIMIT_SLICE_WORK */
 };
 
 /* Every field at its default (INTERFACE: the table of options). False: no memory. */

@@ -22,7 +22,7 @@ void world_sizes_init(struct world *w) {
     if (rng_chance(&r, 30))
         w->attach_items = 1 + rng_below(&r, 12);
     if (rng_chance(&r, 40))
-        w->crawl.slice_urls = 1 + rng_below(&r, 5);
+        w->crawl.slice_work = 1 + rng_below(&r, 1000);
     if (rng_chance(&r, 40))
         w->crawl.rules_bytes = 1;
 }

@@ -19,7 +19,7 @@ static void crawl(struct master *m, struct peer *p) {
     char url[64], segment[LIMIT_SEGMENT_NAME_BYTES];
 
     master_begin(m);
-    m->options.slice_urls = SLICE;
+    m->options.slice_work = SLICE * 250;
     m->options.keep = true;
     master_load(m);
     for (int i = 0; i < PAGES; i++) {

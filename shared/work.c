@@ -1,0 +1,3 @@
+#include "shared/work.h"
+
+_Thread_local uint64_t work_counter;
