@@ -97,8 +97,8 @@ sim: $(B)/sim ## simulate SEEDS=20000 crawls under faults; SEED=n replays one wi
 
 MUTANTS  := SAME_PROCESS TRUST_COPIES ANY_CRAWL ONE_SEGMENT OLD_TERMS NO_FENCING ACK_BEFORE_SYNC NO_LEASE_CHECK NO_DELAY COMMIT_TWICE KEEP_ORPHANS TELL_ONCE FORGET_KIND NO_REST BLAME_ALL NO_STAND BLAME_NOBODY TOLD_UNHEARD \
             KEEP_VERDICTS FIRST_WAY MOVE_UNCLAIMED REPEAT_COUNTS NO_BUDGET REFUSE_FREELY \
-            GUESTS_WAIT BLAME_UNPROVEN SAME_WORKER TASK_TWICE MAP_KEPT OVER_EARLY DONE_UNSTORED TASK_UNFENCED LIST_FIRST
-MUTANT_SRC := proto/budget.c master/claim.c master/session.c worker/agent_call.c master/committed.c master/core.c master/depths.c master/exchange.c master/frontier.c master/host.c master/load.c master/origins.c master/trial.c master/verdicts.c worker/agent.c worker/agent_fetch.c worker/agent_report.c tests/sim/world_segment.c \
+            ENDLESS_TURN SLICE_FORGOTTEN REFETCH_FREELY RULES_KEPT RULES_REWRITTEN GUESTS_WAIT BLAME_UNPROVEN SAME_WORKER TASK_TWICE MAP_KEPT OVER_EARLY DONE_UNSTORED TASK_UNFENCED LIST_FIRST
+MUTANT_SRC := proto/budget.c master/claim.c master/session.c worker/agent_call.c master/committed.c master/core.c master/depths.c master/exchange.c master/forget.c master/frontier.c master/host.c master/load.c master/origins.c master/rules_pool.c master/trial.c master/turn.c master/verdicts.c worker/agent.c worker/agent_fetch.c worker/agent_report.c tests/sim/world_segment.c \
               master/job_exchange.c worker/task_agent.c
 
 # Only what has mutants in it is compiled anew; the rest comes from the library.

@@ -14,7 +14,8 @@
 
 struct totals {
     uint64_t job_faults[JOBS_FAULTS], job_seeds, jobs, attempts, job_events;
-    uint64_t faults[FAULTS], events, requests, fetched, attached, holes, parts, tries, broken;
+    uint64_t faults[FAULTS], events, requests, fetched, attached, holes, parts, tries, broken,
+        forgets, turn_work;
 };
 
 static void add(struct totals *t, const struct world_result *r) {
@@ -26,6 +27,8 @@ static void add(struct totals *t, const struct world_result *r) {
     t->attached += r->attached;
     t->holes += r->holes;
     t->parts += r->parts;
+    t->forgets += r->forgets;
+    t->turn_work = r->turn_work > t->turn_work ? r->turn_work : t->turn_work;
     t->tries += r->tries;
     t->broken += !r->ok;
 }
@@ -89,13 +92,16 @@ static bool report(const struct totals *t, uint64_t seeds) {
            (unsigned long long)t->job_seeds, (unsigned long long)t->jobs,
            (unsigned long long)t->attempts, (unsigned long long)t->job_events);
     printf("%llu seeds, %llu events, %llu requests, %llu pages, %llu attachments, %llu orphan "
-           "records, %llu parts of links, %llu failed attempts, %llu broken\n",
+           "records, %llu parts of links, %llu failed attempts, %llu slices of forgetting, up to "
+           "%llu of work in a tick, %llu "
+           "broken\n",
            (unsigned long long)seeds, (unsigned long long)t->events,
            (unsigned long long)t->requests, (unsigned long long)t->fetched,
            (unsigned long long)t->attached, (unsigned long long)t->holes,
            (unsigned long long)t->parts, (unsigned long long)t->tries,
+           (unsigned long long)t->forgets, (unsigned long long)t->turn_work,
            (unsigned long long)t->broken);
-    return all && t->parts > 0 && t->tries > 0;
+    return all && t->parts > 0 && t->tries > 0 && t->forgets > 0;
 }
 
 int main(int argc, char **argv) {

@@ -47,7 +47,7 @@ static void happen(struct world *w, struct event *e) {
             world_master_start(w);
         break;
     case EVENT_WORKER_START:
-        if (!e->worker->alive && e->incarnation == e->worker->incarnation)
+        if (!e->worker->alive && !e->worker->gone && e->incarnation == e->worker->incarnation)
             world_worker_start(w, e->worker);
         break;
     case EVENT_SEAL:
@@ -56,6 +56,9 @@ static void happen(struct world *w, struct event *e) {
         break;
     case EVENT_FAULT:
         world_fault_event(w);
+        break;
+    case EVENT_FORGET:
+        world_forget_event(w);
         break;
     default:
         if (e->loop->incarnation == e->incarnation && e->loop->agent != NULL)
@@ -130,6 +133,7 @@ static void world_init(struct world *w) {
     world_options_init(w);
     world_sizes_init(w);
     w->store = store_mem_new();
+    world_store_watch(w);
     heap_init(&w->events);
     map_init(&w->acknowledged);
     w->worker_count = 1 + rng_below(r, WORKERS_MAX);

@@ -47,6 +47,7 @@ enum world_fault {
     FAULT_MOVED,         /* nobody answered at an address, and the host has another one */
     FAULT_COPIED,        /* a worker's directory, and a worker was started in the copy */
     FAULT_GUEST_REFUSED, /* such a one, or the first one; or one of another crawl */
+    FAULT_DISK_LOST,     /* with all segments; an operator has them forgotten */
     FAULTS,
 };
 
@@ -62,8 +63,10 @@ struct world_result {
     char why[512];  /* what was broken */
     uint64_t faults[FAULTS];
     uint64_t events, requests, fetched, attached, refused, holes;
-    uint64_t tries; /* failed attempts that are told with their URLs */
-    uint64_t parts; /* of the links of a page, that came ahead of its outcome */
+    uint64_t tries;     /* failed attempts that are told with their URLs */
+    uint64_t forgets;   /* answers that there is more to be forgotten */
+    uint64_t turn_work; /* the most that the core did at once, as shared/work.h counts it */
+    uint64_t parts;     /* of the links of a page, that came ahead of its outcome */
     int64_t ended_ms;
 };
 

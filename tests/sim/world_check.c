@@ -12,7 +12,7 @@
 
 /* ---- on the way ------------------------------------------------------------------------------------------- */
 
-static void note_visit(struct world *w, const Trawl__VisitReport *asked,
+static void note_visit(struct world *w, struct sim_worker *by, const Trawl__VisitReport *asked,
                        const Trawl__VisitReply *reply) {
     for (size_t i = 0, refused = 0; i < asked->n_outcomes; i++) {
         const Trawl__Outcome *o = asked->outcomes[i];
@@ -21,7 +21,7 @@ static void note_visit(struct world *w, const Trawl__VisitReport *asked,
             w->result->refused++;
         } else if (o->state == TRAWL__STATE__LINKS) {
             w->result->parts++;
-        } else if (o->segment != 0 && !map_put(&w->acknowledged, o->fp, w)) {
+        } else if (o->segment != 0 && !map_put(&w->acknowledged, o->fp, by)) {
             abort();
         }
     }
@@ -69,7 +69,7 @@ void world_note_acknowledged(struct world *w, const struct event *e) {
     if (r != NULL && reply != NULL && reply->body_case == TRAWL__REPLY__BODY_EXCHANGE)
         for (size_t i = 0; i < r->exchange->n_visits && i < reply->exchange->n_visits; i++)
             if (!reply->exchange->visits[i]->lost) {
-                note_visit(w, r->exchange->visits[i], reply->exchange->visits[i]);
+                note_visit(w, e->loop->worker, r->exchange->visits[i], reply->exchange->visits[i]);
                 note_rest(w, e->loop, r->exchange->visits[i]);
             }
     arena_release(&arena);
@@ -80,7 +80,8 @@ void world_check_acknowledged(struct world *w) {
 
     buf_init(&value, LIMIT_WIRE_BYTES);
     for (size_t i = 0; i < w->acknowledged.size; i++) {
-        if (w->acknowledged.slots[i].value == NULL)
+        const void *by = w->acknowledged.slots[i].value;
+        if (by == NULL || by == &w->gone)
             continue;
         struct record_key key = record_done(w->acknowledged.slots[i].key);
         buf_reset(&value);

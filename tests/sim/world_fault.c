@@ -9,7 +9,7 @@ static const char *const fault_names[FAULTS] = {
     "restarted",    "tail lost",      "master killed",  "writes lost",   "store full",
     "server broke", "clock jump",     "killed sealing", "told to wait",  "flapped",
     "poisoned",     "sick disk",      "other options",  "other terms",   "stale connection",
-    "dead address", "copied",         "guest refused",
+    "dead address", "copied",         "guest refused",  "disk lost",
 };
 
 const char *world_fault_name(enum world_fault f) {
@@ -87,6 +87,7 @@ void world_fault_event(struct world *w) {
             world_master_recall(w);
         return;
     }
+    world_forget_maybe(w);
     if (w->core != NULL && rng_chance(&w->rng, 8))
         world_master_kill(w);
     else if (rng_chance(&w->rng, 50))

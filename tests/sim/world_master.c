@@ -2,10 +2,14 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "master/store_mem.h"
 #include "shared/limits.h"
 #include "tests/sim/world_state.h"
+
+/* As shared/work.h counts it. */
+enum { PIECE_WORK = 20000, REQUEST_WORK = 100000 };
 
 static struct now master_now(const struct world *w) {
     return (struct now){.mono_ms = w->now_ms,
@@ -93,6 +97,23 @@ static void master_renew(struct world *w) {
     e->incarnation = w->master_incarnation;
 }
 
+/* Nobody waits long for the core (turn.h). What a request brings is done at once, of the rest only a slice and a piece. Nor
+ * is more of rules kept in memory than may be. */
+static void check_turn(struct world *w, bool tick) {
+    uint64_t did = core_turn_work(w->core);
+    uint64_t max = (tick ? PIECE_WORK : REQUEST_WORK) + w->crawl.slice_work;
+    struct core_stats s;
+
+    if (tick && did > w->result->turn_work)
+        w->result->turn_work = did;
+    if (w->crawl.slice_work > 0 && did > max)
+        world_fail(w, "the core did %llu at once, not %llu", (unsigned long long)did,
+                   (unsigned long long)max);
+    core_stats(w->core, &s);
+    if (w->crawl.rules_bytes > 0 && s.rules_bytes > w->crawl.rules_bytes)
+        world_fail(w, "rules of %llu bytes are kept in memory", (unsigned long long)s.rules_bytes);
+}
+
 /* ---- requests --------------------------------------------------------------------------------------------- */
 
 static void request_sync(struct world *w) {
@@ -162,6 +183,7 @@ void world_master_request(struct world *w, struct event *e) {
     Trawl__Request *r = wire_request_unpack(&arena, e->bytes.data, e->bytes.len);
     assert(r != NULL);
     enum core_when when = core_request(w->core, master_now(w), r, "sim", &reply);
+    check_turn(w, false);
     w->result->attached += r->body_case == TRAWL__REQUEST__BODY_ATTACH;
     note_request(w, r, &reply);
     check_answer(w, e->worker, r, &reply);
@@ -224,6 +246,37 @@ void world_master_control(struct world *w, Trawl__Verb verb) {
     request_sync(w);
 }
 
+bool world_master_forget(struct world *w, const char *worker, bool *more) {
+    Trawl__Request r = TRAWL__REQUEST__INIT;
+    Trawl__Control v = TRAWL__CONTROL__INIT;
+    struct arena arena;
+    struct buf bytes;
+
+    v.verb = TRAWL__VERB__FORGET;
+    v.worker = (char *)worker;
+    r.version = WIRE_VERSION;
+    r.body_case = TRAWL__REQUEST__BODY_CONTROL;
+    r.control = &v;
+    buf_init(&bytes, LIMIT_WIRE_BYTES);
+    arena_init(&arena, LIMIT_ARENA_BYTES);
+    (void)core_request(w->core, master_now(w), &r, "sim", &bytes);
+    check_turn(w, false);
+    Trawl__Reply *reply = wire_reply_unpack(&arena, bytes.data, bytes.len);
+    assert(reply != NULL);
+    bool taken = reply->code == TRAWL__CODE__OK;
+    *more = taken && reply->control->more;
+    w->gone.refused_alive = !taken && strstr(reply->error, "is alive") != NULL;
+    world_note(w, "an operator has %s forgotten: %s", worker,
+               taken ? reply->control->message : reply->error);
+    arena_release(&arena);
+    buf_release(&bytes);
+    if (core_failed(w->core, NULL))
+        master_renew(w);
+    else
+        request_sync(w);
+    return taken;
+}
+
 /* ---- ticks ------------------------------------------------------------------------------------------------ */
 
 static bool all_loops_left(const struct sim_worker *s) {
@@ -252,7 +305,7 @@ static bool all_sealed(const struct world *w) {
 /* A worker that was away for longer than a lease has segments to seal: the user starts the master once more
  * for it, as for any stopped crawl. */
 static void master_ended(struct world *w) {
-    if (all_sealed(w) && !world_options_odd(w) && !w->stopped) {
+    if (all_sealed(w) && !world_options_odd(w) && !w->stopped && w->gone.worker == NULL) {
         w->ended = true;
         return;
     }
@@ -270,6 +323,7 @@ void world_master_tick(struct world *w) {
     struct event *e;
 
     core_tick(w->core, master_now(w));
+    check_turn(w, true);
     if (core_failed(w->core, NULL)) {
         master_renew(w);
         return;
@@ -280,7 +334,8 @@ void world_master_tick(struct world *w) {
     }
     /* Who left because there was nothing to do, under other options, before the seed was named again or because the crawl had
      * been stopped, is started again by the user. */
-    if ((w->result->faults[FAULT_OTHER_OPTIONS] > 0 || w->seed_anew || w->stopped) &&
+    if ((w->result->faults[FAULT_OTHER_OPTIONS] > 0 || w->result->faults[FAULT_DISK_LOST] > 0 ||
+         w->seed_anew || w->stopped) &&
         !world_options_odd(w) && core_state(w->core) == CORE_RUNNING)
         world_master_recall(w);
     int64_t next = core_next_ms(w->core, master_now(w)) - w->now_ms;

@@ -4,8 +4,10 @@
  *     world.c          begins, lets one event happen after the other, ends
  *     world_event.c    the queue of events, and what is told of the run
  *     world_fault.c    what goes wrong, and when
+ *     world_forget.c   a disk that is lost, and forgotten
  *     world_net.c      requests and replies on their way
  *     world_master.c   the core, and what is around it
+ *     world_store.c    what the master writes
  *     world_options.c  other options at a start of the master
  *     world_segment.c  segments on the disks of workers, and how they are sealed
  *     world_loop.c     a fetch loop: what its agent asks for happens
@@ -27,6 +29,7 @@
 #include "proto/wire.h"
 #include "shared/cost.h"
 #include "shared/heap.h"
+#include "shared/limits.h"
 #include "shared/map.h"
 #include "tests/sim/rng.h"
 #include "tests/sim/skew.h"
@@ -97,6 +100,7 @@ struct sim_worker {
     uint64_t incarnation, process, place;
     char crawl[24]; /* whose records it has, as the directory says; empty: of none yet */
     bool alive;
+    bool gone; /* its disk is lost, and it is not to be started yet */
     int64_t paused_until_ms;
     bool cut_up, cut_down; /* partitions */
     struct skew skew;      /* of its clock */
@@ -121,6 +125,7 @@ enum event_kind {
     EVENT_MASTER_START,
     EVENT_WORKER_START,
     EVENT_FAULT,
+    EVENT_FORGET,
 };
 
 struct event {
@@ -180,6 +185,14 @@ struct world {
         bool arrived, over;
         struct map sessions; /* the process of each, whatever guest there is */
     } guest;
+    struct {
+        struct rng rng;
+        struct sim_worker *worker; /* whose disk was lost; NULL: nobody's */
+        bool early;                /* it is started again as soon as the order is taken */
+        bool taken, done;          /* the master has said so, */
+        uint64_t master;           /* this one */
+        bool refused_alive;        /* the last time it was refused: the worker is alive */
+    } gone;
     /* What all workers used; and before this master was. */
     struct cost_sums cost, cost_before;
 };
@@ -205,6 +218,13 @@ bool world_fault(struct world *w, enum world_fault f, uint32_t permille);
 /* Something befalls the master or a worker, and again later; when the time of faults is over, all heals. */
 void world_fault_event(struct world *w);
 
+/* ---- world_forget.c ------------------------------------------------------------------------------ */
+
+/* A worker's disk is lost, now and then. */
+void world_forget_maybe(struct world *w);
+/* The operator asks for it to be forgotten, or whether it is. */
+void world_forget_event(struct world *w);
+
 /* ---- world_net.c --------------------------------------------------------------------------------- */
 
 /* `l` and `segment`: who is told of the reply; each may be NULL. */
@@ -219,6 +239,8 @@ void world_deliver_reply(struct world *w, struct event *e);
 void world_master_start(struct world *w);
 void world_master_stop(struct world *w);
 void world_master_kill(struct world *w); /* starts again by itself */
+/* An operator has the worker forgotten. False: refused. `*more`: it is not done yet. */
+bool world_master_forget(struct world *w, const char *worker, bool *more);
 /* An operator pauses, resumes or stops the crawl. */
 void world_master_control(struct world *w, Trawl__Verb verb);
 void world_master_request(struct world *w, struct event *e); /* takes `e` over */
@@ -226,6 +248,11 @@ void world_master_synced(struct world *w);
 void world_master_tick(struct world *w);
 /* Workers that have left are started again. */
 void world_master_recall(struct world *w);
+
+/* ---- world_store.c ------------------------------------------------------------------------------- */
+
+/* From now on, what goes into the store is looked at. */
+void world_store_watch(struct world *w);
 
 /* ---- world_options.c ----------------------------------------------------------------------------- */
 
