@@ -10,11 +10,9 @@ static bool same_instance(const struct worker *w, ProtobufCBinaryData instance) 
 /* Later than anything that a process can have said that was dead when the other one asked first. */
 static bool lives(const struct core *c, const struct worker *w) {
     const int64_t since_ms = w->asker.since_ms + c->leases.lease_ms / 2;
-    size_t at = 0;
-    const struct session *s;
 
-    while ((s = map_next(&c->leases.sessions, &at)) != NULL)
-        if (s->worker == w && s->renewed_ms > since_ms)
+    for (const struct session *s = w->first; s != NULL; s = s->sibling)
+        if (s->renewed_ms > since_ms)
             return true;
     return false;
 }

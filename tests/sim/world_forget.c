@@ -43,6 +43,7 @@ void world_forget_maybe(struct world *w) {
     forgive(w, s);
     s->gone = true;
     s->instance[1]++;
+    s->place += WORKERS_MAX;
     w->gone.worker = s;
     w->gone.early = rng_chance(&r, 50);
     w->gone.taken = w->gone.done = false;

@@ -159,7 +159,8 @@ static void join(struct peer *p, const char *name, uint32_t loop, uint64_t incar
     memset(instance, name[1], sizeof instance);
     r.worker = (char *)name;
     r.instance = (ProtobufCBinaryData){.len = sizeof instance, .data = instance};
-    r.incarnation = incarnation;
+    r.incarnation = r.process = incarnation;
+    r.place = PEER_PLACE;
     r.loop = loop;
     r.loops = crowd.loops + 1;
     const Trawl__Reply *reply = ask("register", p, TRAWL__REQUEST__BODY_REGISTER, &r);
