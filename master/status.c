@@ -7,31 +7,28 @@
 #include "master/core_state.h"
 #include "master/trial.h"
 #include "shared/charset.h"
+#include "shared/work.h"
 
-static void note_worker(struct core_stats *s, const struct worker *w) {
-    s->workers += w->sessions > 0;
-    if (w->sessions == 0 || w->troubled == 0)
-        return;
-    s->workers_troubled++;
-    snprintf(s->trouble, sizeof s->trouble, "%s: %s", w->name, w->trouble);
-}
-
-/* Whoever is well has died too often, and shown nothing. */
-static bool is_undecided(const struct core *c) {
-    bool suspect = false;
+/* One look at each worker. Undecided: whoever is well has died too often, and shown nothing. */
+static void note_workers(const struct core *c, struct core_stats *s) {
+    bool suspect = false, well = false;
 
     for (const struct worker *w = c->leases.workers; w != NULL; w = w->next) {
-        if (w->sessions > 0 && w->proven && w->troubled == 0)
-            return false;
+        work(WORK_STEP);
         suspect |= w->vain >= TRIAL_GUILTY;
+        s->workers += w->sessions > 0;
+        well |= w->sessions > 0 && w->proven && w->troubled == 0;
+        if (w->sessions == 0 || w->troubled == 0)
+            continue;
+        s->workers_troubled++;
+        snprintf(s->trouble, sizeof s->trouble, "%s: %s", w->name, w->trouble);
     }
-    return suspect;
+    s->undecided = suspect && !well;
 }
 
 void core_stats(const struct core *c, struct core_stats *s) {
     size_t at = 0;
     const struct session *session;
-    const struct worker *w;
 
     *s = (struct core_stats){
         .pending = c->by_state[TRAWL__STATE__PENDING],
@@ -48,7 +45,6 @@ void core_stats(const struct core *c, struct core_stats *s) {
         .origins_ready = c->hosts.ready.count,
         .leases = c->leases.by_attempt.count,
         .sessions = (uint32_t)c->leases.sessions.count,
-        .undecided = is_undecided(c),
         .workers_lost = c->workers_lost,
         .tasks_reassigned = c->tasks_reassigned,
         .seen_bytes = seen_memory_bytes(c->seen),
@@ -58,8 +54,7 @@ void core_stats(const struct core *c, struct core_stats *s) {
         .excluded_now = c->verdicts.excluded,
     };
     s->known = s->pending + s->fetched + s->redirected + s->excluded + s->failed;
-    for (w = c->leases.workers; w != NULL; w = w->next)
-        note_worker(s, w);
+    note_workers(c, s);
     while ((session = map_next(&c->leases.sessions, &at)) != NULL) {
         s->transfers += session->transfers;
         s->bytes_in += session->bytes_in;

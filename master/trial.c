@@ -5,6 +5,7 @@
 
 #include "shared/fingerprint.h"
 #include "shared/limits.h"
+#include "shared/work.h"
 
 static bool on_trial(const struct core *c, const struct lease *l) {
     return c->trial.worker != NULL && c->trial.attempt == l->attempt;
@@ -45,10 +46,15 @@ static bool others_first(const struct core *c, const struct worker *w, const Tra
 #endif
     const bool again = died_with(w, q);
 
-    for (const struct worker *other = c->leases.workers; other != NULL; other = other->next)
+    /* Most often nobody has to be looked for. */
+    if (!again && w->proven)
+        return false;
+    for (const struct worker *other = c->leases.workers; other != NULL; other = other->next) {
+        work(WORK_STEP);
         if (other != w && is_well(other) &&
             (again || (!w->proven && other->proven && !died_with(other, q))))
             return true;
+    }
     return false;
 }
 

@@ -28,13 +28,12 @@ static void ask_again(struct world *w) {
 
 void world_forget_maybe(struct world *w) {
     struct rng r = {w->options->seed * 31 + (uint64_t)w->now_ms};
-    /* Always the same one, beside another that has proven itself: one that has nothing any more has to. */
+    /* Always the same one, who may be the only one: that it can work is known still. */
     struct sim_worker *s = &w->workers[w->options->seed % w->worker_count];
 
-    if (w->worker_count < 2 || !rng_chance(&(struct rng){w->options->seed + 17}, 30) ||
-        w->now_ms >= LOSS_END_MS || w->gone.worker != NULL || w->guest.worker != NULL ||
-        !s->alive || s->paused_until_ms > 0 || s->sick != SICK_NOT || s->disk == NULL ||
-        !rng_chance(&r, 10))
+    if (!rng_chance(&(struct rng){w->options->seed + 17}, 30) || w->now_ms >= LOSS_END_MS ||
+        w->gone.worker != NULL || w->guest.worker != NULL || !s->alive || s->paused_until_ms > 0 ||
+        s->sick != SICK_NOT || s->disk == NULL || !rng_chance(&r, 10))
         return;
     world_note(w, "the disk of %s is lost", s->name);
     w->result->faults[FAULT_DISK_LOST]++;
