@@ -32,9 +32,13 @@ static const char *add_urls(struct core *c, struct now now, const Trawl__Control
         refuse(c, reply, "%s", "the crawl has ended: start it again with these URLs");
         return NULL;
     }
-    for (size_t i = 0; i < v->n_urls && !c->failed; i++) {
-        if (core_seed(c, now, (const char *)v->urls[i].data, v->urls[i].len, &err))
-            continue;
+    /* One write for all of them. Where one is no URL, those before it are taken. */
+    bool ok = true;
+    for (size_t i = 0; i < v->n_urls && ok; i++)
+        ok = core_take_seed(c, now, (const char *)v->urls[i].data, v->urls[i].len, &err);
+    if (core_flush(c) && c->state == CORE_STOPPING)
+        core_check_end(c, now);
+    if (!ok) {
         refuse(c, reply, "%s", err.text);
         return NULL;
     }

@@ -274,45 +274,55 @@ bool core_wants_worker(const struct core *c, const char *name) {
     return (c->state == CORE_RUNNING || c->state == CORE_PAUSED) && (w == NULL || !w->draining);
 }
 
-/* What the user names, taken in as `d` says. */
+/* What the user names, taken in as `d` says; the caller writes it. */
 static bool take_named(struct core *c, struct now now, const char *url, size_t len,
                        struct discovery d, struct error *err) {
     struct url u;
-    bool ok = false;
 
     url_init(&u);
     enum url_result result = url_parse_octets(&u, url, len, NULL);
     if (result == URL_NO_MEMORY) {
         core_fail(c, "out of memory for a URL");
-        *err = c->failure;
-        goto out;
-    }
-    if (result != URL_OK || !url_is_http(&u) || u.href_len > LIMIT_URL_BYTES) {
+    } else if (result != URL_OK || !url_is_http(&u) || u.href_len > LIMIT_URL_BYTES) {
         error_set(err, 0, "%.*s is not a URL to crawl: http://HOST/... or https://HOST/... is",
                   (int)(len < 200 ? len : 200), url);
-        goto out;
+        url_release(&u);
+        return false;
+    } else {
+        url_canonicalise(&u);
+        if (d.seed)
+            load_add_seed(c, &u);
+        if (!c->failed)
+            frontier_name(c, now, u.href, u.href_len, d);
     }
-    url_canonicalise(&u);
-    if (d.seed)
-        load_add_seed(c, &u);
-    if (!c->failed)
-        frontier_name(c, now, u.href, u.href_len, d);
-    ok = core_flush(c);
+    if (c->failed)
+        *err = c->failure;
+    url_release(&u);
+    return !c->failed;
+}
+
+bool core_take_seed(struct core *c, struct now now, const char *url, size_t len,
+                    struct error *err) {
+    return take_named(c, now, url, len, (struct discovery){.seed = true}, err);
+}
+
+static bool write_named(struct core *c, struct now now, struct error *err) {
+    bool ok = core_flush(c);
+
     if (ok && c->state == CORE_STOPPING)
         core_check_end(c, now);
     if (!ok)
         *err = c->failure;
-out:
-    url_release(&u);
     return ok;
 }
 
 bool core_seed(struct core *c, struct now now, const char *url, size_t len, struct error *err) {
-    return take_named(c, now, url, len, (struct discovery){.seed = true}, err);
+    return core_take_seed(c, now, url, len, err) && write_named(c, now, err);
 }
 
 bool core_sitemap(struct core *c, struct now now, const char *url, size_t len, struct error *err) {
-    return take_named(c, now, url, len, (struct discovery){.sitemap = 1, .named = true}, err);
+    return take_named(c, now, url, len, (struct discovery){.sitemap = 1, .named = true}, err) &&
+           write_named(c, now, err);
 }
 
 /* ---- requests ------------------------------------------------------------------------------------------------ */

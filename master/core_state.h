@@ -170,6 +170,8 @@ void core_number_used(struct counter *counter, uint64_t n);
 void core_thaw(struct core *c, struct now now);
 /* Ends the grace once everybody has attached, or nobody can hold a lease any more. */
 void core_check_grace(struct core *c, struct now now);
+/* core_seed() without the write: the caller flushes. */
+bool core_take_seed(struct core *c, struct now now, const char *url, size_t len, struct error *err);
 /* The user wants it: for good. */
 void core_begin_stop(struct core *c, struct now now, const char *why);
 /* Stops the crawl if nothing is left or a limit is reached; goes on with one that was stopped for that if it is so no

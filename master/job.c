@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "shared/limits.h"
+#include "shared/work.h"
 
 /* ---- the table --------------------------------------------------------------------------------------- */
 
@@ -471,6 +472,7 @@ static struct task *choose_idle(struct job *j, Trawl__TaskKind kind, const struc
     struct task *any = NULL;
 
     for (struct task *t = j->idle[kind].first; t != NULL; t = t->next) {
+        work(WORK_STEP);
         if (t->home == s->worker)
             return t;
         if (any == NULL && for_anyone(t, s, now_ms))
@@ -519,10 +521,12 @@ static struct task *choose_backup(struct job *j, const struct session *s, int64_
 
     if (j->spec->no_backup || j->idle[kind].first != NULL || j->done[kind] == 0)
         return NULL;
-    for (struct task *t = j->running[kind].first; t != NULL; t = t->next)
+    for (struct task *t = j->running[kind].first; t != NULL; t = t->next) {
+        work(WORK_STEP);
         if (t->leases[1] == NULL && t->leases[0]->session->worker != s->worker &&
             (longest == NULL || t->leases[0]->granted_ms < longest->leases[0]->granted_ms))
             longest = t;
+    }
     if (longest == NULL)
         return NULL;
     int64_t runs_ms = now_ms - longest->leases[0]->granted_ms;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "master/core_state.h"
+#include "master/turn.h"
 #include "proto/budget.h"
 
 enum {
@@ -389,7 +390,7 @@ static void give_grants(struct core *c, struct now now, struct session *s, uint3
         core_fail(c, "out of memory for a reply");
         return;
     }
-    while (reply->n_tasks < max && !c->failed &&
+    while (reply->n_tasks < max && !c->failed && (reply->n_tasks == 0 || turn_gives(c)) &&
            (t = job_choose(&c->jobs, s, now.mono_ms, &backup)) != NULL &&
            budget_take(&budget, cost_of(c, t))) {
         Trawl__TaskGrant *g = grant_task(c, now, s, t);

@@ -87,7 +87,6 @@ struct worker {
     struct cost_sums cost_told;
     struct session *first;  /* alive */
     uint32_t ending;        /* sessions that are over and still hold leases */
-    uint32_t maps_done;     /* map tasks whose output it has */
     uint64_t named_for;     /* the last attempt at a reduce task whose grant names it, */
     uint32_t named_at;      /* in that place */
     struct session *tasker; /* takes tasks, and serves what its map tasks made; NULL: none */

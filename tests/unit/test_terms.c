@@ -70,10 +70,47 @@ static void test_registers_anew(void **state) {
     end(&m, &first, &second);
 }
 
+/* What is told with each grant, and not when a worker registers, is among the terms, too. */
+static void check_anew(uint32_t delay_ms, uint32_t host_connections, uint32_t ip_connections,
+                       bool anew) {
+    struct master m;
+    struct peer p;
+
+    master_begin(&m);
+    m.options.keep = true;
+    m.options.delay_ms = 100;
+    m.options.host_connections = m.options.ip_connections = 2;
+    master_load(&m);
+    peer_join(&p, &m, "w1", 1);
+    m.options.delay_ms = delay_ms;
+    m.options.host_connections = host_connections;
+    m.options.ip_connections = ip_connections;
+    master_restart(&m);
+    assert_int_equal(peer_beat(&p, 0)->code,
+                     anew ? TRAWL__CODE__UNKNOWN_SESSION : TRAWL__CODE__RESTARTED);
+    p.serial++;
+    peer_come(&p);
+    assert_int_equal(peer_beat(&p, 0)->code, TRAWL__CODE__OK);
+    peer_release(&p);
+    master_end(&m);
+}
+
+static void test_what_is_granted_is_a_term(void **state) {
+    (void)state;
+    check_anew(100, 2, 2, false);
+    check_anew(101, 2, 2, true);
+    check_anew(99, 2, 2, true);
+    check_anew(100, 1, 2, true);
+    check_anew(100, 3, 2, true);
+    check_anew(100, 2, 1, true);
+    check_anew(100, 2, 3, true);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_longer_lease_counts),
         cmocka_unit_test(test_registers_anew),
+        cmocka_unit_test(test_what_is_granted_is_a_term),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

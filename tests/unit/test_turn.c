@@ -20,6 +20,7 @@
 #include <time.h>
 
 #include "master/store_rocks.h"
+#include "shared/work.h"
 #include "tests/unit/peer.h"
 
 enum { PAGES_MAX = 32, LINK_BYTES = 40, LINKS_MAX = 9000, KINDS = 24, LONG_QUEUES = 20 };
@@ -146,6 +147,8 @@ static void add_origins(struct peer *p) {
         }
         assert_int_equal(ask("ctl add", p, TRAWL__REQUEST__BODY_CONTROL, &v)->code,
                          TRAWL__CODE__OK);
+        /* No write for each of them. */
+        assert_true(core_turn_work(crowd.m.core) < v.n_urls * WORK_SEEK);
     }
 }
 
@@ -364,8 +367,74 @@ static void test_no_turn_is_long(void **state) {
         report();
 }
 
+/* ---- jobs ------------------------------------------------------------------------------------------------------ */
+
+static void join_tasker(struct peer *p, const char *name) {
+    *p = (struct peer){
+        .master = &crowd.m, .name = name, .incarnation = 1, .tasks = LIMIT_WORKER_TASKS};
+    arena_init(&p->arena, LIMIT_ARENA_BYTES);
+    buf_init(&p->bytes, LIMIT_WIRE_BYTES);
+    peer_come(p);
+}
+
+/* The last splits, one for each slot, lie with w2, all others with w1. */
+static void run_long_job(struct peer *p) {
+    static Trawl__Split made[LIMIT_JOB_SPLITS], *splits[LIMIT_JOB_SPLITS];
+    Trawl__JobSpec spec = TRAWL__JOB_SPEC__INIT;
+    Trawl__JobRun run = TRAWL__JOB_RUN__INIT;
+    uint8_t token[16] = {1};
+
+    for (size_t i = 0; i < LIMIT_JOB_SPLITS; i++) {
+        trawl__split__init(&made[i]);
+        made[i].path = (ProtobufCBinaryData){3, (uint8_t *)"/in"};
+        made[i].to = 1;
+        made[i].worker = i < LIMIT_JOB_SPLITS - LIMIT_WORKER_TASKS ? "w1" : "w2";
+        splits[i] = &made[i];
+    }
+    spec.name = spec.function = "wordcount";
+    spec.output = "/out";
+    spec.reduces = 1;
+    run.token = (ProtobufCBinaryData){sizeof token, token};
+    run.spec = &spec;
+    run.splits = splits;
+    run.n_splits = LIMIT_JOB_SPLITS;
+    assert_int_equal(peer_ask(p, TRAWL__REQUEST__BODY_JOB_RUN, &run)->code, TRAWL__CODE__OK);
+}
+
+/* Each of its splits is behind all those of another worker: it gets them all, and not at once. */
+static void test_tasks_far_behind(void **state) {
+    struct peer first, second;
+    size_t granted = 0, calls = 0;
+
+    (void)state;
+    memset(crowd.kinds, 0, sizeof crowd.kinds);
+    master_begin(&crowd.m);
+    master_load(&crowd.m);
+    join_tasker(&first, "w1");
+    join_tasker(&second, "w2");
+    run_long_job(&first);
+    while (granted < LIMIT_WORKER_TASKS) {
+        Trawl__Exchange x = TRAWL__EXCHANGE__INIT;
+        x.number = ++second.number;
+        x.want_tasks = LIMIT_WORKER_TASKS;
+        const Trawl__Reply *reply =
+            ask("exchange, tasks", &second, TRAWL__REQUEST__BODY_EXCHANGE, &x);
+        assert_int_equal(reply->code, TRAWL__CODE__OK);
+        assert_true(reply->exchange->n_tasks > 0);
+        for (size_t i = 0; i < reply->exchange->n_tasks; i++)
+            assert_string_equal(reply->exchange->tasks[i]->spec->split->worker, "w2");
+        granted += reply->exchange->n_tasks;
+        calls++;
+    }
+    assert_true(calls > 1);
+    peer_release(&first);
+    peer_release(&second);
+    master_end(&crowd.m);
+}
+
 int main(int argc, char **argv) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_turn_is_long)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_turn_is_long),
+                                       cmocka_unit_test(test_tasks_far_behind)};
 
     crowd.dir = argc > 1 ? argv[1] : NULL;
     crowd.origins = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : argc > 1 ? 100000 : 12000;
