@@ -682,8 +682,8 @@ void core_free(struct core *c) {
     batch_release(&c->batch);
     committed_notes_release(&c->committed);
     host_table_release(&c->hosts);
+    job_table_release(&c->jobs); /* its tasks are in lists of workers */
     lease_table_release(&c->leases);
-    job_table_release(&c->jobs);
     segments_release(c);
     arena_release(&c->arena);
     arena_release(&c->record);

@@ -7,6 +7,43 @@
 #include "shared/limits.h"
 #include "shared/work.h"
 
+/* ---- lists of tasks ---------------------------------------------------------------------------------- */
+
+static void unlist(struct task_list *l, struct task *t) {
+    if (t->prev != NULL)
+        t->prev->next = t->next;
+    else
+        l->first = t->next;
+    if (t->next != NULL)
+        t->next->prev = t->prev;
+    else
+        l->last = t->prev;
+    t->next = t->prev = NULL;
+    l->count--;
+}
+
+static void list_last(struct task_list *l, struct task *t) {
+    t->prev = l->last;
+    t->next = NULL;
+    if (l->last != NULL)
+        l->last->next = t;
+    else
+        l->first = t;
+    l->last = t;
+    l->count++;
+}
+
+static void list_first(struct task_list *l, struct task *t) {
+    t->next = l->first;
+    t->prev = NULL;
+    if (l->first != NULL)
+        l->first->prev = t;
+    else
+        l->last = t;
+    l->first = t;
+    l->count++;
+}
+
 /* ---- the table --------------------------------------------------------------------------------------- */
 
 void job_table_init(struct job_table *t) {
@@ -21,10 +58,18 @@ static void clear_output(struct task *t) {
     t->count_count = 0;
 }
 
+static void leave_worker(struct task *t) {
+    if (t->kind == TRAWL__TASK_KIND__MAP)
+        unlist(&t->worker->maps, t);
+    t->worker = NULL;
+}
+
 static void free_tasks(struct job *j) {
     for (int kind = 0; kind < TASK_KINDS; kind++) {
         for (uint32_t i = 0; i < j->count[kind] && j->tasks[kind] != NULL; i++) {
             struct task *t = &j->tasks[kind][i];
+            if (t->state == TASK_DONE)
+                leave_worker(t);
             clear_output(t);
             for (size_t k = 0; k < t->crash_count; k++)
                 free(t->crashes[k].name);
@@ -70,43 +115,6 @@ struct job *job_by_token(const struct job_table *t, ProtobufCBinaryData token) {
     while (j != NULL && (token.len != sizeof j->token || memcmp(j->token, token.data, token.len)))
         j = j->next;
     return j;
-}
-
-/* ---- lists of tasks ---------------------------------------------------------------------------------- */
-
-static void unlist(struct task_list *l, struct task *t) {
-    if (t->prev != NULL)
-        t->prev->next = t->next;
-    else
-        l->first = t->next;
-    if (t->next != NULL)
-        t->next->prev = t->prev;
-    else
-        l->last = t->prev;
-    t->next = t->prev = NULL;
-    l->count--;
-}
-
-static void list_last(struct task_list *l, struct task *t) {
-    t->prev = l->last;
-    t->next = NULL;
-    if (l->last != NULL)
-        l->last->next = t;
-    else
-        l->first = t;
-    l->last = t;
-    l->count++;
-}
-
-static void list_first(struct task_list *l, struct task *t) {
-    t->next = l->first;
-    t->prev = NULL;
-    if (l->first != NULL)
-        l->first->prev = t;
-    else
-        l->last = t;
-    l->first = t;
-    l->count++;
 }
 
 /* ---- jobs -------------------------------------------------------------------------------------------- */
@@ -366,6 +374,8 @@ bool task_finish(struct task *t, uint64_t attempt, struct worker *w, int64_t dur
     t->state = TASK_DONE;
     t->attempt = attempt;
     t->worker = w;
+    if (t->kind == TRAWL__TASK_KIND__MAP)
+        list_last(&w->maps, t);
     t->duration_ms = duration_ms;
     j->done[t->kind]++;
     j->median_ms[t->kind] = -1;
@@ -380,7 +390,7 @@ void task_redo(struct task *t) {
     account(t, true);
     clear_output(t);
     t->lost++;
-    t->worker = NULL;
+    leave_worker(t);
     j->done[t->kind]--;
     j->median_ms[t->kind] = -1;
     t->state = TASK_IDLE;

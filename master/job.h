@@ -76,7 +76,7 @@ struct task {
     Trawl__TaskKind kind;
     uint32_t number;
     enum task_state state;
-    struct task *next, *prev;           /* of those idle, or of those running */
+    struct task *next, *prev;           /* of those idle, of those running, or of worker->maps */
     const Trawl__Split *split;          /* of a map task; the job's */
     struct worker *home;                /* with whom its split lies; NULL: any */
     struct lease *leases[TASK_AT_ONCE]; /* in the order granted; NULL: none */
@@ -95,11 +95,6 @@ struct task {
     struct task_count *counts;
     size_t count_count;
     uint64_t *partition_bytes; /* of a map task: one for each reduce task */
-};
-
-struct task_list {
-    struct task *first, *last;
-    size_t count;
 };
 
 struct job_counter {

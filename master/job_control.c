@@ -3,8 +3,10 @@
 #include <string.h>
 
 #include "master/core_state.h"
+#include "master/turn.h"
 #include "proto/budget.h"
 #include "proto/job_check.h"
+#include "shared/work.h"
 
 enum { SKIPPED_TOLD = 100, TIMEOUT_DEFAULT_MS = 60 * 1000, WHY_BYTES_MAX = 256 };
 
@@ -67,6 +69,7 @@ static void tell_tasks(struct arena *a, const struct job *j, Trawl__JobInfo *m) 
     m->skipped = arena_alloc(a, SKIPPED_TOLD * sizeof(Trawl__SkippedRecord *));
     for (int kind = 0; kind < TASK_KINDS && m->skipped != NULL; kind++)
         for (uint32_t i = 0; i < j->count[kind]; i++) {
+            work(WORK_STEP);
             m->lost_maps += j->tasks[kind][i].lost;
             tell_skipped(a, &j->tasks[kind][i], m);
         }
@@ -97,15 +100,6 @@ Trawl__JobInfo *job_info(struct core *c, struct arena *a, const struct job *j) {
     return NULL;
 }
 
-/* Tasks are counted for each that is told of: about 5 ms. */
-enum { TASKS_LOOKED_MAX = 1000 * 1000 };
-
-static size_t tasks_of(const struct job *j) {
-    return j->info != NULL
-               ? 0
-               : (size_t)j->count[TRAWL__TASK_KIND__MAP] + j->count[TRAWL__TASK_KIND__REDUCE];
-}
-
 /* proto/budget.h */
 static size_t cost_of(const Trawl__JobInfo *m) {
     return BUDGET_OUTCOME + protobuf_c_message_get_packed_size(&m->base) +
@@ -115,14 +109,12 @@ static size_t cost_of(const Trawl__JobInfo *m) {
 /* One job, or (`only` NULL) those with numbers above `after`, as many as have room. */
 static void list_jobs(struct core *c, const struct job *only, uint64_t after, Trawl__JobReply *m) {
     struct budget budget;
-    size_t looked = 0;
 
     budget_init(&budget, c->message_bytes);
     for (const struct job *j = c->jobs.first; j != NULL && !c->failed; j = j->next) {
         if (only != NULL ? j != only : j->number <= after)
             continue;
-        looked += tasks_of(j);
-        m->more = m->n_jobs > 0 && looked > TASKS_LOOKED_MAX;
+        m->more = m->n_jobs > 0 && !turn_gives(c);
         if (m->more)
             return;
         Trawl__JobInfo *info = job_info(c, &c->arena, j);

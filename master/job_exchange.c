@@ -76,14 +76,10 @@ void job_worker_gone(struct core *c, const struct worker *w) {
 #ifdef MUTANT_MAP_KEPT
     return;
 #endif
-    for (struct job *j = c->jobs.first; j != NULL; j = j->next)
-        for (uint32_t i = 0; i < j->count[TRAWL__TASK_KIND__MAP]; i++) {
-            struct task *t = &j->tasks[TRAWL__TASK_KIND__MAP][i];
-            if (t->state != TASK_DONE || t->worker != w)
-                continue;
-            task_redo(t);
-            job_put_task(c, t, NULL);
-        }
+    for (struct task *t = w->maps.first; t != NULL; t = w->maps.first) {
+        task_redo(t);
+        job_put_task(c, t, NULL);
+    }
 }
 
 static uint32_t strikes_max(const struct job *j) {

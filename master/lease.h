@@ -65,6 +65,12 @@ struct lease {
     struct lease *next, *prev; /* of the session */
 };
 
+/* Of job.h. */
+struct task_list {
+    struct task *first, *last;
+    size_t count;
+};
+
 /* A worker, by name: all fetch loops of one process. */
 struct worker {
     char *name;
@@ -87,6 +93,7 @@ struct worker {
     struct cost_sums cost_told;
     struct session *first;  /* alive */
     uint32_t ending;        /* sessions that are over and still hold leases */
+    struct task_list maps;  /* done map tasks whose output it has */
     uint64_t named_for;     /* the last attempt at a reduce task whose grant names it, */
     uint32_t named_at;      /* in that place */
     struct session *tasker; /* takes tasks, and serves what its map tasks made; NULL: none */

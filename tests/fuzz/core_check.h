@@ -215,7 +215,7 @@ static inline void check_job(const struct core *c, const struct job *j) {
 }
 
 static inline void check_jobs(const struct core *c) {
-    size_t running = 0, over = 0;
+    size_t running = 0, over = 0, maps_done = 0;
     uint64_t last = 0;
 
     for (const struct job *j = c->jobs.first; j != NULL; j = j->next) {
@@ -223,8 +223,12 @@ static inline void check_jobs(const struct core *c) {
         last = j->number;
         running += job_runs(j);
         over += !job_runs(j);
+        maps_done += j->done[TRAWL__TASK_KIND__MAP];
         check_job(c, j);
     }
+    for (const struct worker *w = c->leases.workers; w != NULL; w = w->next)
+        maps_done -= list_length(&w->maps, TASK_DONE);
+    CORE_CHECK(maps_done == 0);
     CORE_CHECK(running == c->jobs.running && over == c->jobs.over);
     CORE_CHECK(running <= LIMIT_JOBS_RUNNING);
 }

@@ -378,11 +378,11 @@ static void join_tasker(struct peer *p, const char *name) {
 }
 
 /* The last splits, one for each slot, lie with w2, all others with w1. */
-static void run_long_job(struct peer *p) {
+static void run_long_job(struct peer *p, uint8_t number) {
     static Trawl__Split made[LIMIT_JOB_SPLITS], *splits[LIMIT_JOB_SPLITS];
     Trawl__JobSpec spec = TRAWL__JOB_SPEC__INIT;
     Trawl__JobRun run = TRAWL__JOB_RUN__INIT;
-    uint8_t token[16] = {1};
+    uint8_t token[16] = {number};
 
     for (size_t i = 0; i < LIMIT_JOB_SPLITS; i++) {
         trawl__split__init(&made[i]);
@@ -412,7 +412,7 @@ static void test_tasks_far_behind(void **state) {
     master_load(&crowd.m);
     join_tasker(&first, "w1");
     join_tasker(&second, "w2");
-    run_long_job(&first);
+    run_long_job(&first, 1);
     while (granted < LIMIT_WORKER_TASKS) {
         Trawl__Exchange x = TRAWL__EXCHANGE__INIT;
         x.number = ++second.number;
@@ -432,9 +432,40 @@ static void test_tasks_far_behind(void **state) {
     master_end(&crowd.m);
 }
 
+/* More jobs than are counted at once: each is told of once. */
+static void test_long_jobs_are_listed(void **state) {
+    enum { JOBS = 8 };
+    Trawl__JobQuery q = TRAWL__JOB_QUERY__INIT;
+    struct peer p;
+    size_t told = 0, pages = 0;
+    bool more = true;
+
+    (void)state;
+    memset(crowd.kinds, 0, sizeof crowd.kinds);
+    master_begin(&crowd.m);
+    master_load(&crowd.m);
+    join_tasker(&p, "w1");
+    for (uint8_t i = 1; i <= JOBS; i++)
+        run_long_job(&p, i);
+    for (; more; pages++) {
+        const Trawl__JobReply *jobs = ask("job list", &p, TRAWL__REQUEST__BODY_JOB_QUERY, &q)->job;
+        assert_true(jobs->n_jobs > 0);
+        for (size_t i = 0; i < jobs->n_jobs; i++, told++) {
+            assert_true(jobs->jobs[i]->job > q.after);
+            q.after = jobs->jobs[i]->job;
+        }
+        more = jobs->more;
+    }
+    assert_int_equal(told, JOBS);
+    assert_true(pages > 1);
+    peer_release(&p);
+    master_end(&crowd.m);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_turn_is_long),
-                                       cmocka_unit_test(test_tasks_far_behind)};
+                                       cmocka_unit_test(test_tasks_far_behind),
+                                       cmocka_unit_test(test_long_jobs_are_listed)};
 
     crowd.dir = argc > 1 ? argv[1] : NULL;
     crowd.origins = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : argc > 1 ? 100000 : 12000;
