@@ -26,7 +26,7 @@ check "crawl --help names every option" test -z "${missing:-}"
 port=$(free_port)
 listen=tcp://127.0.0.1:$(free_port)
 http=127.0.0.1:$(free_port)
-python3 "$WEB/gen.py" "$T/site" --addr 127.0.0.1 --port "$port" --pages 60 --redirects 3 --missing 2 --disallow 4 \
+python3 "$WEB/gen.py" "$T/site" --addr 127.0.0.1 --port "$port" --pages 300 --redirects 3 --missing 2 --disallow 4 \
     || fail "gen.py"
 python3 "$WEB/gen.py" "$T/more" --addr 127.0.0.2 --port "$port" --pages 5 || fail "gen.py"
 cp -r "$T/more/www/127.0.0.2:$port" "$T/site/www/"
@@ -70,7 +70,7 @@ added() {
 check "... and its site is crawled" wait_until 20 added
 cat "$T/site/expected.tsv" "$T/more/expected.tsv" >"$T/expected.tsv"
 want=$(expected_count "$T/expected.tsv")
-check "all pages are fetched" fetched_at_least web $((want + 2)) 30
+check "all pages are fetched" fetched_at_least web $((want + 2)) 60
 check "--keep: the master stays up" running master
 check "ctl stop" "$TRAWL" ctl stop --master "$listen"
 check "... the master exits 0" exits master 20 0
