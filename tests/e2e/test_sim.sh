@@ -15,7 +15,7 @@ simulate() {
 }
 check "$seeds crawls under faults: every promise kept" simulate
 caught() {
-    make -C "$TOP" -s mutants >"$T/mutants.out" 2>&1 || {
+    make -C "$TOP" -s -j"$(nproc)" mutants >"$T/mutants.out" 2>&1 || {
         cat "$T/mutants.out"
         return 1
     }
