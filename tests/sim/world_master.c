@@ -114,6 +114,13 @@ static void check_turn(struct world *w, bool tick) {
         world_fail(w, "rules of %llu bytes are kept in memory", (unsigned long long)s.rules_bytes);
 }
 
+/* Nothing is told at once that a power cut could take back; heartbeats and figures say nothing that anybody builds on. */
+static void check_durable(struct world *w, Trawl__Request__BodyCase kind) {
+    if (kind != TRAWL__REQUEST__BODY_HEARTBEAT && kind != TRAWL__REQUEST__BODY_STATUS &&
+        store_mem_unsynced(w->store) > 0)
+        world_fail(w, "an answer is told before what it says is durable");
+}
+
 /* ---- requests --------------------------------------------------------------------------------------------- */
 
 static void request_sync(struct world *w) {
@@ -183,6 +190,7 @@ void world_master_request(struct world *w, struct event *e) {
     Trawl__Request *r = wire_request_unpack(&arena, e->bytes.data, e->bytes.len);
     assert(r != NULL);
     enum core_when when = core_request(w->core, master_now(w), r, "sim", &reply);
+    const Trawl__Request__BodyCase kind = r->body_case;
     check_turn(w, false);
     w->result->attached += r->body_case == TRAWL__REQUEST__BODY_ATTACH;
     note_request(w, r, &reply);
@@ -194,6 +202,7 @@ void world_master_request(struct world *w, struct event *e) {
         world_deliver_reply(w, e);
         master_renew(w);
     } else if (when == CORE_AT_ONCE) {
+        check_durable(w, kind);
         world_deliver_reply(w, e);
     } else {
         struct held_reply *h = malloc(sizeof *h);
