@@ -30,7 +30,8 @@ static unsigned char next_octet(const char **p, const char *end) {
         low = hex_value((*p)[2]);
     }
     *p += high >= 0 && low >= 0 ? 3 : 1;
-    return high >= 0 && low >= 0 ? (unsigned char)((unsigned)high << 4 | (unsigned)low) : (unsigned char)(*p)[-1];
+    return high >= 0 && low >= 0 ? (unsigned char)((unsigned)high << 4 | (unsigned)low)
+                                 : (unsigned char)(*p)[-1];
 }
 
 static bool begins_with(const char *p, const char *end, const char *word, const char *word_end) {
