@@ -6,10 +6,11 @@ set -u
 export SEEDS=${SEEDS:-3000}
 look() {
     local caught name
-    local -A last=([OLD_TERMS]=2507 [BLAME_UNPROVEN]=1332 [SAME_WORKER]=1356 [NO_FENCING]=464 [NO_STAND]=151 [TELL_ONCE]=148)
+    local -A last=([OLD_TERMS]=2507 [BLAME_UNPROVEN]=1332 [SAME_WORKER]=1356 [TASK_TWICE]=1313 [ENDLESS_TURN]=1313
+        [NO_FENCING]=464 [REFETCH_FREELY]=369 [NO_STAND]=151 [TELL_ONCE]=148)
     name=$(basename "$1")
-    caught=$("$1" "${last[$name]:-0}" 5 | grep '^seed ' | head -n 1)
-    [ -n "$caught" ] || caught=$("$1" 0 "$SEEDS" | grep '^seed ' | head -n 1)
+    caught=$("$1" "${last[$name]:-0}" 5 1 | grep '^seed ' | head -n 1)
+    [ -n "$caught" ] || caught=$("$1" 0 "$SEEDS" 1 | grep '^seed ' | head -n 1)
     if [ -n "$caught" ]; then
         echo "caught $name: $caught"
     else

@@ -57,6 +57,8 @@ static bool run_jobs(uint64_t seed, FILE *trace, struct totals *t) {
     return r.ok;
 }
 
+enum { BROKEN_MAX = 10 };
+
 /* One seed in ten runs without faults: there, nothing at all may be done twice. */
 static bool run_crawl(uint64_t seed, FILE *trace, struct totals *t) {
     struct world_result r;
@@ -115,12 +117,13 @@ int main(int argc, char **argv) {
 
     if (argc == 2)
         return run_seed(strtoull(argv[1], NULL, 10), stdout, &t) ? 0 : 1;
-    if (argc != 3) {
-        fprintf(stderr, "usage: sim SEED | sim FROM COUNT\n");
+    if (argc != 3 && argc != 4) {
+        fprintf(stderr, "usage: sim SEED | sim FROM COUNT [BROKEN=10, at which it ends]\n");
         return 2;
     }
     uint64_t from = strtoull(argv[1], NULL, 10), count = strtoull(argv[2], NULL, 10);
-    for (uint64_t i = 0; i < count && t.broken < 10; i++)
+    uint64_t enough = argc == 4 ? strtoull(argv[3], NULL, 10) : BROKEN_MAX;
+    for (uint64_t i = 0; i < count && t.broken < enough; i++)
         (void)run_seed(from + i, NULL, &t);
     bool all = report(&t, count);
     if (!all && count >= 1000)
