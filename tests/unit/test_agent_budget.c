@@ -19,6 +19,7 @@ static void acknowledge(struct rig *r, const Trawl__Exchange *x, size_t count, b
     static Trawl__Grant grants[200], *list[200];
     static Trawl__Item item[4096], *item_list[4096];
     static uint64_t attempts = 1000, fps = 1;
+    static uint8_t origin[] = "http://a.example";
     Trawl__Reply reply = TRAWL__REPLY__INIT;
     Trawl__ExchangeReply body = TRAWL__EXCHANGE_REPLY__INIT;
 
@@ -36,8 +37,7 @@ static void acknowledge(struct rig *r, const Trawl__Exchange *x, size_t count, b
     for (size_t i = 0; i < count; i++) {
         trawl__grant__init(&grants[i]);
         grants[i].attempt = attempts++;
-        grants[i].origin =
-            (ProtobufCBinaryData){.len = 16, .data = (uint8_t[]){"http://a.example"}};
+        grants[i].origin = (ProtobufCBinaryData){.len = sizeof origin - 1, .data = origin};
         grants[i].connections = 1;
         grants[i].fetch_robots = !robots_known;
         grants[i].address = (ProtobufCBinaryData){.len = sizeof address, .data = address};

@@ -351,7 +351,7 @@ static void a_job_is_run_and_the_workers_leave(void **state) {
 static void a_function_that_hangs_is_killed(void **state) {
     (void)state;
     start_worker(0, "1");
-    run_job("hangs once", 1, 1, 300);
+    run_job("hangs once", 1, 1, 3000);
     const Trawl__JobInfo *i = wait_job();
     assert_int_equal(i->state, TRAWL__JOB_STATE__JOB_DONE);
     assert_int_equal(i->maps->attempts, 2);
