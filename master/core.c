@@ -79,6 +79,22 @@ void core_number_used(struct counter *counter, uint64_t n) {
         counter->next = n + 1;
 }
 
+/* ---- reading ---------------------------------------------------------------------------------------------- */
+
+void *core_read(struct core *c, struct record_key key, const ProtobufCMessageDescriptor *type) {
+    buf_reset(&c->value);
+    enum store_result result = store_get(c->store, key.bytes, key.len, &c->value);
+    if (result == STORE_FAILED)
+        core_fail(c, "the crawldb cannot be read");
+    if (result != STORE_FOUND)
+        return NULL;
+    arena_reset(&c->record);
+    void *m = wire_unpack(&c->record, type, c->value.data, c->value.len);
+    if (m == NULL)
+        core_fail(c, "a record of the crawldb cannot be read");
+    return m;
+}
+
 /* ---- the course of the crawl ------------------------------------------------------------------------------- */
 
 /* Whoever did not attach, or not with all it held before, may have sent a request up to now: every origin

@@ -135,21 +135,9 @@ void depths_late_origin(struct core *c, uint64_t fp, uint32_t origin) {
 
 /* NULL: it has none, or the core has failed. */
 static struct origin *origin_of(struct core *c, uint64_t fp, const Trawl__Way *way) {
-    struct record_key key = record_late_origin(fp);
-
     if (way->origin != 0)
         return host_by_id(&c->hosts, way->origin);
-    buf_reset(&c->value);
-    enum store_result result = store_get(c->store, key.bytes, key.len, &c->value);
-    if (result == STORE_FAILED)
-        core_fail(c, "the crawldb cannot be read");
-    if (result != STORE_FOUND)
-        return NULL;
-    arena_reset(&c->record);
-    const Trawl__Way *late =
-        wire_unpack(&c->record, &trawl__way__descriptor, c->value.data, c->value.len);
-    if (late == NULL)
-        core_fail(c, "a record of the crawldb cannot be read");
+    const Trawl__Way *late = core_read(c, record_late_origin(fp), &trawl__way__descriptor);
     return late == NULL ? NULL : host_by_id(&c->hosts, late->origin);
 }
 

@@ -224,22 +224,7 @@ struct discovery frontier_found_as(const Trawl__DoneUrl *d) {
 }
 
 Trawl__DoneUrl *frontier_read_done(struct core *c, uint64_t fp) {
-    struct record_key key = record_done(fp);
-
-    if (!core_flush(c))
-        return NULL;
-    buf_reset(&c->value);
-    enum store_result result = store_get(c->store, key.bytes, key.len, &c->value);
-    if (result == STORE_FAILED)
-        core_fail(c, "the crawldb cannot be read");
-    if (result != STORE_FOUND)
-        return NULL;
-    arena_reset(&c->record);
-    Trawl__DoneUrl *d =
-        wire_unpack(&c->record, &trawl__done_url__descriptor, c->value.data, c->value.len);
-    if (d == NULL)
-        core_fail(c, "a record of the crawldb cannot be read");
-    return d;
+    return core_flush(c) ? core_read(c, record_done(fp), &trawl__done_url__descriptor) : NULL;
 }
 
 /* What the user names is decided again, whatever it was excluded for; what failed is tried anew. */
@@ -880,15 +865,8 @@ static const char *barred(struct core *c, const struct origin *o, const Trawl__D
 }
 
 bool frontier_refetch(struct core *c, struct now now, uint64_t fp, uint32_t segment) {
-    struct record_key key = record_done(fp);
     Trawl__QueuedUrl q = TRAWL__QUEUED_URL__INIT;
-
-    buf_reset(&c->value);
-    if (store_get(c->store, key.bytes, key.len, &c->value) != STORE_FOUND)
-        return false;
-    arena_reset(&c->record);
-    Trawl__DoneUrl *d =
-        wire_unpack(&c->record, &trawl__done_url__descriptor, c->value.data, c->value.len);
+    Trawl__DoneUrl *d = core_read(c, record_done(fp), &trawl__done_url__descriptor);
     struct origin *o = d == NULL ? NULL : host_by_id(&c->hosts, d->origin);
     if (o == NULL || (d->segment != segment && d->payload_segment != segment))
         return false;

@@ -427,22 +427,6 @@ static Trawl__ItemFate fate_of_done(struct core *c, const Trawl__Attach *a,
                                                      : TRAWL__ITEM_FATE__GONE;
 }
 
-/* A record of the crawldb as a message, in the record arena. NULL: there is none, or the core has failed. */
-static void *read_record(struct core *c, struct record_key key,
-                         const ProtobufCMessageDescriptor *type) {
-    buf_reset(&c->value);
-    enum store_result result = store_get(c->store, key.bytes, key.len, &c->value);
-    if (result == STORE_FAILED)
-        core_fail(c, "the crawldb cannot be read");
-    if (result != STORE_FOUND)
-        return NULL;
-    arena_reset(&c->record);
-    void *m = wire_unpack(&c->record, type, c->value.data, c->value.len);
-    if (m == NULL)
-        core_fail(c, "a record of the crawldb cannot be read");
-    return m;
-}
-
 /* Takes the item over into the adopted lease if it is still queued under that number and free. */
 static bool adopt_item(struct core *c, struct lease *l, const Trawl__AttachItem *i) {
     struct queue_place place = {.depth = i->depth > 255 ? 255 : (uint8_t)i->depth, .seq = i->seq};
@@ -450,7 +434,7 @@ static bool adopt_item(struct core *c, struct lease *l, const Trawl__AttachItem 
 
     if (lease_item(&c->leases, i->fp) != NULL)
         return false;
-    const Trawl__QueuedUrl *q = read_record(c, key, &trawl__queued_url__descriptor);
+    const Trawl__QueuedUrl *q = core_read(c, key, &trawl__queued_url__descriptor);
     if (q == NULL || q->fp != i->fp)
         return false;
     return frontier_adopt(c, l, q, place);
@@ -462,7 +446,7 @@ static Trawl__ItemFate fate_of(struct core *c, const Trawl__Attach *a, struct le
 
     if (adopt_item(c, l, i))
         return TRAWL__ITEM_FATE__YOURS;
-    const Trawl__DoneUrl *d = c->failed ? NULL : read_record(c, key, &trawl__done_url__descriptor);
+    const Trawl__DoneUrl *d = c->failed ? NULL : core_read(c, key, &trawl__done_url__descriptor);
     return d == NULL ? TRAWL__ITEM_FATE__GONE : fate_of_done(c, a, i, d);
 }
 
