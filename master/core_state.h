@@ -161,8 +161,8 @@ void core_put_number(struct core *c, const char *name, uint64_t n);
 void core_delete(struct core *c, struct record_key key);
 /* Writes the batch. False: the core is void. */
 bool core_flush(struct core *c);
-/* A record as a message, in the record arena, as the store has it: behind core_flush(), all that was written. NULL: there is none,
- * or the core has failed. */
+/* A record as a message, in the record arena, as the store has it: behind core_flush(), all that was written. NULL: there
+ * is none, or the core has failed. */
 void *core_read(struct core *c, struct record_key key, const ProtobufCMessageDescriptor *type);
 void core_tell(struct core *c, enum core_event event, const char *name, const char *why);
 /* The next number of a counter; extends its reservation when needed. */
