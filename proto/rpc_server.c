@@ -2,8 +2,9 @@
  * rpc_server: the server of rpc.h.
  *
  * Threads: nng's own run the handlers, and one of the server's looks at its peers. nng's timers would do that too, but nng
- * 1.5.2 spins from when one is due until the millisecond is over: a hundredth of a core at ten a second. What the threads share
- * (peers, spare calls, stopping, users) is guarded by the server's mutex, under which nng is not called. A call belongs to one side at a time:
+ * 1.5.2 spins from when one is due until the millisecond is over: a hundredth of a core at ten a second. What the threads
+ * share (peers, spare calls, stopping, users) is guarded by the server's mutex, under which nng is not called. A call
+ * belongs to one side at a time:
  *
  *   RECEIVING (nng) --> handler (ours) -- reply --> ANSWERING (nng) --> SPARE, if enough others receive
  *       ^ ^                `-- drop --.                |                  |
