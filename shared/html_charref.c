@@ -1,6 +1,7 @@
 #include "shared/html_charref.h"
 
 #include "shared/html_entities.h"
+#include "shared/utf.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -20,29 +21,6 @@ static bool is_digit(char c) {
 
 static bool is_alnum(char c) {
     return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static size_t put_utf8(char *out, uint32_t c) {
-    if (c < 0x80) {
-        out[0] = (char)c;
-        return 1;
-    }
-    if (c < 0x800) {
-        out[0] = (char)(0xc0 | c >> 6);
-        out[1] = (char)(0x80 | (c & 0x3f));
-        return 2;
-    }
-    if (c < 0x10000) {
-        out[0] = (char)(0xe0 | c >> 12);
-        out[1] = (char)(0x80 | (c >> 6 & 0x3f));
-        out[2] = (char)(0x80 | (c & 0x3f));
-        return 3;
-    }
-    out[0] = (char)(0xf0 | c >> 18);
-    out[1] = (char)(0x80 | (c >> 12 & 0x3f));
-    out[2] = (char)(0x80 | (c >> 6 & 0x3f));
-    out[3] = (char)(0x80 | (c & 0x3f));
-    return 4;
 }
 
 static int digit_value(char c, bool hex) {
@@ -74,7 +52,7 @@ static size_t match_numeric(const char *p, size_t n, char *out, size_t *out_len)
         code = 0xfffd;
     else if (code >= 0x80 && code < 0xa0 && c1_to_windows_1252[code - 0x80] != 0)
         code = c1_to_windows_1252[code - 0x80];
-    *out_len = put_utf8(out, code);
+    *out_len = utf8_put(out, code);
     return i;
 }
 

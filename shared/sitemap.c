@@ -7,6 +7,7 @@
 #include "shared/charset.h"
 #include "shared/limits.h"
 #include "shared/url.h"
+#include "shared/utf.h"
 #include "shared/utf8_mend.h"
 #include "shared/xml_mend.h"
 
@@ -42,13 +43,6 @@ struct base {
     struct url url;
 };
 
-/* Where a stream of UTF-16 is. */
-struct utf16 {
-    bool is_on, is_big_endian, has_byte;
-    unsigned char byte; /* the first one of a unit */
-    uint32_t lead;      /* the first unit of a pair; 0: none */
-};
-
 struct sitemap {
     bool (*on_url)(void *ctx, const char *url, size_t len);
     void *ctx;
@@ -71,8 +65,9 @@ struct sitemap {
     size_t base_count, base_size;
     const struct charset *charset; /* as the response says; NULL: it does not */
     bool has_bom;
-    struct utf16 utf16; /* it is that: read as the same text in UTF-8 */
-    bool is_utf8;       /* what expat gets is mended first: its characters, if it is that, */
+    bool is_utf16; /* read as the same text in UTF-8 */
+    struct utf16 utf16;
+    bool is_utf8; /* what expat gets is mended first: its characters, if it is that, */
     struct utf8_mend mend;
     struct xml_mend references; /* and its references. */
     char *mended; /* PIECE_BYTES, so that expat gets large pieces however much is mended: what */
@@ -605,7 +600,7 @@ static void find_utf16(struct sitemap *s) {
     bool little = head_is(s, 0xff, 0xfe) || head_is(s, '<', 0) || head_is(s, 'h', 0);
     bool big = head_is(s, 0xfe, 0xff) || head_is(s, 0, '<') || head_is(s, 0, 'h');
 
-    s->utf16.is_on = little || big;
+    s->is_utf16 = little || big;
     s->utf16.is_big_endian = big;
 }
 
@@ -619,7 +614,7 @@ static void choose_form(struct sitemap *s, char first) {
 static void end_declaration(struct sitemap *s) {
     const char *text = s->text.data;
     size_t n = s->text.len;
-    const struct charset *c = s->has_bom || s->utf16.is_on ? charset_utf8() : s->charset;
+    const struct charset *c = s->has_bom || s->is_utf16 ? charset_utf8() : s->charset;
 
     if (c == NULL && n > 5 && memcmp(text, "<?xml", 5) == 0)
         c = charset_prescan(text, n);
@@ -664,57 +659,16 @@ static void feed_form(struct sitemap *s, const char *p, size_t n) {
         feed_text(s, p, n);
 }
 
-static size_t put_utf8(char *to, uint32_t c) {
-    if (c < 0x80) {
-        to[0] = (char)c;
-        return 1;
-    }
-    size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-    for (size_t i = n - 1; i > 0; i--, c >>= 6)
-        to[i] = (char)(0x80 | (c & 0x3f));
-    to[0] = (char)(0xf00 >> n | c);
-    return n;
-}
+static bool take_utf8(void *arg, const char *utf8, size_t n) {
+    struct sitemap *s = arg;
 
-/* One unit more; a surrogate without its other half is U+FFFD. At most 7 bytes. */
-static size_t put_unit(struct utf16 *u, uint32_t unit, char *to) {
-    bool is_trail = unit >= 0xdc00 && unit < 0xe000, is_lead = unit >= 0xd800 && unit < 0xdc00;
-    uint32_t lead = u->lead;
-    size_t n = 0;
-
-    u->lead = is_lead ? unit : 0;
-    if (lead != 0 && is_trail)
-        return put_utf8(to, 0x10000 + ((lead - 0xd800) << 10) + (unit - 0xdc00));
-    if (lead != 0)
-        n += put_utf8(to, 0xfffd);
-    return is_lead ? n : n + put_utf8(to + n, is_trail ? 0xfffd : unit);
-}
-
-static void feed_utf16(struct sitemap *s, const char *p, size_t n) {
-    struct utf16 *u = &s->utf16;
-    char utf8[4096];
-    size_t len = 0;
-
-    for (size_t i = 0; i < n && s->result == SITEMAP_OK; i++) {
-        unsigned char byte = (unsigned char)p[i];
-        if (u->has_byte)
-            len += put_unit(
-                u, u->is_big_endian ? (uint32_t)u->byte << 8 | byte : (uint32_t)byte << 8 | u->byte,
-                utf8 + len);
-        u->byte = byte;
-        u->has_byte = !u->has_byte;
-        if (len > sizeof utf8 - 8) {
-            feed_form(s, utf8, len);
-            len = 0;
-        }
-    }
-    if (len > 0 && s->result == SITEMAP_OK)
-        feed_form(s, utf8, len);
+    feed_form(s, utf8, n);
+    return s->result == SITEMAP_OK;
 }
 
 static void feed_characters(struct sitemap *s, const char *p, size_t n) {
-    if (s->utf16.is_on)
-        feed_utf16(s, p, n);
+    if (s->is_utf16)
+        utf16_feed(&s->utf16, p, n, take_utf8, s);
     else
         feed_form(s, p, n);
 }
